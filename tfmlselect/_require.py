@@ -33,11 +33,9 @@ def require_tensorflow() -> None:
             f"Received: tensorflow {tf.__version__}. "
             "Upgrade it: pip install --upgrade 'tensorflow>=2.15'."
         )
-    # Keras 2 knows no backend but TensorFlow; Keras 3 may be told another one in keras.json.
-    if int(tf.keras.__version__.split(".")[0]) >= 3:
-        backend = tf.keras.backend.backend()
-        if backend != "tensorflow":
-            raise ImportError(_other_backend(backend))
+    backend = tf.keras.backend.backend()
+    if backend != "tensorflow":
+        raise ImportError(_other_backend(backend))
 
 
 def _other_backend(name: str) -> str:

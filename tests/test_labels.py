@@ -1,0 +1,375 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import sparse
+
+from tfmlselect.labels import Labels, check_labels, label_statistics
+
+# Counts 4, 2, 1, so IRLbl 1, 2, 4. The last sample has no label.
+SMALL = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 0], [0, 0, 0]])
+SPARSE_FORMATS = ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]
+
+
+def random_labels(n=200, q=12, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.random((n, q)) < np.geomspace(0.6, 0.02, q)
+    y[np.arange(q), np.arange(q)] = True  # no label without positives
+    return y.astype(np.uint8)
+
+
+def oracle(y):
+    """ALGORITHMS section 2, sample by sample and label by label."""
+    n, q = y.shape
+    counts = [sum(y[i, j] for i in range(n)) for j in range(q)]
+    irlbl = [max(counts) / c if c else math.nan for c in counts]
+    present = [ratio for ratio in irlbl if not math.isnan(ratio)]
+    mean_ir = sum(present) / len(present)
+    variance = sum((ratio - mean_ir) ** 2 for ratio in present) / (len(present) - 1)
+    scumble_samples = []
+    for i in range(n):
+        ratios = [irlbl[j] for j in range(q) if y[i, j]]
+        if not ratios:
+            scumble_samples.append(0.0)
+            continue
+        product = math.prod(ratios)
+        arithmetic = sum(ratios) / len(ratios)
+        scumble_samples.append(1 - product ** (1 / len(ratios)) / arithmetic)
+    cardinality = sum(counts) / n
+    return {
+        "counts": counts,
+        "irlbl": irlbl,
+        "mean_ir": mean_ir,
+        "cvir": math.sqrt(variance) / mean_ir,
+        "scumble": sum(scumble_samples) / n,
+        "scumble_samples": scumble_samples,
+        "minority": [ratio > mean_ir for ratio in irlbl],
+        "cardinality": cardinality,
+        "density": cardinality / q,
+        "cooccurrence": [
+            [sum(y[i, j] and y[i, k] for i in range(n)) for k in range(q)] for j in range(q)
+        ],
+    }
+
+
+MEASURES = list(oracle(SMALL.astype(int)))
+
+
+# --- check_labels -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        SMALL.tolist(),
+        SMALL.astype(bool),
+        SMALL.astype(np.float16),
+        SMALL.astype(np.uint64),
+        np.asfortranarray(SMALL),
+        SMALL[::-1][::-1],
+        tf.constant(SMALL, tf.float32),
+        *[sparse.csr_matrix(SMALL).asformat(form) for form in SPARSE_FORMATS],
+        sparse.csr_array(SMALL.astype(bool)),
+    ],
+    ids=lambda y: getattr(y, "format", type(y).__name__),
+)
+def test_a_matrix_of_any_kind_becomes_dense_uint8(y):
+    labels = check_labels(y)
+    assert isinstance(labels, Labels)
+    assert labels.matrix.dtype == np.uint8
+    assert labels.matrix.flags.c_contiguous
+    assert not labels.single_label
+    assert (labels.n, labels.q) == (5, 3)
+    np.testing.assert_array_equal(labels.matrix, SMALL)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint8", "uint64"])
+def test_class_ids_become_one_hot(dtype):
+    labels = check_labels(np.array([2, 0, 3, 0], dtype))
+    assert labels.single_label
+    assert labels.matrix.dtype == np.uint8
+    np.testing.assert_array_equal(
+        labels.matrix, [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0]]
+    )
+
+
+def test_the_matrix_is_a_copy():
+    y = SMALL.astype(np.uint8)
+    check_labels(y).matrix[:] = 7
+    np.testing.assert_array_equal(y, SMALL)
+
+
+def test_sparse_explicit_zeros_are_zeros_and_the_input_is_left_as_it_is():
+    y = sparse.csr_matrix(SMALL)
+    y.data[0] = 0
+    np.testing.assert_array_equal(check_labels(y).matrix, y.toarray())
+    assert label_statistics(y).counts.tolist() == [3, 2, 1]
+    assert y.nnz == 7
+
+
+def test_labels_in_several_chunks(monkeypatch):
+    monkeypatch.setattr("tfmlselect.labels._ROWS_AT_ONCE", 2)
+    np.testing.assert_array_equal(check_labels(SMALL).matrix, SMALL)
+    wrong = SMALL.copy()
+    wrong[3, 2] = 5
+    with pytest.raises(ValueError, match=r"y\[3, 2\]=5"):
+        check_labels(wrong)
+
+
+def changed(row, column, value):
+    y = SMALL.astype(float)
+    y[row, column] = value
+    return y
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, sparse.csr_matrix, sparse.coo_matrix, sparse.csc_array]
+)
+@pytest.mark.parametrize("value", [2.0, -1.0, 0.5, np.nan, np.inf])
+def test_values_other_than_0_and_1(kind, value):
+    with pytest.raises(
+        ValueError, match=rf"0 and 1 only\. Received: labels\[2, 1\]={value}\. Make"
+    ):
+        check_labels(kind(changed(2, 1, value)), "labels")
+
+
+def test_sparse_duplicates_are_summed():
+    y = sparse.coo_matrix(([1, 1, 1], ([0, 0, 1], [1, 1, 0])), shape=(2, 2))
+    with pytest.raises(ValueError, match=r"y\[0, 1\]=2"):
+        check_labels(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "received"),
+    [
+        ([[0], [1]], r"\(2, 1\)"),
+        (sparse.csr_matrix([[0], [1]]), r"\(2, 1\)"),
+        (np.zeros((3, 0)), r"\(3, 0\)"),
+        (np.zeros((2, 2, 2)), r"\(2, 2, 2\)"),
+        (np.int64(1), r"\(\)"),
+        ([], r"\(0,\)"),
+        (np.zeros((0, 3)), r"\(0, 3\)"),
+        (sparse.csr_matrix((0, 3)), r"\(0, 3\)"),
+    ],
+)
+def test_shapes_that_are_no_labels(y, received):
+    with pytest.raises(ValueError, match=rf"y\.shape={received}\. One column .* give class ids"):
+        check_labels(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "received"),
+    [
+        (np.array([0.0, 1.0]), "float64"),
+        (np.array([False, True]), "bool"),
+        (np.array(["cat", "dog"]), "<U3"),
+        (np.array([["a", "b"], ["c", "d"]]), "<U1"),
+        (np.array([[0, None], [1, 0]]), "object"),
+        (np.array([[0, 1j]]), "complex128"),
+    ],
+)
+def test_types_that_are_no_labels(y, received):
+    with pytest.raises(ValueError, match=rf"Received: y\.dtype={received}\. Cast it, y\.astype"):
+        check_labels(y)
+
+
+@pytest.mark.parametrize(("ids", "received"), [([0, -1, 2], "-1 to 2"), ([3, 3, 3], "3 to 3")])
+def test_class_ids_negative_or_all_the_same(ids, received):
+    with pytest.raises(ValueError, match=rf"Received: y from {received}\. Number the classes"):
+        check_labels(ids)
+
+
+def test_lists_of_label_ids_name_the_way_out():
+    with pytest.raises(ValueError, match=r"rectangular array.*MultiLabelBinarizer"):
+        check_labels([[0, 2], [1]])
+
+
+# --- label_statistics ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_small_table_by_hand(kind):
+    stats = label_statistics(kind(SMALL))
+    assert (stats.n, stats.q) == (5, 3)
+    assert stats.counts.tolist() == [4, 2, 1]
+    assert stats.irlbl.tolist() == [1.0, 2.0, 4.0]
+    # (1 + 2 + 4) / 3; squared deviations 16/9, 1/9, 25/9, their sum by 2 is 7/3;
+    # sqrt(7/3) / (7/3) = sqrt(3/7).
+    assert stats.mean_ir == pytest.approx(7 / 3)
+    assert stats.cvir == pytest.approx(math.sqrt(3 / 7))
+    # IRLbl 1; 1 and 2: 1 - sqrt(2) / 1.5; 1 and 4: 1 - sqrt(4) / 2.5 = 0.2; none: 0.
+    pair = 1 - math.sqrt(2) / 1.5
+    np.testing.assert_allclose(stats.scumble_samples, [0, pair, 0.2, pair, 0], atol=1e-15)
+    assert stats.scumble == pytest.approx((2 * pair + 0.2) / 5)
+    assert stats.minority.tolist() == [False, False, True]  # only 4 > 7/3
+    assert stats.cardinality == pytest.approx(7 / 5)
+    assert stats.density == pytest.approx(7 / 15)
+    assert stats.cooccurrence.tolist() == [[4, 2, 1], [2, 2, 0], [1, 0, 1]]
+    assert stats.counts.dtype == stats.cooccurrence.dtype == np.int64
+    assert stats.irlbl.dtype == stats.scumble_samples.dtype == np.float64
+    assert stats.minority.dtype == bool
+
+
+def test_a_sample_of_three_labels_by_hand():
+    # Counts 4, 2, 1. First sample: cube root of 1 * 2 * 4 is 2, the mean 7/3: 1 - 6/7 = 1/7.
+    stats = label_statistics([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 0, 0]])
+    assert stats.scumble_samples[0] == pytest.approx(1 / 7)
+
+
+def test_class_ids():
+    stats = label_statistics([0, 0, 1, 0])  # counts 3, 1
+    assert stats.irlbl.tolist() == [1.0, 3.0]
+    assert stats.cardinality == 1.0
+    assert stats.scumble == pytest.approx(0.0, abs=1e-15)
+    assert stats.cooccurrence.tolist() == [[3, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("form", ["dense", *SPARSE_FORMATS])
+def test_against_the_oracle(form):
+    y = random_labels(n=60)
+    given = y if form == "dense" else sparse.csr_matrix(y).asformat(form)
+    stats, expected = label_statistics(given), oracle(y.astype(int))
+    for name in MEASURES:
+        np.testing.assert_allclose(
+            getattr(stats, name), expected[name], rtol=1e-12, atol=1e-14, err_msg=name
+        )
+
+
+def test_sparse_labels_are_never_made_dense(monkeypatch):
+    rows = np.arange(300_000)
+    ones = np.ones(len(rows), np.uint8)
+    y = sparse.csr_matrix((ones, (rows, rows % 2_000)), (300_000, 2_000))  # 600 MB if dense
+    monkeypatch.setattr("tfmlselect.labels.check_labels", None)
+    dense = sparse.csr_matrix.toarray
+
+    def small_only(matrix, *args, **kwargs):
+        if matrix.shape[0] == 300_000:
+            pytest.fail("the labels were made dense")
+        return dense(matrix, *args, **kwargs)
+
+    monkeypatch.setattr(sparse.csr_matrix, "toarray", small_only)
+    assert label_statistics(y).counts.tolist() == [150] * 2_000
+
+
+def test_more_positives_than_a_byte_counts():
+    y = np.ones((700, 2), np.uint8)
+    stats = label_statistics(y)
+    assert stats.counts.tolist() == [700, 700]
+    assert stats.cooccurrence.tolist() == [[700, 700], [700, 700]]
+    assert (stats.mean_ir, stats.cvir, stats.scumble) == (1.0, 0.0, 0.0)
+    assert not stats.minority.any()
+
+
+def test_permuting_samples_or_labels_permutes_the_measures():
+    y = random_labels(seed=1)
+    rng = np.random.default_rng(2)
+    samples, labels = rng.permutation(y.shape[0]), rng.permutation(y.shape[1])
+    before, after = label_statistics(y), label_statistics(y[samples][:, labels])
+    for name in ["mean_ir", "cvir", "scumble", "cardinality", "density"]:
+        assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-12)
+    for name in ["counts", "irlbl", "minority"]:
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name)[labels])
+    np.testing.assert_array_equal(after.cooccurrence, before.cooccurrence[np.ix_(labels, labels)])
+    np.testing.assert_allclose(after.scumble_samples, before.scumble_samples[samples], atol=1e-14)
+
+
+def test_repeating_the_samples_changes_counts_only():
+    y = random_labels(seed=3)
+    once, twice = label_statistics(y), label_statistics(np.vstack([y, y]))
+    np.testing.assert_array_equal(twice.counts, 2 * once.counts)
+    np.testing.assert_array_equal(twice.irlbl, once.irlbl)
+    assert twice.scumble == pytest.approx(once.scumble)
+
+
+def test_a_label_without_positives_is_left_out_and_named():
+    y = np.insert(SMALL, 1, 0, axis=1)
+    with pytest.warns(UserWarning, match=r"no IRLbl.* Received: 1 of 4 labels: 1\.") as caught:
+        stats = label_statistics(y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    without = label_statistics(SMALL)
+    for name in ["mean_ir", "cvir", "scumble", "cardinality"]:
+        assert getattr(stats, name) == getattr(without, name)
+    np.testing.assert_array_equal(stats.irlbl, [1, np.nan, 2, 4])
+    assert stats.minority.tolist() == [False, False, False, True]
+
+
+def test_many_labels_without_positives_are_named_up_to_five():
+    y = np.hstack([SMALL, np.zeros((5, 7), int)])
+    names = list("abcdefghij")
+    with pytest.warns(UserWarning, match=r"7 of 10 labels: d, e, f, g, h, \.\.\.\. Drop"):
+        label_statistics(y, names)
+
+
+def test_no_positives_at_all():
+    with pytest.warns(UserWarning, match="2 of 2 labels"):
+        stats = label_statistics(np.zeros((4, 2), int))
+    assert math.isnan(stats.mean_ir)
+    assert math.isnan(stats.cvir)
+    assert stats.scumble == stats.cardinality == 0.0
+    assert not stats.minority.any()
+    assert "nan" in str(stats)
+
+
+def test_one_label_with_positives_has_no_cvir():
+    with pytest.warns(UserWarning, match="1 of 2 labels"):
+        stats = label_statistics([[1, 0], [0, 0]])
+    assert stats.mean_ir == 1.0
+    assert math.isnan(stats.cvir)
+
+
+def test_label_names_of_another_number():
+    with pytest.raises(
+        ValueError, match=r"each of the 3 labels\. Received: label_names=\['a', 'b'\]"
+    ):
+        label_statistics(SMALL, ["a", "b"])
+
+
+def test_statistics_refuse_what_check_labels_refuses():
+    for y in (changed(0, 0, 3), sparse.csr_matrix(changed(0, 0, 3))):
+        with pytest.raises(ValueError, match=r"Received: y\[0, 0\]=3\.0"):
+            label_statistics(y)
+
+
+def test_printed_table():
+    y = np.insert(SMALL, 3, 0, axis=1)
+    with pytest.warns(UserWarning, match="without positives"):
+        stats = label_statistics(y, ["sea", "sailing boat", "whale", "unicorn"])
+    assert str(stats) == "\n".join(
+        [
+            "5 samples, 4 labels, 1 of them minority labels",
+            "cardinality 1.400, density 0.350, MeanIR 2.333, CVIR 0.655, SCUMBLE 0.063",
+            "",
+            "label         positives    share      IRLbl  minority",
+            "sea                   4   80.00%       1.00",
+            "sailing boat          2   40.00%       2.00",
+            "whale                 1   20.00%       4.00  *",
+            "unicorn               0    0.00%          -",
+        ]
+    )
+    assert repr(stats) == (
+        "<LabelStatistics: 5 samples, 4 labels, 1 of them minority labels, "
+        "cardinality 1.400, density 0.350, MeanIR 2.333, CVIR 0.655, SCUMBLE 0.063>"
+    )
+
+
+def test_every_label_is_printed_in_its_order_at_q_983():
+    y = np.vstack([np.eye(983, dtype=int), np.ones((20, 983), int)])
+    rows = str(label_statistics(y)).splitlines()[4:]
+    assert [int(row.split()[0]) for row in rows] == list(range(983))
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_yeast_has_the_published_measures():
+    datasets = pytest.importorskip("river.datasets")
+    y = np.array([list(labels.values()) for _, labels in datasets.Yeast()])
+    stats = label_statistics(y)
+    # Mulan's table, and the table of Charte et al. 2015.
+    assert (stats.n, stats.q) == (2417, 14)
+    assert stats.cardinality == pytest.approx(4.237, abs=5e-4)
+    assert stats.density == pytest.approx(0.303, abs=5e-4)
+    assert stats.mean_ir == pytest.approx(7.197, abs=5e-4)
+    assert stats.cvir == pytest.approx(1.884, abs=5e-4)
+    assert stats.scumble == pytest.approx(0.104, abs=5e-4)
+    assert (stats.counts.min(), stats.counts.max()) == (34, 1816)

@@ -1,0 +1,250 @@
+"""Labels: what may be given as ``y``, and how imbalanced it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+_ROWS_AT_ONCE = 65536
+
+
+class Labels(NamedTuple):
+    """Checked labels."""
+
+    matrix: np.ndarray  # (n, q) uint8, 0/1, C-contiguous; never the array that was given
+    single_label: bool  # class ids were given; `matrix` is then one-hot
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return self.matrix.shape[0]
+
+    @property
+    def q(self) -> int:
+        """Number of labels."""
+        return self.matrix.shape[1]
+
+
+def check_labels(y: Any, name: str = "y") -> Labels:
+    """Checks labels and brings them into one form.
+
+    Args:
+        y: (n, q) of 0 and 1, any numeric or boolean dtype, dense or scipy.sparse, q >= 2; or (n,)
+            integer class ids from 0, which become the one-hot matrix of max(y) + 1 labels.
+        name: what the error messages call `y`.
+
+    Returns:
+        `Labels`: the dense (n, q) uint8 matrix, and whether class ids were given.
+
+    Raises:
+        ValueError: `y` is empty, has fewer than two columns or more than two dimensions.
+        ValueError: a matrix with anything but 0 and 1 in it (NaN included).
+        ValueError: class ids not of an integer dtype, negative, or all the same.
+
+    Example:
+        >>> check_labels([2, 0, 1]).matrix.tolist()
+        [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    """
+    if sparse.issparse(y):
+        return Labels(_check_sparse(y, name).toarray(order="C"), single_label=False)
+    try:
+        array = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must be a rectangular array. Received: {error} "
+            "Lists of label ids become a 0/1 matrix with sklearn.preprocessing.MultiLabelBinarizer."
+        ) from error
+    _check_form(array, name)
+    if array.ndim == 1:
+        if array.min() < 0 or array.min() == array.max():
+            raise ValueError(
+                "Class ids must count from 0 and name at least two classes. "
+                f"Received: {name} from {array.min()} to {array.max()}. Number the classes by "
+                f"np.unique({name}, return_inverse=True)[1]; multi-label data is a matrix (n, q)."
+            )
+        matrix = np.zeros((len(array), int(array.max()) + 1), np.uint8)
+        matrix[np.arange(len(array)), array] = 1
+        return Labels(matrix, single_label=True)
+    matrix = np.empty(array.shape, np.uint8)
+    for start in range(0, len(array), _ROWS_AT_ONCE):
+        part = array[start : start + _ROWS_AT_ONCE]
+        matrix[start : start + _ROWS_AT_ONCE] = part == 1
+        wrong = (part != 0) & (part != 1)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise _not_binary(name, start + row, column, part[row, column])
+    return Labels(matrix, single_label=False)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class LabelStatistics:
+    """What `label_statistics` measures; `print` shows it as a table, one row a label.
+
+    Attributes:
+        n, q: number of samples, of labels.
+        counts: (q,) int64, positives of each label.
+        irlbl: (q,) float64, IRLbl: the largest count divided by the label's own; NaN without
+            positives.
+        mean_ir: MeanIR, the mean of IRLbl over labels with positives; NaN if there are none.
+        cvir: CVIR, their standard deviation (ddof = 1) divided by MeanIR; NaN for fewer than two.
+        scumble: SCUMBLE, how much frequent and rare labels share samples, from 0 (never) towards 1:
+            the mean of `scumble_samples`, (n,) float64, 0 for a sample without labels.
+        minority: (q,) bool, IRLbl > MeanIR.
+        cardinality, density: labels a sample has on average; the same divided by q.
+        cooccurrence: (q, q) int64, samples that have both labels; the diagonal is `counts`.
+    """
+
+    n: int
+    q: int
+    counts: np.ndarray
+    irlbl: np.ndarray
+    mean_ir: float
+    cvir: float
+    scumble: float
+    scumble_samples: np.ndarray
+    minority: np.ndarray
+    cardinality: float
+    density: float
+    cooccurrence: np.ndarray
+    label_names: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"<LabelStatistics: {', '.join(str(self).splitlines()[:2])}>"
+
+    def __str__(self) -> str:
+        names = self.label_names or [str(j) for j in range(self.q)]
+        width = max(5, *map(len, names))
+        lines = [
+            f"{self.n} samples, {self.q} labels, {self.minority.sum()} of them minority labels",
+            f"cardinality {self.cardinality:.3f}, density {self.density:.3f}, "
+            f"MeanIR {self.mean_ir:.3f}, CVIR {self.cvir:.3f}, SCUMBLE {self.scumble:.3f}",
+            f"\n{'label':<{width}}  positives    share      IRLbl  minority",
+        ]
+        for j, name in enumerate(names):
+            count, mark = self.counts[j], "  *" if self.minority[j] else ""
+            irlbl = f"{self.irlbl[j]:.2f}" if count else "-"
+            lines.append(f"{name:<{width}}  {count:>9}  {count / self.n:>7.2%}  {irlbl:>9}{mark}")
+        return "\n".join(lines)
+
+
+def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelStatistics:
+    """Measures label imbalance and the co-occurrence of labels.
+
+    Args:
+        y: labels as `check_labels` takes them: (n, q) 0/1, dense or scipy.sparse (which is never
+            made dense here), or (n,) integer class ids.
+        label_names: q names, for the table and the warning.
+
+    Raises:
+        ValueError: `y` is not what `check_labels` takes, or there are not q label names.
+
+    Warns:
+        UserWarning: labels without positives; they are left out of MeanIR and CVIR.
+
+    Example:
+        >>> y = [[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 0], [0, 0, 0]]
+        >>> print(label_statistics(y, label_names=["sea", "boat", "whale"]))
+        5 samples, 3 labels, 1 of them minority labels
+        cardinality 1.400, density 0.467, MeanIR 2.333, CVIR 0.655, SCUMBLE 0.063
+        <BLANKLINE>
+        label  positives    share      IRLbl  minority
+        sea            4   80.00%       1.00
+        boat           2   40.00%       2.00
+        whale          1   20.00%       4.00  *
+
+    References:
+        IRLbl, MeanIR, CVIR: F. Charte et al. Addressing imbalance in multilabel classification:
+        Measures and random resampling algorithms. Neurocomputing 163, 2015.
+        SCUMBLE: F. Charte et al. Concurrence among imbalanced labels and its influence on
+        multilabel resampling algorithms. HAIS 2014.
+    """
+    given = _check_sparse(y, "y") if sparse.issparse(y) else sparse.csr_matrix(check_labels(y)[0])
+    matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
+    n, q = matrix.shape
+    names = None if label_names is None else tuple(map(str, label_names))
+    if names is not None and len(names) != q:
+        raise ValueError(
+            f"`label_names` must name each of the {q} labels. "
+            f"Received: label_names={label_names!r}. Give one name a column of `y`, in order."
+        )
+    counts = np.bincount(matrix.indices, minlength=q).astype(np.int64)
+    present = counts > 0
+    if not present.all():
+        empty = np.flatnonzero(~present)
+        shown = [names[j] if names else str(j) for j in empty[:5]] + ["..."] * (len(empty) > 5)
+        warnings.warn(
+            "Labels without positives have no IRLbl and are left out of MeanIR and CVIR. Received: "
+            f"{len(empty)} of {q} labels: {', '.join(shown)}. Drop columns that are not needed.",
+            stacklevel=2,
+        )
+    irlbl = np.full(q, np.nan)
+    irlbl[present] = counts.max() / counts[present]
+    # fsum is exact: the order of the labels cannot decide whether IRLbl exceeds MeanIR.
+    mean_ir = math.fsum(irlbl[present]) / present.sum() if present.any() else math.nan
+    cvir = np.std(irlbl[present], ddof=1) / mean_ir if present.sum() > 1 else math.nan
+    per_sample = np.maximum(np.diff(matrix.indptr), 1)
+    ratios = np.where(present, irlbl, 1.0)
+    geometric = np.exp((matrix @ np.log(ratios)) / per_sample)
+    arithmetic = np.maximum((matrix @ ratios) / per_sample, 1.0)  # 1 for a sample without labels
+    # Never below 0 by the inequality of the means, but for rounding.
+    scumble_samples = np.maximum(1.0 - geometric / arithmetic, 0.0)
+
+    return LabelStatistics(
+        n=n,
+        q=q,
+        counts=counts,
+        irlbl=irlbl,
+        mean_ir=float(mean_ir),
+        cvir=float(cvir),
+        scumble=float(scumble_samples.mean()),
+        scumble_samples=scumble_samples,
+        minority=irlbl > mean_ir,
+        cardinality=matrix.nnz / n,
+        density=matrix.nnz / (n * q),
+        cooccurrence=(matrix.T @ matrix).toarray(),
+        label_names=names,
+    )
+
+
+def _check_form(y: Any, name: str) -> None:
+    shape = y.shape
+    vector = len(shape) == 1 and not sparse.issparse(y)
+    if 0 in shape or not (vector or (len(shape) == 2 and shape[1] >= 2)):
+        raise ValueError(
+            f"`{name}` must be a 0/1 matrix (n, q) of two columns or more, or a dense vector (n,) "
+            f"of class ids, and not empty. Received: {name}.shape={shape}. One column is not "
+            "multi-label: give class ids, such as 0 for no and 1 for yes, as a vector (n,)."
+        )
+    if y.dtype.kind not in ("iu" if vector else "biuf"):
+        raise ValueError(
+            f"`{name}` must hold numbers, and integers where it is class ids of shape (n,). "
+            f"Received: {name}.dtype={y.dtype}. Cast it, {name}.astype('int64'), or turn class "
+            f"names into ids: np.unique({name}, return_inverse=True)[1]."
+        )
+
+
+def _check_sparse(y: Any, name: str) -> sparse.csr_matrix:
+    """The labels as a canonical uint8 CSR matrix of ones; `y` itself is left as it is."""
+    _check_form(y, name)
+    matrix = sparse.csr_matrix(y, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    wrong = np.flatnonzero(matrix.data != 1)
+    if wrong.size:
+        row = np.searchsorted(matrix.indptr, wrong[0], side="right") - 1
+        raise _not_binary(name, row, matrix.indices[wrong[0]], matrix.data[wrong[0]])
+    return matrix.astype(np.uint8)
+
+
+def _not_binary(name: str, row: int, column: int, value: Any) -> ValueError:
+    return ValueError(
+        f"`{name}` as a matrix must hold 0 and 1 only. Received: {name}[{row}, {column}]={value}. "
+        f"Make it binary, for example ({name} > 0.5).astype('uint8'), and drop or fill missing "
+        "labels first. Class ids go in as a vector of shape (n,)."
+    )

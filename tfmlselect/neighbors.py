@@ -1,0 +1,150 @@
+"""Neighbours: which samples are nearest to each sample, searched once per array."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+_VALUES_AT_ONCE = 2**22
+# The strategies ask for 5 and 6: one search, and one order of equal distances, serves them all.
+_SEARCHED_AT_LEAST = 10
+
+
+class _Search(NamedTuple):
+    array: weakref.ref
+    mark: int  # fingerprint of its contents
+    ids: np.ndarray  # (n, k) int32
+
+
+_searches: dict[int, _Search] = {}  # by id(features); an entry goes when its array does
+
+
+def nearest_neighbors(features: Any, k: int) -> np.ndarray:
+    """Finds the k nearest other samples of each sample: Euclidean, exact, by scikit-learn.
+
+    The result is remembered while the array lives, so that several strategies search it once. An
+    array changed in place is searched again if about 64 rows looked at show the change; safer is
+    to give a new array. Samples at equal distance come in no particular order.
+
+    Args:
+        features: (n, d) numbers, dense or scipy.sparse. Scale the columns beforehand: one of wide
+            spread decides the distances, and values far from 0 lose digits.
+        k: neighbours of each sample, 1 <= k <= n - 1.
+
+    Returns:
+        (n, k) int32 ids, the nearest first, the sample itself not among them.
+
+    Raises:
+        ValueError: `features` is not what `check_features` takes, or k is out of range.
+
+    Example:
+        >>> nearest_neighbors(np.array([[0.0], [1.0], [3.0], [7.0]]), k=2).tolist()
+        [[1, 2], [0, 2], [1, 0], [2, 1]]
+    """
+    n = (*np.shape(features), 0)[0]
+    if not isinstance(k, (int, np.integer)) or not 1 <= k < n:
+        raise ValueError(
+            f"`k` must be an integer from 1 to n - 1 = {n - 1}, the number of other samples. "
+            f"Received: k={k}. Ask for fewer neighbours or give more samples."
+        )
+    key, mark = id(features), _fingerprint(features)
+    known = _searches.get(key)
+    if known and known.array() is features and known.mark == mark and known.ids.shape[1] >= k:
+        return known.ids[:, :k].copy()
+    ids = _search(check_features(features, n), min(max(k, _SEARCHED_AT_LEAST), n - 1))
+    with contextlib.suppress(TypeError):  # a list has no weak references, its result no memory
+        reference = weakref.ref(features, lambda _: _searches.pop(key, None))
+        _searches[key] = _Search(reference, mark, ids)
+    return ids[:, :k].copy()
+
+
+def check_features(features: Any, n: int, name: str = "features") -> Any:
+    """Checks that `features` can be searched; a memory map is read in chunks of rows.
+
+    Args:
+        features: (n, d) numbers, dense or scipy.sparse.
+        n: number of samples.
+        name: what the error messages call it.
+
+    Returns:
+        The same object if it is a NumPy array or scipy.sparse, else a NumPy array of it.
+
+    Raises:
+        ValueError: not two-dimensional, not n rows, no columns, not numbers, or NaN or infinite.
+    """
+    array = features if sparse.issparse(features) else np.asanyarray(features)
+    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] > 0
+    if not fits or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"`{name}` must be a matrix of numbers with one row for each of the {n} samples. "
+            f"Received: {name}.shape={array.shape}, {name}.dtype={array.dtype}. Flatten or encode "
+            "the samples, give embeddings as `features`, or ids found elsewhere as `neighbors`."
+        )
+    values = array.tocsr().data[:, None] if sparse.issparse(array) else array
+    step = max(1, _VALUES_AT_ONCE // values.shape[1])
+    for start in range(0, len(values), step):
+        finite = np.isfinite(values[start : start + step])
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            where = "among its stored values" if sparse.issparse(array) else f"in row {start + row}"
+            raise ValueError(
+                f"`{name}` must be finite. Received: {values[start + row, column]} {where}. "
+                "Fill missing values first, for example with sklearn.impute.SimpleImputer."
+            )
+    return array
+
+
+def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
+    """Checks neighbours that were found elsewhere.
+
+    Args:
+        neighbors: (n, k or more) integer ids, nearest first, no sample among its own; the first k
+            are taken.
+        n, k: number of samples, of neighbours needed.
+
+    Returns:
+        (n, k) int32 ids.
+
+    Raises:
+        ValueError: not n rows of at least k integers, or ids outside 0..n - 1.
+    """
+    array = np.asarray(neighbors)
+    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= k
+    if not fits or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"`neighbors` must hold a row of at least {k} integer ids for each of the {n} samples. "
+            f"Received: neighbors.shape={array.shape}, neighbors.dtype={array.dtype}. "
+            "Search more neighbours or ask for fewer; cast ids with neighbors.astype('int32')."
+        )
+    array = array[:, :k]
+    if array.min() < 0 or array.max() >= n:
+        raise ValueError(
+            f"`neighbors` must hold row numbers from 0 to n - 1 = {n - 1}. "
+            f"Received: ids from {array.min()} to {array.max()}. Search among these n samples, and "
+            "replace the -1 that an approximate index gives for a neighbour not found."
+        )
+    return array.astype(np.int32)
+
+
+def _search(features: Any, k: int) -> np.ndarray:
+    from sklearn import config_context, neighbors  # slow to import, and needed by few
+
+    # Exact either way; these are the types that scikit-learn searches in small chunks.
+    dtype = np.float32 if np.can_cast(features.dtype, np.float32) else np.float64
+    features = features.astype(dtype, copy=False)
+    if sparse.issparse(features):
+        features = features.tocsr(copy=True)
+        features.sum_duplicates()  # or scikit-learn's norms are wrong
+    with config_context(working_memory=128):  # MiB a chunk, for sparse features
+        index = neighbors.NearestNeighbors(n_neighbors=k, n_jobs=-1).fit(features)
+        return index.kneighbors(return_distance=False).astype(np.int32)
+
+
+def _fingerprint(features: Any) -> int:
+    array = features.tocsr() if sparse.issparse(features) else np.asarray(features)
+    rows = array[:: max(1, array.shape[0] // 64)]
+    return hash((rows.data if sparse.issparse(rows) else rows).tobytes())

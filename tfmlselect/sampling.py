@@ -1,0 +1,311 @@
+"""From a score to an epoch: the pressure law, its decay, and the draw of the batches.
+
+All of it in float64. An epoch is exactly n draws and a pure function of its arguments.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_DRAW, _PERMUTE = 0, 1  # the random streams of one (seed, epoch)
+_BLOCK = 1 << 18  # slots drawn at a time: keeps the temporaries near 30 MB
+
+
+def pressure_probabilities(score: Any, pressure: Any) -> tf.Tensor:
+    """Selection probabilities whose largest is about `pressure` times their smallest.
+
+    With `u` the min-max scaled score and `s` the pressure, `Q_i = clip(ceil((1 - u_i) n), 1, n)`
+    and `p_i ∝ exp(-(ln s / n) Q_i)`. Since Q runs from 1 to n, `max p / min p = s^((n - 1) / n)`.
+    Scores that are all equal give the uniform distribution. Runs inside a `tf.function`, also with
+    `jit_compile=True`; the values of symbolic tensors are not checked there.
+
+    Args:
+        score: (n,) numbers, array or tensor; the larger, the more often drawn.
+        pressure: the selection pressure s >= 1, a number or a scalar tensor.
+
+    Returns:
+        (n,) float64 tensor that sums to 1.
+
+    Raises:
+        ValueError: `score` is not of rank 1, is empty, or has a NaN or infinite entry.
+        ValueError: `pressure` is not a finite number >= 1.
+
+    Example:
+        >>> pressure_probabilities([0.0, 1.0, 2.0, 3.0], pressure=16.0).numpy().round(3)
+        array([0.067, 0.133, 0.267, 0.533])
+
+    References:
+        Loshchilov and Hutter, "Online Batch Selection for Faster Training of Neural Networks",
+        2015: the exponential law and the selection pressure. Song et al., "Carpe Diem, Seize the
+        Samples Uncertain 'At the Moment' for Adaptive Batch Selection", 2020: the index Q.
+    """
+    # What is no tensor yet, TensorFlow would round to float32 on its way to float64.
+    score, pressure = (
+        x if tf.is_tensor(x) else np.asarray(x, np.float64) for x in (score, pressure)
+    )
+    _require_vector("score", score, values=_is_known(score))
+    if _is_known(pressure):
+        _require_pressure("pressure", float(pressure))
+    score = tf.cast(score, tf.float64)
+    n = tf.cast(tf.shape(score)[0], tf.float64)
+    low, high = tf.reduce_min(score), tf.reduce_max(score)
+    u = tf.math.divide_no_nan(score - low, high - low)
+    q = tf.clip_by_value(tf.math.ceil((1.0 - u) * n), 1.0, n)
+    return tf.nn.softmax(-tf.math.log(tf.cast(pressure, tf.float64)) / n * q)
+
+
+def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> float:
+    """The selection pressure s(e) of an epoch: constant, then falling exponentially to 1.
+
+    `s(e) = s0` where `e < start` or `end <= start`; else
+    `s(e) = max(1, s0 · s0^(-(e - start) / (end - start)))`.
+
+    Args:
+        epoch: e, counted from 0.
+        initial: s0, a finite number >= 1.
+        start: the epoch from which the pressure falls.
+        end: the epoch at which it would be 1: the number of epochs of the run.
+
+    Raises:
+        ValueError: `initial` is not a finite number >= 1.
+
+    Example:
+        >>> [round(decayed_pressure(e, initial=8.0, start=10, end=100), 3) for e in (0, 55, 100)]
+        [8.0, 2.828, 1.0]
+
+    References:
+        Song et al., 2020, as in `pressure_probabilities`: the decay of the pressure.
+    """
+    initial = float(initial)
+    _require_pressure("initial", initial)
+    if epoch < start or end <= start:
+        return initial
+    return max(1.0, initial ** (1.0 - (epoch - start) / (end - start)))
+
+
+def draw_epoch(
+    probabilities: Any, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
+) -> np.ndarray:
+    """The ids of one adaptive epoch, batch after batch: exactly n draws.
+
+    Each batch is drawn without replacement by successive sampling (draw, remove, renormalise).
+    Batches are independent of each other: a sample may be in many of them, or in none.
+
+    Args:
+        probabilities: (n,) array or eager tensor that sums to 1.
+        batch_size: B. The epoch has ceil(n / B) batches, the last one of n mod B.
+        seed: a whole number >= 0 of any size.
+        epoch: the number of the epoch, >= 0. Same arguments, same ids.
+        drop_remainder: leave the short last batch out; the others stay as they are.
+
+    Returns:
+        (n,) int64 ids in [0, n), or (n // B · B,) with `drop_remainder`.
+
+    Raises:
+        ValueError: `probabilities` is not of rank 1, is empty, has a NaN, infinite or negative
+            entry, or does not sum to 1 within 1e-6.
+        ValueError: `batch_size` is not a whole number from 1 to n, or more than the number of
+            probabilities above 0.
+        ValueError: `seed` or `epoch` is not a whole number >= 0.
+
+    Example:
+        >>> draw_epoch([0.1, 0.2, 0.3, 0.4, 0.0], batch_size=2, seed=7, epoch=0)
+        array([2, 1, 2, 0, 1])
+
+    References:
+        Rosén, "Asymptotic theory for successive sampling with varying probabilities without
+        replacement", Annals of Mathematical Statistics 43, 1972.
+    """
+    p = np.asarray(probabilities, np.float64)
+    _require_distribution(p)
+    _require_whole("batch_size", batch_size, least=1, n=p.size)
+    ids, edges = _cumulate(p)
+    _require(
+        ids.size >= batch_size,
+        "A batch without repeats needs `batch_size` samples of non-zero probability",
+        f"batch_size={batch_size}, non-zero probabilities={ids.size} of {p.size}",
+        "Use a smaller batch, or give more samples a probability above 0",
+    )
+    rng = _generator(seed, epoch, _DRAW)
+    rows, rest = divmod(p.size, batch_size)
+    drawn = _draw_rows(edges, rows, batch_size, rng).ravel()
+    # The short batch is drawn last, so that leaving it out changes no other.
+    if rest and not drop_remainder:
+        drawn = np.append(drawn, _draw_rows(edges, 1, rest, rng))
+    return ids[drawn]
+
+
+def permute_epoch(
+    n: int, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
+) -> np.ndarray:
+    """The ids of one uniform epoch: a shuffled permutation of range(n).
+
+    With `drop_remainder` cut to n // B whole batches. Arguments, int64 result and errors are those
+    of `draw_epoch`, the random stream is another.
+
+    Raises:
+        ValueError: `batch_size` is not a whole number from 1 to n, or `n` not one >= 1.
+        ValueError: `seed` or `epoch` is not a whole number >= 0.
+
+    Example:
+        >>> sorted(permute_epoch(5, batch_size=2, seed=0, epoch=0).tolist())
+        [0, 1, 2, 3, 4]
+    """
+    _require_whole("n", n, least=1)
+    _require_whole("batch_size", batch_size, least=1, n=n)
+    ids = _generator(seed, epoch, _PERMUTE).permutation(n).astype(np.int64, copy=False)
+    return ids[: n // batch_size * batch_size] if drop_remainder else ids
+
+
+def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
+    _require_whole("seed", seed, least=0)
+    _require_whole("epoch", epoch, least=0)
+    sequence = np.random.SeedSequence(int(seed), spawn_key=(stream, int(epoch)))
+    return np.random.Generator(np.random.PCG64(sequence))
+
+
+def _cumulate(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (m,) of the positive entries in ascending order, the edges (m + 1,) of their intervals.
+
+    Ascending, an edge is at most n times the entry that follows it. So each interval and each sum
+    of neighbouring ones is right to a relative n · eps, and none vanishes beside a larger one.
+    """
+    ids = np.argsort(p, kind="stable").astype(np.int64, copy=False)
+    ids = ids[np.count_nonzero(p == 0.0) :]
+    # A power of two changes no ratio; this one keeps all differences of edges out of underflow.
+    return ids, np.concatenate([[0.0], np.cumsum(np.ldexp(p[ids], 1000))])
+
+
+def _draw_rows(edges: np.ndarray, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions (rows, columns) of independent successive samples, one a row.
+
+    The first occurrences in an endless sequence of independent draws are a successive sample: that
+    draws of what is held are skipped is the renormalisation. The first round makes `columns` draws
+    a row. Of the later ones only those that would not be skipped need making: each round draws
+    from what the row does not hold, and repeats among the new draws stay open. So every round
+    fills at least one slot of an open row, and `columns` rounds are enough for every p.
+    """
+    if columns == edges.size - 1:  # nothing to choose
+        return rng.permuted(np.tile(np.arange(columns), (rows, 1)), axis=1)
+    drawn = np.empty((rows, columns), np.int64)
+    step = max(1, _BLOCK // columns)
+    for first in range(0, rows, step):
+        block = drawn[first : first + step]
+        block[:] = _locate(edges, rng.random(block.shape) * edges[-1])
+        open_rows, current = np.arange(len(block)), block
+        while open_rows.size:
+            held, repeats = _repeats(current)
+            still = repeats.any(axis=1)
+            open_rows, current, held = open_rows[still], current[still], held[still]
+            row, slot = np.nonzero(repeats[still])
+            current[row, slot] = _draw_outside(edges, held, row, rng)
+            block[open_rows] = current
+    return drawn
+
+
+def _repeats(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows sorted, and a mask of the entries that their row has further left already."""
+    # Position and column in one integer: sorts faster than argsort, and leftmost first.
+    bits = rows.shape[1].bit_length()
+    keys = np.sort(rows << bits | np.arange(rows.shape[1]), axis=1)
+    held, order = keys >> bits, keys & ((1 << bits) - 1)
+    repeats = np.zeros(rows.shape, bool)
+    np.put_along_axis(repeats, order[:, 1:], held[:, 1:] == held[:, :-1], axis=1)
+    return held, repeats
+
+
+def _draw_outside(
+    edges: np.ndarray, held: np.ndarray, row: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """For each entry of `row` a position drawn from p without what that row of `held` has.
+
+    The held positions, sorted (repeats do no harm), cut all positions into gaps [start, stop).
+    """
+    stop = np.pad(held, ((0, 0), (0, 1)), constant_values=edges.size - 1)
+    start = np.minimum(np.pad(held + 1, ((0, 0), (1, 0))), stop)
+    mass = np.cumsum(edges[stop] - edges[start], axis=1)
+    value = rng.random(row.size) * mass[row, -1]
+    gap = _count_at_most(mass, row, value)
+    value -= np.where(gap > 0, mass[row, gap - 1], 0.0)
+    start, stop = start[row, gap], stop[row, gap]
+    # Rounding may carry a value over the end of its gap, onto a held position.
+    return np.clip(_locate(edges, edges[start] + value), start, stop - 1)
+
+
+def _count_at_most(sums: np.ndarray, row: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """How many of the ascending `sums[row]` are at most the value; the last one never is."""
+    width, count = sums.shape[1], np.zeros_like(row)
+    before = row * width - 1
+    for bit in reversed(range(width.bit_length())):
+        ahead = np.minimum(count + (1 << bit), width)
+        count = np.where(sums.ravel().take(before + ahead) <= value, ahead, count)
+    return count
+
+
+def _locate(edges: np.ndarray, value: np.ndarray) -> np.ndarray:
+    return np.searchsorted(edges, value, side="right") - 1
+
+
+def _is_known(value: Any) -> bool:
+    return tf.executing_eagerly() or not tf.is_tensor(value)
+
+
+def _require(ok: bool, what: str, received: str, remedy: str) -> None:
+    if not ok:
+        raise ValueError(f"{what}. Received: {received}. {remedy}.")
+
+
+def _require_pressure(name: str, value: float) -> None:
+    _require(
+        1.0 <= value < math.inf,
+        "The selection pressure must be a finite number >= 1",
+        f"{name}={value}",
+        "Use 1 for uniform batches, 2 to 100 for a mild to a strong preference",
+    )
+
+
+def _require_vector(name: str, value: Any, values: bool = True) -> None:
+    shape = tf.TensorShape(value.shape)
+    _require(
+        shape.rank in (None, 1) and shape.num_elements() != 0,
+        f"`{name}` must have one entry for each sample",
+        f"{name}.shape={shape}",
+        "Give it the shape (n,) with n >= 1",
+    )
+    bad = np.flatnonzero(~np.isfinite(value)) if values else np.empty(0)
+    _require(
+        bad.size == 0,
+        f"`{name}` must be finite",
+        f"{bad.size} NaN or infinite entries, the first {name}[{bad[:1]}]",
+        "Look for the loss or the prediction that diverged",
+    )
+
+
+def _require_distribution(p: np.ndarray) -> None:
+    _require_vector("probabilities", p)
+    _require(
+        p.min() >= 0.0,
+        "`probabilities` must not be negative",
+        f"probabilities[{p.argmin()}]={p.min()}",
+        "Make probabilities of scores with `pressure_probabilities`",
+    )
+    _require(
+        abs(p.sum() - 1.0) <= 1e-6,
+        "`probabilities` must sum to 1 within 1e-6",
+        f"sum={p.sum()}",
+        "Make one entry positive at least and normalise in float64: p / p.sum()",
+    )
+
+
+def _require_whole(name: str, value: int, least: int, n: float = math.inf) -> None:
+    _require(
+        isinstance(value, numbers.Integral) and least <= value <= n,
+        f"`{name}` must be a whole number >= {least}" + f" and at most n={n}" * (n < math.inf),
+        f"{name}={value!r}",
+        "Pass a Python int in these bounds",
+    )

@@ -1,0 +1,121 @@
+"""Per-sample, per-label memory: what a visit leaves behind, and the signals read from it.
+
+First the formulas as plain functions of tensors, then one small class a memory. A memory is a
+`tf.Variable` with a row per sample. Its rows are always read by `tf.gather`: a variable that was
+scattered into is copied whole by any other read.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+EPSILON = 1e-7
+HARDNESS_KINDS = ("bounded", "loss", "released")
+
+
+def clamp(p: tf.Tensor) -> tf.Tensor:
+    """Probabilities as float32, kept inside [1e-7, 1 - 1e-7]."""
+    return tf.clip_by_value(tf.cast(p, tf.float32), EPSILON, 1.0 - EPSILON)
+
+
+def binary_cross_entropy(y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    """Element-wise binary cross-entropy in nats; `y` 0/1 and `p` of one shape, float32 out."""
+    p = clamp(p)
+    return -tf.math.log(tf.where(tf.cast(y, tf.bool), p, 1.0 - p))
+
+
+def uncertainty(p: tf.Tensor, mean_difference: tf.Tensor) -> tf.Tensor:
+    """E = 1/2 d + 1/2 H2(p), in [0, 1]: binary entropy in bits and recent change (section 4.1)."""
+    p = clamp(p)
+    q = 1.0 - p
+    entropy = -(p * tf.math.log(p) + q * tf.math.log(q)) / math.log(2.0)
+    return tf.clip_by_value(0.5 * (mean_difference + entropy), 0.0, 1.0)
+
+
+def flip_average(
+    flip: tf.Tensor, p_new: tf.Tensor, p_old: tf.Tensor, visited: tf.Tensor, weight: float
+) -> tf.Tensor:
+    """F <- w |p_new - p_old| + (1 - w) F where `visited` (b,), else (1 - w) F (section 5.2)."""
+    change = tf.where(visited[:, None], tf.abs(p_new - p_old), 0.0)
+    return weight * change + (1.0 - weight) * flip
+
+
+def hardness(loss: tf.Tensor, flip: tf.Tensor, kind: str = "bounded") -> tf.Tensor:
+    """h = g(l) (1 - F) with g(l) = 1 - e^-l, l, or 2 - e^-l (section 5.3)."""
+    if kind == "bounded":
+        grown = -tf.math.expm1(-loss)
+    elif kind == "loss":
+        grown = loss
+    elif kind == "released":
+        grown = 1.0 - tf.math.expm1(-loss)
+    else:
+        raise ValueError(
+            f"Unknown hardness. Received: kind={kind!r}. Choose one of {HARDNESS_KINDS}."
+        )
+    return grown * (1.0 - flip)
+
+
+class Visits:
+    """How often each sample was visited: an int64 variable (n,)."""
+
+    def __init__(self, n: int):
+        self.variable = tf.Variable(tf.zeros([n], tf.int64), trainable=False, name="visits")
+
+    def gather(self, ids: tf.Tensor) -> tf.Tensor:
+        """The visits of `ids`: like `ids`, int64."""
+        return tf.gather(self.variable, ids)
+
+    def advance(self, ids: tf.Tensor) -> tf.Tensor:
+        """Counts one visit of `ids` (b,) and returns the visits before it, (b,) int64."""
+        before = self.gather(ids)
+        self.variable.scatter_update(tf.IndexedSlices(before + 1, ids))
+        return before
+
+
+class Memory:
+    """The latest value per sample and label: a float32 variable (n, q), `initial` at first."""
+
+    def __init__(self, n: int, q: int, initial: float, name: str):
+        self.variable = tf.Variable(tf.fill([n, q], tf.constant(initial)), False, name=name)
+
+    def gather(self, ids: tf.Tensor) -> tf.Tensor:
+        """The rows of `ids` (b,): (b, q)."""
+        return tf.gather(self.variable, ids)
+
+    def gather_entries(self, entries: tf.Tensor) -> tf.Tensor:
+        """The values at `entries` (m, 2), pairs of a sample and a label: (m,)."""
+        return tf.gather_nd(self.variable, entries)
+
+    def scatter(self, ids: tf.Tensor, values: tf.Tensor) -> None:
+        """Writes `values` (b, q) to the rows of `ids` (b,), which are distinct."""
+        self.variable.scatter_update(tf.IndexedSlices(values, ids))
+
+
+class RecentChange:
+    """The last `window - 1` changes |p^t - p^(t-1)| of each sample and label.
+
+    A float32 variable ((window - 1) n, q), slot after slot. Changes are kept instead of
+    predictions: their mean needs no order, so the oldest one is simply overwritten.
+    """
+
+    def __init__(self, n: int, q: int, window: int):
+        self._n = n
+        self._slots = window - 1
+        self.variable = tf.Variable(tf.zeros([self._slots * n, q]), False, name="recent_change")
+
+    def push(self, ids: tf.Tensor, change: tf.Tensor, visits_before: tf.Tensor) -> None:
+        """Keeps `change` (b, q) of `ids` (b,) int64; a first visit has none and writes zeros.
+
+        The first visit's zeros go to slot 0, where the second visit's change follows.
+        """
+        slot = tf.maximum(visits_before - 1, 0) % self._slots
+        change = tf.where(visits_before[:, None] > 0, change, 0.0)
+        self.variable.scatter_update(tf.IndexedSlices(change, slot * self._n + ids))
+
+    def mean(self, ids: tf.Tensor, visits: tf.Tensor) -> tf.Tensor:
+        """d of the rows `ids` (b,), which were visited `visits` (b,) times: (b, q)."""
+        parts = [tf.gather(self.variable, slot * self._n + ids) for slot in range(self._slots)]
+        known = tf.clip_by_value(visits - 1, 1, self._slots)
+        return tf.add_n(parts) / tf.cast(known, tf.float32)[:, None]

@@ -1,0 +1,53 @@
+"""Selection strategies by name; each file beside this one holds one of them."""
+
+from __future__ import annotations
+
+from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.d2ace import D2ACE
+from tfmlselect.strategies.uniform import Uniform
+
+_STRATEGIES: dict[str, type[Strategy]] = {
+    "uniform": Uniform,
+    "d2ace": D2ACE,
+}
+
+
+def names() -> list[str]:
+    """The names that `get` and `adaptive_dataset(strategy=...)` know.
+
+    Example:
+        >>> import tfmlselect as tfml
+        >>> "d2ace" in tfml.strategies.names()
+        True
+    """
+    return list(_STRATEGIES)
+
+
+def get(name: str | Strategy) -> Strategy:
+    """A strategy with its defaults, by name; a `Strategy` is handed back as it is.
+
+    Raises:
+        ValueError: no strategy of that name.
+        TypeError: neither a name nor a `Strategy` object.
+
+    Example:
+        >>> import tfmlselect as tfml
+        >>> tfml.strategies.get("uniform")
+        Uniform(epochs=None)
+    """
+    if isinstance(name, Strategy):
+        return name
+    if isinstance(name, str):
+        if name not in _STRATEGIES:
+            raise ValueError(
+                f"Unknown strategy. Received: strategy={name!r}. "
+                f"Choose one of {', '.join(map(repr, names()))}, or pass a Strategy object."
+            )
+        return _STRATEGIES[name]()
+    raise TypeError(
+        f"`strategy` is a name or a Strategy object. Received: strategy={name!r}. "
+        f"Choose one of {', '.join(map(repr, names()))}, or make an object: strategies.D2ACE()."
+    )
+
+
+__all__ = ["D2ACE", "Strategy", "Uniform", "get", "names"]

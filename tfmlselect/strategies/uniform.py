@@ -1,0 +1,50 @@
+"""Uniform: a fresh shuffled permutation each epoch; the baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect import sampling
+from tfmlselect.strategies.base import Strategy
+
+
+class Uniform(Strategy):
+    """Every epoch is a shuffled permutation of the training set, as `Dataset.shuffle(n)` gives.
+
+    Example:
+        >>> import numpy as np, tfmlselect as tfml
+        >>> strategy = tfml.strategies.Uniform()
+        >>> strategy.build(np.eye(4))
+        >>> strategy.probabilities(0).numpy().tolist()
+        [0.25, 0.25, 0.25, 0.25]
+        >>> sorted(strategy.plan(strategy.probabilities(0), batch_size=2, seed=0, epoch=0).tolist())
+        [0, 1, 2, 3]
+    """
+
+    uses_predictions = False
+
+    def __init__(self, *, epochs: int | None = None):
+        super().__init__(warmup=0, epochs=epochs)
+
+    def build(self, y, features=None, neighbors=None) -> None:
+        """Remembers how many samples there are."""
+        self._n = y.shape[0]
+
+    def observe(self, ids, y_pred, loss=None) -> None:
+        """Does nothing: no prediction changes a uniform distribution."""
+
+    def probabilities(self, epoch: int) -> tf.Tensor:
+        """1/n for every sample: (n,) float64."""
+        return tf.fill([self._n], tf.constant(1.0 / self._n, tf.float64))
+
+    def plan(
+        self, probabilities, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
+    ) -> np.ndarray:
+        """A permutation: `tfmlselect.sampling.permute_epoch`."""
+        n = int(np.shape(probabilities)[0])
+        return sampling.permute_epoch(n, batch_size, seed, epoch, drop_remainder)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {"epochs": self.epochs}
