@@ -118,7 +118,7 @@ def test_pressure_below_one_is_refused(pressure):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", [np.array, tf.constant, tf.Variable])
 def test_pressure_refuses_scores_that_are_not_finite(bad, kind):
-    with pytest.raises(ValueError, match=r"`score` must be finite\. Received: 1 .*score\[\[?1"):
+    with pytest.raises(ValueError, match=r"`score` must be finite\. Received: 1 .*score\[1\]"):
         sampling.pressure_probabilities(kind([0.0, bad, 1.0]), 2.0)
 
 
@@ -199,6 +199,16 @@ def test_batches_are_independent():
     assert abs(np.corrcoef(has_last[1:], has_last[:-1])[0, 1]) <= 5 / np.sqrt(len(rows))
 
 
+def test_the_short_batch_is_drawn_anew():
+    epochs = np.stack([sampling.draw_epoch(MILD, 4, seed=0, epoch=e) for e in range(2000)])
+    short = np.bincount((epochs[:, 4:] == 5).any(axis=1) + 2 * (epochs[:, :4] == 5).any(axis=1))
+    (neither, in_short), (in_full, both) = short.reshape(2, 2) / len(epochs)
+    alone = sum(chance for pair, chance in set_probabilities(MILD, 2).items() if 5 in pair)
+    assert in_short + both == pytest.approx(alone, abs=0.05)
+    assert both == pytest.approx((in_short + both) * (in_full + both), abs=0.05)
+    assert neither > 0
+
+
 def test_permuting_samples_permutes_the_draw():
     p = np.random.default_rng(3).dirichlet(np.full(50, 0.3))
     order = np.random.default_rng(4).permutation(50)
@@ -269,6 +279,17 @@ def test_half_of_the_mass_on_four_samples():
     rows = draw_rows(p, 500, 128)
     assert not has_repeats(rows)
     assert (np.sort(rows, axis=1)[:, :4] == np.arange(4)).all()
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1.0 - 2.0**-53])
+def test_the_ends_of_a_gap_stay_in_it(uniform):
+    class Ends:
+        def random(self, size):
+            return np.full(size, uniform)
+
+    # 0.25 + 0.25 (1 - 2^-53) rounds to 0.5, where the held position 2 begins.
+    edges, held = np.array([0.0, 0.25, 0.5, 1.0]), np.array([[0, 2]])
+    assert sampling._draw_outside(edges, held, np.array([0]), Ends()).tolist() == [1]
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e-310, 5e-324])

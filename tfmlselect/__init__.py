@@ -3,3 +3,19 @@
 from tfmlselect._require import require_tensorflow
 
 require_tensorflow()
+
+from tfmlselect import sampling, strategies  # noqa: E402
+from tfmlselect.callback import AdaptiveBatchSelection  # noqa: E402
+from tfmlselect.dataset import AdaptiveDataset, adaptive_dataset  # noqa: E402
+from tfmlselect.labels import label_statistics  # noqa: E402
+
+__all__ = [
+    "AdaptiveBatchSelection",
+    "AdaptiveDataset",
+    "adaptive_dataset",
+    "label_statistics",
+    "sampling",
+    "strategies",
+]
+
+__version__ = "0.1.0.dev0"

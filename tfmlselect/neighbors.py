@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-_VALUES_AT_ONCE = 2**22
+from tfmlselect.checks import check_finite
+
 # The strategies ask for 5 and 6: one search, and one order of equal distances, serves them all.
 _SEARCHED_AT_LEAST = 10
 
@@ -84,17 +85,7 @@ def check_features(features: Any, n: int, name: str = "features") -> Any:
             f"Received: {name}.shape={array.shape}, {name}.dtype={array.dtype}. Flatten or encode "
             "the samples, give embeddings as `features`, or ids found elsewhere as `neighbors`."
         )
-    values = array.tocsr().data[:, None] if sparse.issparse(array) else array
-    step = max(1, _VALUES_AT_ONCE // values.shape[1])
-    for start in range(0, len(values), step):
-        finite = np.isfinite(values[start : start + step])
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            where = "among its stored values" if sparse.issparse(array) else f"in row {start + row}"
-            raise ValueError(
-                f"`{name}` must be finite. Received: {values[start + row, column]} {where}. "
-                "Fill missing values first, for example with sklearn.impute.SimpleImputer."
-            )
+    check_finite(array, name)
     return array
 
 

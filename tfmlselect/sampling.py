@@ -281,7 +281,7 @@ def _require_vector(name: str, value: Any, values: bool = True) -> None:
     _require(
         bad.size == 0,
         f"`{name}` must be finite",
-        f"{bad.size} NaN or infinite entries, the first {name}[{bad[:1]}]",
+        f"{bad.size} NaN or infinite entries, the first {name}{bad[:1]}",
         "Look for the loss or the prediction that diverged",
     )
 

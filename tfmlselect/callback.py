@@ -1,0 +1,248 @@
+"""The crank: once per epoch, records become a distribution, and the distribution a plan."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfmlselect.dataset import AdaptiveDataset
+from tfmlselect.hooks import TrainStepHook, remove_hook
+from tfmlselect.outputs import OutputReader
+from tfmlselect.recorder import Recorder, score_in_order
+
+
+class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
+    """Makes `model.fit` on an adaptive dataset adaptive.
+
+    Records what the training steps predict, hands it to the dataset's strategy at the end of each
+    epoch, and draws the next epoch from the distribution that the strategy gives. Adds to the
+    epoch's logs, and so to History, what was drawn in it:
+
+    * `selection/effective_sample_size`: 1 / sum p^2, n where all samples are equally likely;
+    * `selection/entropy`: of the distribution, in nats, divided by ln n;
+    * `selection/unique_samples`: share of the n samples that were drawn at least once;
+    * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR).
+
+    Args:
+        dataset: the `AdaptiveDataset` that is passed to `fit`, or one mapped from it.
+        scores: "record" takes the predictions of the training steps themselves, at no further
+            forward pass; "predict" predicts every sample anew, in inference mode, after every
+            `every` epochs.
+        every: refresh the distribution every so many epochs.
+        signal: "probability", or an element-wise loss `(y, y_pred) -> (b, q)` on the model's
+            output as it is, when hardness is to be the loss that is really trained.
+        output: name or index of the output that is recorded, for models with several.
+        from_logits: whether that output is logits; "auto" asks the compiled loss.
+        check_order: compare the labels that arrive in the steps with those of the planned samples.
+            Turn it off where a `.map` changes labels on purpose (mixup).
+        state_device: where the strategy's state lives and scores are computed, such as "CPU:0";
+            None: where TensorFlow puts variables.
+
+    Raises:
+        TypeError: `dataset` is no `AdaptiveDataset`.
+        ValueError: an argument outside its range. At the start of training: an epoch of another
+            length, or a model of another width than the dataset.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
+        >>> x = np.random.default_rng(0).normal(size=(48, 4)).astype("float32")
+        >>> y = (x[:, :2] > 0).astype("float32")
+        >>> train = tfml.adaptive_dataset((x, y), batch_size=16, seed=0)
+        >>> model = tf.keras.Sequential([tf.keras.layers.Dense(2, activation="sigmoid")])
+        >>> model.compile("adam", "binary_crossentropy")
+        >>> history = model.fit(
+        ...     train, epochs=2, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)]
+        ... )
+        >>> len(history.history["selection/unique_samples"])
+        2
+    """
+
+    def __init__(
+        self,
+        dataset: AdaptiveDataset,
+        *,
+        scores: str = "record",
+        every: int = 1,
+        signal: str | Callable = "probability",
+        output: str | int | None = None,
+        from_logits: bool | str = "auto",
+        check_order: bool = True,
+        state_device: str | None = None,
+    ):
+        super().__init__()
+        if not isinstance(dataset, AdaptiveDataset):
+            raise TypeError(
+                "The callback leads an adaptive dataset. Received: dataset of type "
+                f"{type(dataset).__name__}. Make one: train = tfmlselect.adaptive_dataset((x, y))."
+            )
+        _check(scores in ("record", "predict"), "scores", scores, '"record" or "predict"')
+        _check(isinstance(every, int) and every >= 1, "every", every, "a whole number >= 1")
+        _check(
+            signal == "probability" or callable(signal),
+            "signal",
+            signal,
+            '"probability" or a function (y, y_pred) -> (b, q)',
+        )
+        _check(
+            from_logits in (True, False, "auto"), "from_logits", from_logits, 'True, False or "auto"'
+        )
+        self.dataset = dataset
+        self._options = {
+            "scores": scores,
+            "every": every,
+            "signal": signal,
+            "output": output,
+            "from_logits": from_logits,
+            "check_order": check_order,
+            "state_device": state_device,
+        }
+        self._scores, self._every, self._device = scores, every, state_device
+        self._check_order = check_order
+        self._signal = signal if callable(signal) else None
+        labels = dataset._selection.labels
+        self._reader = OutputReader(
+            labels.q, labels.single_label, output, from_logits, self._signal
+        )
+        self._recorder: Recorder | None = None
+        self._running = False
+
+    def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
+        return type(self)(self.dataset, **self._options)
+
+    def set_model(self, model: Any) -> None:
+        """Puts the hook on the model, before its train function is made."""
+        super().set_model(model)
+        if not self._running and self._scores == "record":
+            TrainStepHook(model, self._record, self._give_up)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Attaches the dataset and draws its next epoch."""
+        selection = self._selection
+        steps = self.params.get("steps")
+        if steps is not None and steps != selection.plan.steps:
+            raise ValueError(
+                "An epoch of this fit is not an epoch of the callback's dataset. Received: "
+                f"{steps} steps an epoch, len(dataset)={selection.plan.steps}. Leave "
+                "`steps_per_epoch` out, and pass fit the dataset that the callback was made for."
+            )
+        self._reader.prepare(self.model)
+        selection.attach(self, self.model, self._device)
+        self._running = True
+        self._first_epoch: int | None = None
+        self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
+        self._recorder = None
+        if self._scores == "record" and selection.strategy.uses_predictions:
+            self._recorder = Recorder(
+                selection, self._reader, self._signal is not None, self._check_order
+            )
+        self._draw()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Notes which epoch Keras starts with, the first time it can be known."""
+        if self._first_epoch is not None:
+            return
+        self._first_epoch = epoch
+        completed = self._selection.epoch
+        self._plan_run(self.params["epochs"] - epoch)
+        if epoch not in (0, completed):
+            warnings.warn(
+                f"Keras starts with epoch {epoch}, and the dataset has completed {completed}. "
+                f"Received: initial_epoch={epoch}. Selection goes by the dataset's own counter; "
+                f"pass initial_epoch={completed} where both are to agree.",
+                stacklevel=2,
+            )
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Checks what was recorded, after 1, 2, 4, 8, ... steps."""
+        if batch >= self._next_check:
+            self._check_records()
+            self._next_check = 2 * batch
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Turns the crank."""
+        selection = self._selection
+        self._check_records()
+        refresh = (selection.epoch + 1) % self._every == 0
+        dropped = 0
+        if self._recorder is not None:
+            dropped = self._recorder.hand_over()
+        elif refresh and selection.strategy.uses_predictions:
+            dropped = score_in_order(
+                self.model,
+                self.dataset,
+                self._reader,
+                selection.strategy,
+                losses=self._signal is not None,
+            )
+        if dropped:
+            self._warn_dropped(dropped)
+        if logs is not None:
+            logs.update(selection.figures())
+        selection.advance(refresh)
+        self._draw()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Takes the hook off and sets the dataset free."""
+        self._give_up()
+        remove_hook(self.model)
+
+    @property
+    def _selection(self) -> Any:
+        return self.dataset._selection
+
+    def _plan_run(self, epochs_left: int) -> None:
+        """Tells the strategy how long the run is, and says if it is too short to adapt."""
+        strategy, epoch = self._selection.strategy, self._selection.epoch
+        strategy.run_epochs = epoch + epochs_left
+        if self._first_epoch is not None and strategy.warmup >= epoch + epochs_left > 0:
+            if strategy.uses_predictions:
+                warnings.warn(
+                    "No adaptive epoch is left after the warm-up. Received: a run of "
+                    f"{epoch + epochs_left} epochs, the first {strategy.warmup} of them uniform. "
+                    "Train longer, or make the strategy with a shorter `warmup`.",
+                    stacklevel=3,
+                )
+
+    def _draw(self) -> None:
+        self._selection.draw()
+        self._next_check = 1
+        if self._recorder is not None:
+            self._recorder.start_epoch()
+
+    def _record(self, y: Any, y_pred: Any) -> None:
+        if self._running and self._recorder is not None:
+            self._recorder.record(y, y_pred)
+
+    def _check_records(self) -> None:
+        if self._selection.plan.reads == 0:
+            raise RuntimeError(
+                "This fit does not read the dataset that the callback was made for. Received: "
+                "batches from elsewhere. Pass the same object to both: model.fit(train, "
+                "callbacks=[AdaptiveBatchSelection(train)])."
+            )
+        if self._recorder is not None:
+            self._recorder.check()
+
+    def _warn_dropped(self, dropped: int) -> None:
+        if not self._selection.warned_not_finite:
+            self._selection.warned_not_finite = True
+            warnings.warn(
+                f"Predictions were not finite and are left out. Received: {dropped} rows with NaN "
+                f"or infinity in epoch {self._selection.epoch}; their samples keep the last good "
+                "value. Lower the learning rate or clip gradients.",
+                stacklevel=3,
+            )
+
+    def _give_up(self) -> None:
+        """The fit is over, however it ended."""
+        self._running = False
+        self._recorder = None
+        self._selection.release(self)
+
+
+def _check(valid: bool, name: str, value: Any, wanted: str) -> None:
+    if not valid:
+        raise ValueError(f"`{name}` is out of range. Received: {name}={value!r}. Pass {wanted}.")

@@ -1,0 +1,251 @@
+"""The adaptive dataset: a `tf.data.Dataset` whose order a callback decides epoch by epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect.selection import Selection
+from tfmlselect.strategies import Strategy
+
+_NO_ORDER = "changes which samples a batch holds, and the recorder knows samples by their place"
+_NO_REPEAT = "`fit(epochs=...)` goes through the dataset once an epoch already"
+_FROZEN = "would keep the first epoch's samples for all later ones"
+_REFUSED = {
+    "batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
+    "bucket_by_sequence_length": _NO_ORDER,
+    "cache": _FROZEN,
+    "concatenate": _NO_ORDER,
+    "filter": _NO_ORDER,
+    "flat_map": _NO_ORDER,
+    "group_by_window": _NO_ORDER,
+    "ignore_errors": _NO_ORDER,
+    "interleave": _NO_ORDER,
+    "padded_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
+    "ragged_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
+    "rebatch": _NO_ORDER,
+    "rejection_resample": _NO_ORDER,
+    "repeat": _NO_REPEAT,
+    "sample_from_datasets": _NO_ORDER,
+    "save": _FROZEN,
+    "scan": _NO_ORDER,
+    "shard": _NO_ORDER,
+    "shuffle": "the order is the strategy's, and it is shuffled already",
+    "skip": _NO_ORDER,
+    "snapshot": _FROZEN,
+    "sparse_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
+    "take_while": _NO_ORDER,
+    "unbatch": _NO_ORDER,
+    "unique": _NO_ORDER,
+    "window": _NO_ORDER,
+}
+
+
+class AdaptiveDataset(tf.data.Dataset):
+    """Batches in the order that a strategy planned; made by `tfmlselect.adaptive_dataset`.
+
+    A dataset of known length like any other: `map`, `prefetch` and `with_options` give an adaptive
+    dataset again, and what would break the order raises. While a fit runs with
+    `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise every
+    iteration is a fresh permutation of the training set. Iterating disturbs nothing. `take(k)` gives
+    a plain dataset, for a look.
+    """
+
+    def __init__(self, selection: Selection, transforms: tuple[Callable, ...] = ()):
+        self._selection = selection
+        self._transforms = transforms
+        self._inner = self._transformed(selection.batches())
+        # The one private name of TensorFlow in this package: a dataset is its variant tensor.
+        super().__init__(self._inner._variant_tensor)
+
+    def _inputs(self) -> list[tf.data.Dataset]:
+        return [self._inner]
+
+    @property
+    def element_spec(self) -> Any:
+        """The type of a batch."""
+        return self._inner.element_spec
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy that selects."""
+        return self._selection.strategy
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The distribution of the epoch that comes next, or runs now: (n,) float64, sums to 1."""
+        return self._selection.probabilities.copy()
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed; a second fit of the same model goes on from here."""
+        return self._selection.epoch
+
+    def in_order(self) -> tf.data.Dataset:
+        """All samples once, in the order they were given, through the same `map` calls.
+
+        For `model.evaluate`, `model.predict` and scoring.
+        """
+        return self._transformed(self._selection.in_order())
+
+    def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        for transform in self._transforms:
+            dataset = transform(dataset)
+        return dataset
+
+    def _then(self, transform: Callable) -> AdaptiveDataset:
+        return AdaptiveDataset(self._selection, (*self._transforms, transform))
+
+    def map(
+        self, map_func, num_parallel_calls=None, deterministic=None, **options
+    ) -> AdaptiveDataset:
+        """As `tf.data.Dataset.map`, batch by batch, in order.
+
+        Raises:
+            ValueError: `deterministic=False`, which lets batches overtake each other.
+        """
+        if deterministic is False:
+            raise ValueError(
+                "An adaptive dataset keeps its order. Received: deterministic=False. Leave it out."
+            )
+        return self._then(
+            lambda dataset: dataset.map(
+                map_func, num_parallel_calls=num_parallel_calls, deterministic=True, **options
+            )
+            if num_parallel_calls is not None
+            else dataset.map(map_func, **options)
+        )
+
+    def prefetch(self, buffer_size, name=None) -> AdaptiveDataset:
+        """As `tf.data.Dataset.prefetch`."""
+        return self._then(lambda dataset: dataset.prefetch(buffer_size, name=name))
+
+    def with_options(self, options, name=None) -> AdaptiveDataset:
+        """As `tf.data.Dataset.with_options`.
+
+        Raises:
+            ValueError: options that give up the order, or that read a plan before its epoch.
+        """
+        if options.deterministic is False:
+            raise ValueError(
+                "An adaptive dataset keeps its order. "
+                "Received: options.deterministic=False. Leave it unset."
+            )
+        if options.experimental_warm_start:
+            raise ValueError(
+                "A warm start would fetch batches before their epoch is planned. "
+                "Received: options.experimental_warm_start=True. Leave it unset."
+            )
+        return self._then(lambda dataset: dataset.with_options(options, name=name))
+
+    def __iter__(self):
+        if not self._selection.attached and not self._selection.warned:
+            self._selection.warned = True
+            warnings.warn(
+                "This adaptive dataset is not attached to a callback: each iteration is a fresh "
+                "uniform permutation. For adaptive batches pass model.fit(train, "
+                "callbacks=[tfmlselect.AdaptiveBatchSelection(train)]). To look at a batch "
+                "quietly, use train.take(1); for all samples, train.in_order().",
+                stacklevel=2,
+            )
+        return iter(self._inner)
+
+    def __repr__(self) -> str:
+        selection = self._selection
+        return (
+            f"<AdaptiveDataset: {selection.source.n} samples, {selection.labels.q} labels, "
+            f"{selection.plan.steps} batches of {selection.plan.batch_size}, "
+            f"{selection.strategy!r}, {self.epoch} epochs completed>"
+        )
+
+
+def _refuse(name: str, reason: str) -> Callable:
+    def method(self, *args, **kwargs):
+        raise TypeError(
+            f"`{name}` cannot follow an adaptive dataset: {reason}. Received: .{name}(...). "
+            "Do it before selection (to the arrays), or use `.map`, which sees whole batches."
+        )
+
+    method.__name__ = name
+    method.__doc__ = f"Raises a TypeError: {reason}."
+    return method
+
+
+for _name, _reason in _REFUSED.items():
+    setattr(AdaptiveDataset, _name, _refuse(_name, _reason))
+
+
+def adaptive_dataset(
+    data: tuple[Any, Any],
+    strategy: str | Strategy = "d2ace",
+    batch_size: int = 32,
+    *,
+    seed: int | None = None,
+    drop_remainder: bool = False,
+    features: Any = None,
+    neighbors: Any = None,
+    sample_weight: Any = None,
+) -> AdaptiveDataset:
+    """Makes a dataset whose batches a strategy selects while a model trains on it.
+
+    Pass it to `model.fit` together with `AdaptiveBatchSelection(dataset)`.
+
+    Args:
+        data: `(x, y)`. x: any structure (dict, tuple, nested) of arrays with n rows: numpy,
+            scipy.sparse (rows become dense), np.memmap (stays on disk), tensors, lists of strings.
+            y: 0/1 labels (n, q), dense or scipy.sparse; or integer class ids (n,) for single-label
+            data. Batches hold x and y as given; float64 becomes Keras' floatx.
+        strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object.
+        batch_size: samples a batch, at most n.
+        seed: makes plans repeatable; None: a new one each time.
+        drop_remainder: leaves out the last n mod batch_size draws, so that all batches are whole.
+        features: (n, d) array or sparse matrix that neighbours are searched in where x will not do
+            (images, text, several inputs, memory maps).
+        neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
+        sample_weight: (n,), becomes the third element of each batch.
+
+    Returns:
+        An `AdaptiveDataset` of `(x, y)` or `(x, y, sample_weight)` batches.
+
+    Raises:
+        ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
+            columns, NaN in x or features, no samples, n < batch_size, an unknown strategy.
+        TypeError: `data` is no pair.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(64, 8)).astype("float32")
+        >>> y = (x[:, :3] > 1).astype("float32")
+        >>> train = tfml.adaptive_dataset((x, y), strategy="d2ace", batch_size=16, seed=0)
+        >>> model = tf.keras.Sequential([tf.keras.layers.Dense(3, activation="sigmoid")])
+        >>> model.compile("adam", "binary_crossentropy")
+        >>> history = model.fit(
+        ...     train, epochs=3, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)]
+        ... )
+        >>> train.epoch, len(train)
+        (3, 4)
+    """
+    if isinstance(data, tf.data.Dataset):
+        raise TypeError(
+            "`adaptive_dataset` selects by row number and needs arrays. Received: a "
+            f"{type(data).__name__}. Pass (x, y) as arrays, np.memmap or file paths; decode files "
+            "in `.map` after selection."
+        )
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        size = f" of length {len(data)}" if hasattr(data, "__len__") else ""
+        raise TypeError(
+            f"`data` must be the pair (x, y). Received: {type(data).__name__}{size}. "
+            "Pass adaptive_dataset((x, y), ...); sample weights go into `sample_weight=`."
+        )
+    x, y = data
+    return AdaptiveDataset(
+        Selection(
+            x, y, strategy, batch_size, seed, drop_remainder, features, neighbors, sample_weight
+        )
+    )
+

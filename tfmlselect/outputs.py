@@ -1,0 +1,142 @@
+"""What a model's outputs mean: which output is recorded, and how it becomes probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class OutputReader:
+    """Turns what a train step sees, y and y_pred, into rows of probabilities and losses.
+
+    Args:
+        q: number of labels.
+        single_label: whether the training set has class ids.
+        output: name or index of the output to record, None where there is one.
+        from_logits: whether the output is logits; "auto" asks the compiled loss.
+        signal: element-wise loss (y, y_pred) -> (b, q) on the raw output, or None.
+    """
+
+    def __init__(
+        self,
+        q: int,
+        single_label: bool,
+        output: str | int | None,
+        from_logits: bool | str,
+        signal: Callable | None,
+    ):
+        self._q = q
+        self._single_label = single_label
+        self._output = output
+        self._from_logits = from_logits
+        self._signal = signal
+        self._activation: Callable | None = None
+        self._output_names: list[str] = []
+        # A seeded row of random integers: the sum over a sample's labels is its hash.
+        self._hash_row = np.random.default_rng(0).integers(-(2**31), 2**31, q, dtype=np.int64)
+
+    def prepare(self, model: Any) -> None:
+        """Looks at the compiled model once, before its step is traced.
+
+        Raises:
+            ValueError: where it is visible that the model has not q outputs.
+        """
+        self._output_names = list(getattr(model, "output_names", None) or [])
+        loss = self._pick(model.loss) if isinstance(model.loss, (dict, list)) else model.loss
+        logits = self._from_logits
+        if logits == "auto":
+            logits = bool(getattr(loss, "from_logits", False))
+        name = getattr(loss, "__name__", None) or getattr(loss, "name", None) or str(loss)
+        softmax = self._single_label or "categorical" in str(name).lower()
+        self._activation = (tf.nn.softmax if softmax else tf.nn.sigmoid) if logits else None
+        outputs = getattr(model, "outputs", None)
+        if outputs and (len(outputs) == 1 or self._output is not None):
+            self._check_width(self._pick(outputs if len(outputs) > 1 else outputs[0]).shape)
+
+    def probabilities(self, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Probabilities (b, q) float32, and how many rows lie outside [0, 1], int64."""
+        y_pred = tf.cast(self._output_of(y_pred), tf.float32)
+        if self._activation is not None:
+            return self._activation(y_pred), tf.constant(0, tf.int64)
+        # Half precision rounds; NaN compares false and is dealt with where rows are taken in.
+        outside = tf.reduce_any((y_pred < -0.01) | (y_pred > 1.01), axis=1)
+        return y_pred, tf.math.count_nonzero(outside)
+
+    def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
+        """The user's per-label loss: (b, q) float32.
+
+        Raises:
+            ValueError: the function gives another shape.
+        """
+        y_pred = tf.cast(self._output_of(y_pred), tf.float32)
+        values = self._signal(tf.cast(self._matrix(y), tf.float32), y_pred)
+        if values.shape.rank != 2 or values.shape[-1] != self._q:
+            raise ValueError(
+                "`signal` must give one loss for each sample and label. Received: shape "
+                f"{values.shape} from {self._signal!r}, wanted (b, {self._q}). Take the loss "
+                "before any mean over labels, e.g. "
+                "lambda y, p: tf.keras.backend.binary_crossentropy(y, p)."
+            )
+        return tf.cast(values, tf.float32)
+
+    def hashes_of_rows(self, matrix: np.ndarray) -> np.ndarray:
+        """The hash of each row of a 0/1 matrix (n, q): (n,) int64."""
+        hashes = np.empty(len(matrix), np.int64)
+        for start in range(0, len(matrix), 65536):
+            part = slice(start, start + 65536)
+            hashes[part] = matrix[part].astype(np.int64) @ self._hash_row
+        return hashes
+
+    def hashes(self, y: Any) -> tf.Tensor:
+        """The same of the labels that arrive in a train step: (b,) int64."""
+        positive = tf.cast(self._matrix(y), tf.float32) > 0.5
+        return tf.reduce_sum(tf.where(positive, self._hash_row, tf.constant(0, tf.int64)), axis=1)
+
+    def _matrix(self, y: Any) -> tf.Tensor:
+        """The labels that arrive as (b, q); class ids as one-hot rows."""
+        y = self._output_of(y) if tf.nest.is_nested(y) else tf.convert_to_tensor(y)
+        rank, width = y.shape.rank, y.shape[-1] if y.shape.rank else None
+        if self._single_label and (rank == 1 or (rank == 2 and width == 1)):
+            return tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int64), self._q)
+        if rank != 2 or width != self._q:
+            raise ValueError(
+                f"The labels in the train step are not those of the dataset: wanted (b, {self._q})"
+                f". Received: y of shape {y.shape}. If a `.map` changed them on purpose, pass "
+                "AdaptiveBatchSelection(train, check_order=False)."
+            )
+        return y
+
+    def _output_of(self, y_pred: Any) -> tf.Tensor:
+        y_pred = self._pick(y_pred)
+        self._check_width(y_pred.shape)
+        return y_pred
+
+    def _check_width(self, shape: Any) -> None:
+        if len(shape) != 2 or shape[-1] not in (self._q, None):
+            raise ValueError(
+                f"The model must predict one value for each of the {self._q} labels of the "
+                f"dataset. Received: an output of shape {tuple(shape)}. Give the model an output "
+                f"(b, {self._q}), or name the right one: AdaptiveBatchSelection(train, output=...)."
+            )
+
+    def _pick(self, structure: Any) -> Any:
+        """The recorded one of several outputs, labels or losses."""
+        if not isinstance(structure, (dict, list, tuple)):
+            return structure
+        key = self._output
+        if key is None and len(structure) == 1:
+            return next(iter(structure.values() if isinstance(structure, dict) else structure))
+        if isinstance(structure, (list, tuple)) and isinstance(key, str):
+            key = self._output_names.index(key) if key in self._output_names else key
+        found = key in structure if isinstance(structure, dict) else isinstance(key, int)
+        if not found:
+            names = list(structure) if isinstance(structure, dict) else self._output_names
+            raise ValueError(
+                f"The model has {len(structure)} outputs and one of them is recorded. Received: "
+                f"output={self._output!r}. Pass AdaptiveBatchSelection(train, output=...), "
+                f"{f'one of {names}, ' if names else ''}or an index."
+            )
+        return structure[key]

@@ -1,0 +1,161 @@
+"""The recorder: keeps what each training step predicted, in the order of the plan.
+
+In the step, predictions are written one after the other into a log, `(draws, q)`, on the step's
+device; the k-th row of the log belongs to the k-th id of the plan. Once per epoch the strategy
+observes the log batch by batch. So a strategy's state changes at epoch ends alone, can live on
+another device than the step, and need not be made for XLA.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfmlselect.outputs import OutputReader
+from tfmlselect.selection import Selection
+
+_STEPS, _ROWS, _MOVED, _OUTSIDE = range(4)
+
+
+class Recorder:
+    """The log of one fit.
+
+    Args:
+        selection: the dataset's selection.
+        reader: what the model's outputs mean.
+        losses: whether per-label losses are logged beside the predictions.
+        check_order: whether the labels that arrive are compared with the planned samples'.
+    """
+
+    def __init__(
+        self, selection: Selection, reader: OutputReader, losses: bool, check_order: bool
+    ):
+        self._selection = selection
+        self._reader = reader
+        shape = [selection.plan.draws, selection.labels.q]
+        self._predictions = tf.Variable(tf.zeros(shape), trainable=False)
+        self._losses = tf.Variable(tf.zeros(shape), trainable=False) if losses else None
+        # int64: what XLA is to touch must be on the step's device, and int32 stays on the host.
+        self._counts = tf.Variable(tf.zeros([4], tf.int64), trainable=False)
+        self._hashes = None
+        if check_order:
+            self._hashes = reader.hashes_of_rows(selection.labels.matrix)
+            self._expected = tf.Variable(tf.zeros(shape[:1], tf.int64), trainable=False)
+        self._replayed = tf.function(self._replay, autograph=False)
+
+    def start_epoch(self) -> None:
+        """Empties the log and notes the labels that the plan's samples have."""
+        self._counts.assign(tf.zeros_like(self._counts))
+        if self._hashes is not None:
+            self._expected.assign(self._hashes[self._selection.plan.ids])
+
+    def record(self, y: Any, y_pred: Any) -> None:
+        """Adds one batch to the log; traced into the train step."""
+        p, outside = self._reader.probabilities(y_pred)
+        size = tf.shape(p, out_type=tf.int64)[0]
+        rows = self._counts[_ROWS] + tf.range(size)
+        self._predictions.scatter_update(tf.IndexedSlices(p, rows))
+        if self._losses is not None:
+            losses = self._reader.losses(y, y_pred)
+            self._losses.scatter_update(tf.IndexedSlices(losses, rows))
+        moved = tf.constant(0, tf.int64)
+        if self._hashes is not None:
+            moved = tf.math.count_nonzero(self._reader.hashes(y) != tf.gather(self._expected, rows))
+        self._counts.assign_add(tf.stack([tf.ones_like(size), size, moved, outside]))
+
+    def check(self) -> None:
+        """Reads the counters; called after steps 1, 2, 4, 8, ... and at an epoch's end.
+
+        Raises:
+            RuntimeError: the steps recorded nothing, or got samples in another order than planned.
+            ValueError: the predictions are no probabilities.
+        """
+        counts = self._counts.numpy()
+        if counts[_STEPS] == 0:
+            raise RuntimeError(
+                "No prediction was recorded: the model's train_step calls neither compute_loss nor "
+                "compute_metrics. Received: 0 recorded steps. Call one of them in it, or pass "
+                'AdaptiveBatchSelection(train, scores="predict").'
+            )
+        if counts[_OUTSIDE]:
+            raise ValueError(
+                "The model's outputs are no probabilities and look like logits. Received: "
+                f"{counts[_OUTSIDE]} of {counts[_ROWS]} rows with values outside [0, 1], and a "
+                "loss that does not say from_logits=True. Pass "
+                "AdaptiveBatchSelection(train, from_logits=True), or end the model in a sigmoid."
+            )
+        if counts[_MOVED]:
+            raise RuntimeError(
+                "The samples that arrive are not the planned ones. Received: "
+                f"{counts[_MOVED]} of {counts[_ROWS]} rows with other labels than planned. "
+                "Something between the dataset and the model changes the order (shuffling, "
+                "filtering, a wrapper that drops batches) or the labels. If labels are changed on "
+                "purpose (mixup), pass AdaptiveBatchSelection(train, check_order=False)."
+            )
+
+    def hand_over(self) -> int:
+        """Has the strategy observe the epoch's log; returns how many rows were not finite."""
+        steps = tf.constant(int(self._counts[_STEPS]), tf.int64)
+        ids = tf.constant(self._selection.plan.ids)
+        return int(self._replayed(ids, steps))
+
+    def _replay(self, ids: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+        plan = self._selection.plan
+        whole = plan.draws // plan.batch_size
+
+        def observe(start, size):
+            rows = start + tf.range(size, dtype=tf.int64)
+            losses = None if self._losses is None else tf.gather(self._losses, rows)
+            return observe_finite(
+                self._selection.strategy,
+                tf.gather(ids, rows),
+                tf.gather(self._predictions, rows),
+                losses,
+            )
+
+        _, dropped = tf.while_loop(
+            lambda step, _: step < tf.minimum(steps, whole),
+            lambda step, dropped: (
+                step + 1,
+                dropped + observe(step * plan.batch_size, plan.batch_size),
+            ),
+            (tf.constant(0, tf.int64), tf.constant(0, tf.int64)),
+            parallel_iterations=1,
+        )
+        rest = plan.draws - whole * plan.batch_size
+        if rest:
+            dropped += tf.cond(
+                steps > whole,
+                lambda: observe(tf.constant(plan.draws - rest, tf.int64), rest),
+                lambda: tf.constant(0, tf.int64),
+            )
+        return dropped
+
+
+def observe_finite(strategy: Any, ids: tf.Tensor, p: tf.Tensor, losses: Any) -> tf.Tensor:
+    """`strategy.observe` without the rows that are not finite; returns how many those are."""
+    finite = tf.reduce_all(tf.math.is_finite(p), axis=1)
+    if losses is not None:
+        finite &= tf.reduce_all(tf.math.is_finite(losses), axis=1)
+        losses = tf.boolean_mask(losses, finite)
+    strategy.observe(tf.boolean_mask(ids, finite), tf.boolean_mask(p, finite), losses)
+    return tf.math.count_nonzero(~finite)
+
+
+def score_in_order(model: Any, dataset: Any, reader: OutputReader, strategy: Any, losses: bool):
+    """Has the strategy observe an exact prediction of every sample; returns rows not finite."""
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def score(ids, data):
+        y_pred = model.predict_step(data)
+        p, outside = reader.probabilities(y_pred)
+        values = reader.losses(data[1], y_pred) if losses else None
+        return observe_finite(strategy, ids, p, values), outside
+
+    start, dropped = 0, 0
+    for data in dataset.in_order():
+        size = int(tf.shape(tf.nest.flatten(data)[0])[0])
+        lost, outside = score(tf.range(start, start + size, dtype=tf.int64), data)
+        start, dropped = start + size, dropped + int(lost)
+    return dropped

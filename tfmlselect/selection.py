@@ -1,0 +1,213 @@
+"""What an adaptive dataset and its callback share: samples, strategy, plan and epoch counter."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+import weakref
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from scipy import sparse
+
+from tfmlselect import strategies
+from tfmlselect.labels import check_labels
+from tfmlselect.neighbors import check_features
+from tfmlselect.plan import Plan
+from tfmlselect.sources import Source
+
+
+class Selection:
+    """A training set, the strategy that selects from it, and how far training has come.
+
+    Arguments as `tfmlselect.adaptive_dataset`.
+
+    Attributes:
+        source, labels, strategy, plan: what they are called.
+        epoch: epochs completed.
+        probabilities: (n,) float64, the distribution of the epoch that comes next or runs now.
+        warned, warned_not_finite: whether it was said that no callback leads the iterations, that
+            predictions were not finite.
+    """
+
+    def __init__(
+        self, x, y, strategy, batch_size, seed, drop_remainder, features, neighbors, sample_weight
+    ):
+        self.labels = check_labels(y)
+        self.strategy = strategies.get(strategy)
+        self.source = Source(x, y, sample_weight)
+        self._check_batch_size(batch_size, self.source.n)
+        self.plan = Plan(self.source.n, int(batch_size), _checked_seed(seed), bool(drop_remainder))
+        self._features, self._neighbors = features, neighbors
+        if features is not None:
+            self._features = check_features(features, self.source.n)
+        elif neighbors is None and self.strategy.uses_neighbors:
+            self._features = _searchable(self.source.x)
+        self._claim_strategy()
+        self._model: weakref.ref | None = None
+        self._owner: tuple[weakref.ref, threading.Thread] | None = None
+        self._device: str | None = None
+        self._used = False
+        self.warned = self.warned_not_finite = False
+        self._build()
+        self._minority_rows = self._find_minority_rows()
+
+    def _check_batch_size(self, batch_size: Any, n: int) -> None:
+        if isinstance(batch_size, bool) or batch_size != int(batch_size) or batch_size < 1:
+            raise ValueError(
+                "`batch_size` is the number of samples a batch. "
+                f"Received: batch_size={batch_size!r}. Pass a whole number >= 1."
+            )
+        if n < batch_size:
+            raise ValueError(
+                "A batch is drawn without replacement and cannot be larger than the training set. "
+                f"Received: batch_size={batch_size}, n={n} samples. Pass batch_size <= {n}."
+            )
+
+    def _claim_strategy(self) -> None:
+        """A strategy remembers one training set; a second dataset would overwrite the first's."""
+        holder = getattr(self.strategy, "_selection", lambda: None)()
+        if holder is not None:
+            raise ValueError(
+                "A strategy object remembers the samples of one dataset. "
+                f"Received: strategy={self.strategy!r}, which another adaptive dataset uses. "
+                "Pass a new one, e.g. type(strategy).from_config(strategy.get_config())."
+            )
+        self.strategy._selection = weakref.ref(self)
+
+    def _build(self) -> None:
+        with tf.device(self._device) if self._device else contextlib.nullcontext():
+            self.strategy.build(
+                self.labels.matrix, features=self._features, neighbors=self._neighbors
+            )
+        self.epoch = 0
+        self.probabilities = np.full(self.source.n, 1.0 / self.source.n)
+
+    def _find_minority_rows(self) -> np.ndarray:
+        """(n,) bool: samples with a label whose IRLbl is above MeanIR."""
+        counts = self.labels.matrix.sum(axis=0, dtype=np.int64)
+        present = counts > 0
+        irlbl = np.divide(counts.max(), counts, out=np.zeros(len(counts)), where=present)
+        minority = present & (irlbl > irlbl[present].mean()) if present.any() else present
+        return self.labels.matrix[:, minority].any(axis=1)
+
+    def attach(self, owner: Any, model: Any, device: str | None) -> None:
+        """Gives the dataset to one fit; a model that is new to it starts it afresh.
+
+        Raises:
+            RuntimeError: a fit that runs in another thread has it.
+        """
+        holder, thread = self._owner or (lambda: None, None)
+        other_thread = thread is not threading.current_thread() and thread and thread.is_alive()
+        if holder() is not None and holder() is not owner and other_thread:
+            raise RuntimeError(
+                "An adaptive dataset follows one fit at a time. Received: a second fit while one "
+                f"runs in thread {thread.name!r}. Make a dataset for each fit."
+            )
+        self._owner = (weakref.ref(owner), threading.current_thread())
+        known = self._model is not None and self._model() is model
+        if (self._used and not known) or device != self._device:
+            self._device = device
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # said when the dataset was made
+                self._build()
+        self._model = weakref.ref(model)
+        self._used = True
+
+    def release(self, owner: Any) -> None:
+        """The fit of `owner` is over: iterations are fresh permutations again."""
+        if self._owner is not None and self._owner[0]() in (owner, None):
+            self._owner = None
+            self.plan.release()
+
+    @property
+    def attached(self) -> bool:
+        """Whether iterations follow a plan."""
+        return self.plan.ids is not None
+
+    def draw(self) -> None:
+        """Draws the plan of the epoch that comes next and has every pipeline follow it."""
+        if self.epoch < self.strategy.warmup:
+            ids = self.plan.permutation(self.epoch)
+        else:
+            if self.epoch == 0:
+                self.probabilities = np.asarray(self.strategy.probabilities(0))
+            ids = self.strategy.plan(
+                self.probabilities,
+                self.plan.batch_size,
+                self.plan.seed,
+                self.epoch,
+                self.plan.drop_remainder,
+            )
+        self.plan.follow(ids)
+
+    def advance(self, refresh: bool) -> None:
+        """Counts a completed epoch and, with `refresh`, takes the strategy's new distribution."""
+        self.epoch += 1
+        if refresh and self.epoch >= self.strategy.warmup:
+            self.probabilities = np.asarray(self.strategy.probabilities(self.epoch - 1))
+
+    def figures(self) -> dict[str, float]:
+        """What History shows of the epoch that was just drawn and trained."""
+        n, p, ids = self.source.n, self.probabilities, self.plan.ids
+        positive = p[p > 0]
+        return {
+            "selection/effective_sample_size": float(1.0 / np.sum(p**2)),
+            "selection/entropy": float(-np.sum(positive * np.log(positive)) / np.log(n)),
+            "selection/unique_samples": np.count_nonzero(np.bincount(ids, minlength=n)) / n,
+            "selection/minority_share": float(self._minority_rows[ids].mean()),
+        }
+
+    def batches(self) -> tf.data.Dataset:
+        """The pipeline that reads the plan once an iteration and gathers its batches."""
+        plan = self.plan
+
+        def read_plan(_):
+            order = tf.numpy_function(plan.order, [], tf.int64)
+            return tf.ensure_shape(order, [plan.draws])
+
+        def slices(order):
+            return tf.data.Dataset.range(plan.steps).map(lambda step: _slice(order, step, plan))
+
+        ids = tf.data.Dataset.range(1).map(read_plan).flat_map(slices)
+        return self._gathered(ids)
+
+    def in_order(self) -> tf.data.Dataset:
+        """All samples once, 0 to n - 1."""
+        ids = tf.data.Dataset.range(self.source.n).batch(self.plan.batch_size)
+        return self._gathered(ids)
+
+    def _gathered(self, ids: tf.data.Dataset) -> tf.data.Dataset:
+        steps = ids.cardinality() if ids.cardinality() >= 0 else self.plan.steps
+        samples = ids.map(self.source.batch, num_parallel_calls=tf.data.AUTOTUNE)
+        return samples.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(
+            tf.data.AUTOTUNE
+        )
+
+
+def _slice(order: tf.Tensor, step: tf.Tensor, plan: Plan) -> tf.Tensor:
+    ids = order[step * plan.batch_size : (step + 1) * plan.batch_size]
+    whole = plan.draws % plan.batch_size == 0
+    return tf.ensure_shape(ids, [plan.batch_size if whole else None])
+
+
+def _checked_seed(seed: int | None) -> int:
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(seed, bool) or seed != int(seed) or seed < 0:
+        raise ValueError(
+            "`seed` makes the order of samples repeatable. "
+            f"Received: seed={seed!r}. Pass a whole number >= 0, or None for a new one."
+        )
+    return int(seed)
+
+
+def _searchable(x: Any) -> Any:
+    """x itself, where neighbours can be searched in it: one matrix of numbers in memory."""
+    if sparse.issparse(x):
+        return x
+    if isinstance(x, np.ndarray) and not isinstance(x, np.memmap):
+        return x if x.ndim == 2 and x.dtype.kind in "biuf" else None
+    return None
