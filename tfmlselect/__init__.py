@@ -4,7 +4,7 @@ from tfmlselect._require import require_tensorflow
 
 require_tensorflow()
 
-from tfmlselect import sampling, strategies  # noqa: E402
+from tfmlselect import sampling, strategies, testing  # noqa: E402
 from tfmlselect.callback import AdaptiveBatchSelection  # noqa: E402
 from tfmlselect.dataset import AdaptiveDataset, adaptive_dataset  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
@@ -16,6 +16,7 @@ __all__ = [
     "label_statistics",
     "sampling",
     "strategies",
+    "testing",
 ]
 
 __version__ = "0.1.0.dev0"

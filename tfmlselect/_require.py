@@ -42,6 +42,6 @@ def _other_backend(name: str) -> str:
     return (
         "tfmlselect records inside TensorFlow train steps and needs Keras on the TensorFlow "
         f"backend. Received: Keras backend {name!r}. "
-        "Set the environment variable KERAS_BACKEND=tensorflow (or \"backend\": \"tensorflow\" in "
+        'Set the environment variable KERAS_BACKEND=tensorflow (or "backend": "tensorflow" in '
         "~/.keras/keras.json) before Python starts."
     )

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmlselect.dataset import AdaptiveDataset
-from tfmlselect.hooks import TrainStepHook, remove_hook
+from tfmlselect.hooks import arm_hook, remove_hook
 from tfmlselect.outputs import OutputReader
 from tfmlselect.recorder import Recorder, score_in_order
 
@@ -87,7 +87,10 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
             '"probability" or a function (y, y_pred) -> (b, q)',
         )
         _check(
-            from_logits in (True, False, "auto"), "from_logits", from_logits, 'True, False or "auto"'
+            from_logits in (True, False, "auto"),
+            "from_logits",
+            from_logits,
+            'True, False or "auto"',
         )
         self.dataset = dataset
         self._options = {
@@ -115,8 +118,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
     def set_model(self, model: Any) -> None:
         """Puts the hook on the model, before its train function is made."""
         super().set_model(model)
-        if not self._running and self._scores == "record":
-            TrainStepHook(model, self._record, self._give_up)
+        arm_hook(model, self._record, self._give_up)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Attaches the dataset and draws its next epoch."""
@@ -188,6 +190,13 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         """Takes the hook off and sets the dataset free."""
         self._give_up()
         remove_hook(self.model)
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
+        if not self._running:
+            remove_hook(self.model)
+
+    on_predict_end = on_test_end
 
     @property
     def _selection(self) -> Any:

@@ -113,11 +113,13 @@ class AdaptiveDataset(tf.data.Dataset):
                 "An adaptive dataset keeps its order. Received: deterministic=False. Leave it out."
             )
         return self._then(
-            lambda dataset: dataset.map(
-                map_func, num_parallel_calls=num_parallel_calls, deterministic=True, **options
+            lambda dataset: (
+                dataset.map(
+                    map_func, num_parallel_calls=num_parallel_calls, deterministic=True, **options
+                )
+                if num_parallel_calls is not None
+                else dataset.map(map_func, **options)
             )
-            if num_parallel_calls is not None
-            else dataset.map(map_func, **options)
         )
 
     def prefetch(self, buffer_size, name=None) -> AdaptiveDataset:
@@ -248,4 +250,3 @@ def adaptive_dataset(
             x, y, strategy, batch_size, seed, drop_remainder, features, neighbors, sample_weight
         )
     )
-

@@ -9,6 +9,7 @@ hook behind, and a compiled train function that contains it; the next fit withou
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -24,39 +25,49 @@ class TrainStepHook:
     Args:
         model: a Keras model.
         record: called while the step is traced, or run, eagerly.
-        abandoned: called when the hook is found on a model whose fit is over.
+        over: called when a fit of the model begins: whatever fit was before it is over.
     """
 
-    def __init__(self, model: Any, record: Callable, abandoned: Callable):
+    def __init__(self, model: Any, record: Callable, over: Callable):
         remove_hook(model)
         self._record = record
-        self._abandoned = abandoned
         self._armed = True
         # Replicas are traced in turns, each in its thread: what step it is must be the thread's.
         self._step = threading.local()
         self._own = {name: model.__dict__[name] for name in _NAMES if name in model.__dict__}
         originals = {name: getattr(model, name) for name in _NAMES}
+        orders = {name: _argument_names(originals[name]) for name in _NAMES[1:3]}
+        own_step = originals["train_step"]
+        compiled = isinstance(own_step, tf.types.experimental.PolymorphicFunction)
+        if compiled:  # its traces would outlive the hook: trace the function under it anew
+            own_step = own_step.python_function
+
+        def run_step(data):
+            self._step.graph = tf.compat.v1.get_default_graph()
+            try:
+                return own_step(data)
+            finally:
+                self._step.graph = None
+
+        run = tf.function(run_step) if compiled else run_step
 
         def train_step(data):
-            self._step.waits = True
-            result = originals["train_step"](data)
-            self._step.waits = False
-            return result
+            return run(data)
 
-        def compute_loss(x=None, y=None, y_pred=None, *args, **kwargs):
-            self._hand_over(y, y_pred)
-            return originals["compute_loss"](x, y, y_pred, *args, **kwargs)
+        def compute_loss(*args, **kwargs):
+            self._hand_over(orders["compute_loss"], args, kwargs)
+            return originals["compute_loss"](*args, **kwargs)
 
-        def compute_metrics(x, y, y_pred, *args, **kwargs):
-            self._hand_over(y, y_pred)
-            return originals["compute_metrics"](x, y, y_pred, *args, **kwargs)
+        def compute_metrics(*args, **kwargs):
+            self._hand_over(orders["compute_metrics"], args, kwargs)
+            return originals["compute_metrics"](*args, **kwargs)
 
         def make_train_function(force=False):
+            over()
             if self._armed:
                 self._armed = False
                 return originals["make_train_function"](force=True)
             remove_hook(model)
-            self._abandoned()
             return model.make_train_function(force=True)
 
         make_train_function.hook = self
@@ -64,9 +75,15 @@ class TrainStepHook:
             setattr(model, function.__name__, function)
 
     @tf.autograph.experimental.do_not_convert
-    def _hand_over(self, y: Any, y_pred: Any) -> None:
-        if getattr(self._step, "waits", False) and y_pred is not None:
-            self._step.waits = False
+    def _hand_over(self, names: list[str], args: tuple, kwargs: dict) -> None:
+        # Within a branch of the step, or a function of its own, a later call is waited for: what is
+        # traced there need not run in every step.
+        if getattr(self._step, "graph", None) is not tf.compat.v1.get_default_graph():
+            return
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        y, y_pred = given.get("y"), given.get("y_pred")
+        if y is not None and y_pred is not None:
+            self._step.graph = None
             self._record(y, tf.nest.map_structure(tf.stop_gradient, y_pred))
 
     def _take_off(self, model: Any) -> None:
@@ -82,3 +99,20 @@ def remove_hook(model: Any) -> None:
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
     if hook is not None:
         hook._take_off(model)
+
+
+def arm_hook(model: Any, record: Callable, over: Callable) -> None:
+    """Puts the hook on a model whose fit is about to begin; one that is on it already stays."""
+    hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
+    if hook is not None and hook._record == record:
+        hook._armed = True
+    else:
+        TrainStepHook(model, record, over)
+
+
+def _argument_names(function: Callable) -> list[str]:
+    """The names of positional arguments; Keras' own where the function takes any."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return ["x", "y", "y_pred"]
+    return [parameter.name for parameter in parameters]

@@ -36,11 +36,12 @@ class Plan:
 
     def follow(self, ids: np.ndarray) -> None:
         """Sets the order that every pipeline reads from now on."""
-        ids = np.ascontiguousarray(ids, dtype=np.int64)
+        ids = np.array(ids, dtype=np.int64)
         if ids.shape != (self.draws,) or ids.min() < 0 or ids.max() >= self.n:
+            received = f", ids from {ids.min()} to {ids.max()}" if ids.size else ""
             raise ValueError(
                 f"A plan holds {self.draws} ids of samples 0 to {self.n - 1}. Received: shape "
-                f"{ids.shape}, ids from {ids.min()} to {ids.max()}. Check the strategy's `plan`."
+                f"{ids.shape}{received}. Check the strategy's `plan`."
             )
         self.ids = ids
         self.reads = 0

@@ -2,17 +2,20 @@
 
 In the step, predictions are written one after the other into a log, `(draws, q)`, on the step's
 device; the k-th row of the log belongs to the k-th id of the plan. Once per epoch the strategy
-observes the log batch by batch. So a strategy's state changes at epoch ends alone, can live on
-another device than the step, and need not be made for XLA.
+observes the log, each sample's visits in order. So a strategy's state changes at epoch ends alone,
+can live on another device than the step, and need not be made for XLA.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect.outputs import OutputReader
+from tfmlselect.scoring import chunk_rows
 from tfmlselect.selection import Selection
 
 _STEPS, _ROWS, _MOVED, _OUTSIDE = range(4)
@@ -28,9 +31,7 @@ class Recorder:
         check_order: whether the labels that arrive are compared with the planned samples'.
     """
 
-    def __init__(
-        self, selection: Selection, reader: OutputReader, losses: bool, check_order: bool
-    ):
+    def __init__(self, selection: Selection, reader: OutputReader, losses: bool, check_order: bool):
         self._selection = selection
         self._reader = reader
         shape = [selection.plan.draws, selection.labels.q]
@@ -42,7 +43,7 @@ class Recorder:
         if check_order:
             self._hashes = reader.hashes_of_rows(selection.labels.matrix)
             self._expected = tf.Variable(tf.zeros(shape[:1], tf.int64), trainable=False)
-        self._replayed = tf.function(self._replay, autograph=False)
+        self._observe = tf.function(self._observe_rows, autograph=False, reduce_retracing=True)
 
     def start_epoch(self) -> None:
         """Empties the log and notes the labels that the plan's samples have."""
@@ -96,41 +97,41 @@ class Recorder:
 
     def hand_over(self) -> int:
         """Has the strategy observe the epoch's log; returns how many rows were not finite."""
-        steps = tf.constant(int(self._counts[_STEPS]), tf.int64)
-        ids = tf.constant(self._selection.plan.ids)
-        return int(self._replayed(ids, steps))
+        ids = self._selection.plan.ids[: int(self._counts[_ROWS])]
+        dropped = tf.constant(0, tf.int64)
+        for rows in visit_rounds(ids, chunk_rows(self._selection.labels.q)):
+            dropped += self._observe(tf.constant(rows), tf.constant(ids[rows]))
+        return int(dropped)
 
-    def _replay(self, ids: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-        plan = self._selection.plan
-        whole = plan.draws // plan.batch_size
+    def _observe_rows(self, rows: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        losses = None if self._losses is None else tf.gather(self._losses, rows)
+        predictions = tf.gather(self._predictions, rows)
+        return observe_finite(self._selection.strategy, ids, predictions, losses)
 
-        def observe(start, size):
-            rows = start + tf.range(size, dtype=tf.int64)
-            losses = None if self._losses is None else tf.gather(self._losses, rows)
-            return observe_finite(
-                self._selection.strategy,
-                tf.gather(ids, rows),
-                tf.gather(self._predictions, rows),
-                losses,
-            )
 
-        _, dropped = tf.while_loop(
-            lambda step, _: step < tf.minimum(steps, whole),
-            lambda step, dropped: (
-                step + 1,
-                dropped + observe(step * plan.batch_size, plan.batch_size),
-            ),
-            (tf.constant(0, tf.int64), tf.constant(0, tf.int64)),
-            parallel_iterations=1,
-        )
-        rest = plan.draws - whole * plan.batch_size
-        if rest:
-            dropped += tf.cond(
-                steps > whole,
-                lambda: observe(tf.constant(plan.draws - rest, tf.int64), rest),
-                lambda: tf.constant(0, tf.int64),
-            )
-        return dropped
+def visit_rounds(ids: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Cuts an epoch into few large batches of distinct samples, each sample's visits in order.
+
+    First all first visits of the epoch, then all second ones, and so on: what a strategy remembers
+    of a sample depends on that sample's visits alone, and few large calls cost less than many
+    small ones.
+
+    Args:
+        ids: the samples of the epoch in order, (m,).
+        size: largest batch.
+
+    Yields:
+        Positions in `ids`, int64, ascending.
+    """
+    by_sample = np.argsort(ids, kind="stable")
+    first = np.r_[True, ids[by_sample][1:] != ids[by_sample][:-1]]
+    places = np.arange(len(ids))
+    visit = np.empty(len(ids), np.int64)
+    visit[by_sample] = places - np.maximum.accumulate(np.where(first, places, 0))
+    for number in range(visit.max(initial=-1) + 1):
+        positions = np.flatnonzero(visit == number)
+        for start in range(0, len(positions), size):
+            yield positions[start : start + size]
 
 
 def observe_finite(strategy: Any, ids: tf.Tensor, p: tf.Tensor, losses: Any) -> tf.Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import numbers
 import threading
 import warnings
 import weakref
@@ -45,17 +47,18 @@ class Selection:
             self._features = check_features(features, self.source.n)
         elif neighbors is None and self.strategy.uses_neighbors:
             self._features = _searchable(self.source.x)
-        self._claim_strategy()
+        self._check_strategy_is_free()
         self._model: weakref.ref | None = None
         self._owner: tuple[weakref.ref, threading.Thread] | None = None
         self._device: str | None = None
         self._used = False
         self.warned = self.warned_not_finite = False
         self._build()
+        self.strategy._selection = weakref.ref(self)
         self._minority_rows = self._find_minority_rows()
 
     def _check_batch_size(self, batch_size: Any, n: int) -> None:
-        if isinstance(batch_size, bool) or batch_size != int(batch_size) or batch_size < 1:
+        if not _is_whole(batch_size) or batch_size < 1:
             raise ValueError(
                 "`batch_size` is the number of samples a batch. "
                 f"Received: batch_size={batch_size!r}. Pass a whole number >= 1."
@@ -66,7 +69,7 @@ class Selection:
                 f"Received: batch_size={batch_size}, n={n} samples. Pass batch_size <= {n}."
             )
 
-    def _claim_strategy(self) -> None:
+    def _check_strategy_is_free(self) -> None:
         """A strategy remembers one training set; a second dataset would overwrite the first's."""
         holder = getattr(self.strategy, "_selection", lambda: None)()
         if holder is not None:
@@ -75,7 +78,6 @@ class Selection:
                 f"Received: strategy={self.strategy!r}, which another adaptive dataset uses. "
                 "Pass a new one, e.g. type(strategy).from_config(strategy.get_config())."
             )
-        self.strategy._selection = weakref.ref(self)
 
     def _build(self) -> None:
         with tf.device(self._device) if self._device else contextlib.nullcontext():
@@ -90,7 +92,8 @@ class Selection:
         counts = self.labels.matrix.sum(axis=0, dtype=np.int64)
         present = counts > 0
         irlbl = np.divide(counts.max(), counts, out=np.zeros(len(counts)), where=present)
-        minority = present & (irlbl > irlbl[present].mean()) if present.any() else present
+        # fsum as in `label_statistics`: a tie with MeanIR is a tie in both.
+        minority = present & (irlbl > math.fsum(irlbl[present]) / max(1, present.sum()))
         return self.labels.matrix[:, minority].any(axis=1)
 
     def attach(self, owner: Any, model: Any, device: str | None) -> None:
@@ -153,9 +156,10 @@ class Selection:
         """What History shows of the epoch that was just drawn and trained."""
         n, p, ids = self.source.n, self.probabilities, self.plan.ids
         positive = p[p > 0]
+        entropy = -np.sum(positive * np.log(positive)) / np.log(n) if n > 1 else 1.0
         return {
             "selection/effective_sample_size": float(1.0 / np.sum(p**2)),
-            "selection/entropy": float(-np.sum(positive * np.log(positive)) / np.log(n)),
+            "selection/entropy": float(entropy),
             "selection/unique_samples": np.count_nonzero(np.bincount(ids, minlength=n)) / n,
             "selection/minority_share": float(self._minority_rows[ids].mean()),
         }
@@ -168,35 +172,34 @@ class Selection:
             order = tf.numpy_function(plan.order, [], tf.int64)
             return tf.ensure_shape(order, [plan.draws])
 
-        def slices(order):
-            return tf.data.Dataset.range(plan.steps).map(lambda step: _slice(order, step, plan))
-
-        ids = tf.data.Dataset.range(1).map(read_plan).flat_map(slices)
-        return self._gathered(ids)
+        return self._gathered(tf.data.Dataset.range(1).map(read_plan), plan.steps)
 
     def in_order(self) -> tf.data.Dataset:
         """All samples once, 0 to n - 1."""
-        ids = tf.data.Dataset.range(self.source.n).batch(self.plan.batch_size)
-        return self._gathered(ids)
+        every = tf.data.Dataset.from_tensors(tf.range(self.source.n, dtype=tf.int64))
+        return self._gathered(every, -(-self.source.n // self.plan.batch_size))
 
-    def _gathered(self, ids: tf.data.Dataset) -> tf.data.Dataset:
-        steps = ids.cardinality() if ids.cardinality() >= 0 else self.plan.steps
+    def _gathered(self, order: tf.data.Dataset, steps: int) -> tf.data.Dataset:
+        """Cuts an order, a dataset of one vector of ids, into batches and gathers them.
+
+        Each function in a pipeline costs some milliseconds an iterator; `rebatch` needs none.
+        """
+        size = order.element_spec.shape[0]
+        whole = size % self.plan.batch_size == 0
+        ids = order.rebatch(self.plan.batch_size, drop_remainder=whole)
         samples = ids.map(self.source.batch, num_parallel_calls=tf.data.AUTOTUNE)
-        return samples.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(
-            tf.data.AUTOTUNE
-        )
+        counted = samples.apply(tf.data.experimental.assert_cardinality(steps))
+        return counted.prefetch(tf.data.AUTOTUNE)
 
 
-def _slice(order: tf.Tensor, step: tf.Tensor, plan: Plan) -> tf.Tensor:
-    ids = order[step * plan.batch_size : (step + 1) * plan.batch_size]
-    whole = plan.draws % plan.batch_size == 0
-    return tf.ensure_shape(ids, [plan.batch_size if whole else None])
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _checked_seed(seed: int | None) -> int:
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(seed, bool) or seed != int(seed) or seed < 0:
+    if not _is_whole(seed) or seed < 0:
         raise ValueError(
             "`seed` makes the order of samples repeatable. "
             f"Received: seed={seed!r}. Pass a whole number >= 0, or None for a new one."
@@ -208,6 +211,8 @@ def _searchable(x: Any) -> Any:
     """x itself, where neighbours can be searched in it: one matrix of numbers in memory."""
     if sparse.issparse(x):
         return x
+    if isinstance(x, tf.Tensor):
+        x = x.numpy()
     if isinstance(x, np.ndarray) and not isinstance(x, np.memmap):
         return x if x.ndim == 2 and x.dtype.kind in "biuf" else None
     return None

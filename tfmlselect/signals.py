@@ -21,35 +21,35 @@ def clamp(p: tf.Tensor) -> tf.Tensor:
 
 
 def binary_cross_entropy(y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-    """Element-wise binary cross-entropy in nats; `y` 0/1 and `p` of one shape, float32 out."""
-    p = clamp(p)
+    """Element-wise loss in nats; `y` bool or 0/1 and `p` clamped, of one shape; float32."""
     return -tf.math.log(tf.where(tf.cast(y, tf.bool), p, 1.0 - p))
 
 
 def uncertainty(p: tf.Tensor, mean_difference: tf.Tensor) -> tf.Tensor:
-    """E = 1/2 d + 1/2 H2(p), in [0, 1]: binary entropy in bits and recent change (section 4.1)."""
-    p = clamp(p)
-    q = 1.0 - p
-    entropy = -(p * tf.math.log(p) + q * tf.math.log(q)) / math.log(2.0)
-    return tf.clip_by_value(0.5 * (mean_difference + entropy), 0.0, 1.0)
+    """E = 1/2 d + 1/2 H2(p), in [0, 1], `p` clamped: binary entropy and recent change (4.1)."""
+    rest = 1.0 - p
+    nats = p * tf.math.log(p) + rest * tf.math.log(rest)
+    return tf.minimum(0.5 * mean_difference - nats * (0.5 / math.log(2.0)), 1.0)
 
 
-def flip_average(
-    flip: tf.Tensor, p_new: tf.Tensor, p_old: tf.Tensor, visited: tf.Tensor, weight: float
-) -> tf.Tensor:
-    """F <- w |p_new - p_old| + (1 - w) F where `visited` (b,), else (1 - w) F (section 5.2)."""
-    change = tf.where(visited[:, None], tf.abs(p_new - p_old), 0.0)
+def change(p_new: tf.Tensor, p_old: tf.Tensor, visited: tf.Tensor) -> tf.Tensor:
+    """|p_new - p_old| of samples `visited` (b,) before; 0 at a first visit; (b, q)."""
+    return tf.abs(p_new - p_old) * tf.cast(visited, tf.float32)[:, None]
+
+
+def flip_average(flip: tf.Tensor, change: tf.Tensor, weight: float) -> tf.Tensor:
+    """F <- w |p_new - p_old| + (1 - w) F (section 5.2)."""
     return weight * change + (1.0 - weight) * flip
 
 
 def hardness(loss: tf.Tensor, flip: tf.Tensor, kind: str = "bounded") -> tf.Tensor:
     """h = g(l) (1 - F) with g(l) = 1 - e^-l, l, or 2 - e^-l (section 5.3)."""
     if kind == "bounded":
-        grown = -tf.math.expm1(-loss)
+        grown = 1.0 - tf.exp(-loss)
     elif kind == "loss":
         grown = loss
     elif kind == "released":
-        grown = 1.0 - tf.math.expm1(-loss)
+        grown = 2.0 - tf.exp(-loss)
     else:
         raise ValueError(
             f"Unknown hardness. Received: kind={kind!r}. Choose one of {HARDNESS_KINDS}."
@@ -106,12 +106,11 @@ class RecentChange:
         self.variable = tf.Variable(tf.zeros([self._slots * n, q]), False, name="recent_change")
 
     def push(self, ids: tf.Tensor, change: tf.Tensor, visits_before: tf.Tensor) -> None:
-        """Keeps `change` (b, q) of `ids` (b,) int64; a first visit has none and writes zeros.
+        """Keeps `change` (b, q) of `ids` (b,) int64, which is 0 at a first visit.
 
-        The first visit's zeros go to slot 0, where the second visit's change follows.
+        That zero goes to slot 0, where the second visit's change follows.
         """
         slot = tf.maximum(visits_before - 1, 0) % self._slots
-        change = tf.where(visits_before[:, None] > 0, change, 0.0)
         self.variable.scatter_update(tf.IndexedSlices(change, slot * self._n + ids))
 
     def mean(self, ids: tf.Tensor, visits: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,24 +31,23 @@ class Source:
     Raises:
         ValueError: no samples, leaves of different lengths, NaN or infinity, or sample weights
             that are not one number a sample.
-        TypeError: a leaf that is no array.
+        TypeError: a leaf that is no array of numbers or strings.
     """
 
     def __init__(self, x: Any, y: Any, sample_weight: Any = None):
-        named = {"x": _arrays(x, "x"), "y": _arrays(y, "y")}
+        named = {"x": _arrays(x, "x"), "y": _array(y, "y")}
         if sample_weight is not None:
-            named["sample_weight"] = _arrays(sample_weight, "sample_weight")
+            named["sample_weight"] = _array(sample_weight, "sample_weight")
             _check_weights(named["sample_weight"])
-        self.n = _common_length(named)
-        for name, part in named.items():
-            for leaf in tf.nest.flatten(part):
-                if not tf.is_tensor(leaf):
-                    check_finite(leaf, name)
+        leaves = dict(leaf for name, part in named.items() for leaf in _leaves(part, name))
+        self.n = _common_length(leaves)
+        for name, leaf in leaves.items():
+            if isinstance(leaf, tf.RaggedTensor):
+                name, leaf = f"{name}.flat_values", leaf.flat_values
+            check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
         self.x = named["x"]
         with tf.device("CPU:0"):
-            self._parts = tuple(
-                tf.nest.map_structure(_gatherer, part) for part in named.values()
-            )
+            self._parts = tuple(tf.nest.map_structure(_gatherer, part) for part in named.values())
 
     def batch(self, ids: tf.Tensor) -> tuple:
         """The samples `ids` (b,) int64: `(x, y)` or `(x, y, sample_weight)`."""
@@ -56,36 +56,71 @@ class Source:
 
 def _arrays(part: Any, name: str) -> Any:
     """The structure with lists turned into arrays, or into tuples where they hold arrays."""
+    if sparse.issparse(part):  # of which one kind is a dict
+        return _array(part, name)
+    if isinstance(part, (dict, tuple)) and not part:
+        raise ValueError(
+            f"`{name}` must hold an array. Received: {name}={part!r}. "
+            "Pass arrays with one row a sample."
+        )
     if isinstance(part, dict):
         return {key: _arrays(value, f"{name}[{key!r}]") for key, value in part.items()}
-    if isinstance(part, tuple) or (isinstance(part, list) and part and hasattr(part[0], "shape")):
+    holds_arrays = isinstance(part, list) and part and len(getattr(part[0], "shape", ())) > 0
+    if isinstance(part, tuple) or holds_arrays:
         return tuple(_arrays(value, f"{name}[{i}]") for i, value in enumerate(part))
-    if isinstance(part, (np.ndarray, tf.RaggedTensor)) or tf.is_tensor(part):
+    return _array(part, name)
+
+
+def _array(part: Any, name: str) -> Any:
+    """One array of numbers or strings, as TensorFlow or scipy.sparse has it."""
+    if tf.is_tensor(part) and not isinstance(part, tf.SparseTensor):
         return part
-    if sparse.issparse(part):
+    if sparse.issparse(part) and part.ndim == 2:
         return part.tocsr()
-    array = np.asarray(part)
-    if array.dtype == object and not all(isinstance(v, (str, bytes)) for v in array.flat):
-        raise TypeError(
-            f"`{name}` must be an array, or a dict or tuple of arrays. "
-            f"Received: {type(part).__name__} with elements of {type(array.flat[0]).__name__}. "
-            "Pass arrays with one row a sample; ragged rows go in as a tf.RaggedTensor."
-        )
+    received = type(part).__name__
+    try:
+        array = np.asanyarray(part)
+        received += f" of dtype {array.dtype}"
+        tf.as_dtype(array.dtype)
+    except ValueError as error:
+        raise _not_an_array(name, f"{received} of rows that differ in length") from error
+    except TypeError as error:  # dates, records
+        raise _not_an_array(name, received) from error
+    if array.dtype == object:
+        others = {type(v).__name__ for v in array.flat if not isinstance(v, (str, bytes))}
+        if others:
+            raise _not_an_array(name, f"{received}, holding {', '.join(sorted(others))}")
     return array
 
 
-def _common_length(named: dict[str, Any]) -> int:
-    lengths = {}
-    for name, part in named.items():
-        for path, leaf in enumerate(tf.nest.flatten(part)):
-            rows = leaf.nrows() if isinstance(leaf, tf.RaggedTensor) else (leaf.shape or [0])[0]
-            lengths[f"{name}, array {path}" if tf.nest.is_nested(part) else name] = int(rows)
-    if len(set(lengths.values())) != 1:
+def _not_an_array(name: str, received: str) -> TypeError:
+    return TypeError(
+        f"`{name}` must be an array of numbers or of strings. Received: {received}. Pass several "
+        "inputs as a dict or tuple of arrays, file paths as strings, rows of different lengths as "
+        "a tf.RaggedTensor, sparse rows as a scipy.sparse matrix; fill what is missing."
+    )
+
+
+def _leaves(part: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The arrays of a structure, each with the name that errors give it."""
+    if isinstance(part, (dict, tuple)):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from _leaves(value, f"{name}[{key!r}]")
+    else:
+        yield name, part
+
+
+def _common_length(leaves: dict[str, Any]) -> int:
+    first: dict[int, str] = {}  # number of rows -> who has it
+    for name, leaf in leaves.items():
+        first.setdefault(int((*leaf.shape, 0)[0]), name)
+    if len(first) > 1:
+        received = ", ".join(f"{name} with {rows} rows" for rows, name in list(first.items())[:4])
         raise ValueError(
-            "All arrays must have one row for each sample. "
-            f"Received: numbers of rows {lengths}. Cut them to the same samples."
+            f"All arrays must have one row for each sample. Received: {received}. Cut them to the "
+            "same samples. A list of arrays counts as several inputs: np.stack makes one of it."
         )
-    n = next(iter(lengths.values()))
+    n = next(iter(first))
     if n == 0:
         raise ValueError(
             "The training set is empty. Received: 0 samples. Pass arrays with rows, not scalars."
@@ -94,10 +129,10 @@ def _common_length(named: dict[str, Any]) -> int:
 
 
 def _check_weights(weights: Any) -> None:
-    if tf.nest.is_nested(weights) or len(weights.shape) != 1:
-        shape = "a structure" if tf.nest.is_nested(weights) else f"shape {tuple(weights.shape)}"
+    if len(weights.shape) != 1 or tf.as_dtype(weights.dtype) == tf.string:
         raise ValueError(
-            f"`sample_weight` must be one number a sample, (n,). Received: {shape}. Keras "
+            "`sample_weight` must be one number a sample, (n,). "
+            f"Received: shape {tuple(weights.shape)}, dtype {weights.dtype}. Keras "
             "multiplies a (b, q) weight with a loss that is already averaged over labels, which "
             "weighs nothing as meant; put per-label weights into the loss function."
         )
@@ -112,16 +147,18 @@ def _gatherer(array: Any) -> Any:
 
 
 def _dtype(dtype: np.dtype) -> np.dtype:
-    return np.dtype(tf.keras.backend.floatx()) if dtype == np.float64 else np.dtype(dtype)
+    """What a batch holds: float64 as Keras' floatx, and always the machine's own byte order."""
+    native = np.dtype(dtype).newbyteorder("=")
+    return np.dtype(tf.keras.backend.floatx()) if native == np.float64 else native
 
 
 class _InMemory:
     """A tensor on the host, for any dtype that TensorFlow has."""
 
     def __init__(self, array: Any):
-        if isinstance(array, np.ndarray) and array.dtype == np.float64:
-            array = array.astype(_dtype(array.dtype))
-        self._tensor = array if tf.is_tensor(array) else tf.constant(array)
+        if not tf.is_tensor(array):
+            array = tf.constant(array.astype(_dtype(array.dtype), copy=False))
+        self._tensor = tf.cast(array, _dtype(np.float64)) if array.dtype == tf.float64 else array
 
     def __call__(self, ids: tf.Tensor) -> tf.Tensor:
         return tf.gather(self._tensor, ids)

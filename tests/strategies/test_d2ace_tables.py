@@ -375,8 +375,9 @@ def test_package_binary_cross_entropy():
 
 
 def test_package_flip_average():
-    old, p_new, p_old = single(FLIP_OLD), single(FLIP_P_NEW), single(FLIP_P_OLD)
-    assert_close(signals.flip_average(old, p_new, p_old, tf.constant(FLIP_VISITED), 0.7), FLIP_NEW)
+    p_new, p_old = single(FLIP_P_NEW), single(FLIP_P_OLD)
+    change = signals.change(p_new, p_old, tf.constant(FLIP_VISITED))
+    assert_close(signals.flip_average(single(FLIP_OLD), change, 0.7), FLIP_NEW)
 
 
 @pytest.mark.parametrize("kind", HARDNESS)

@@ -75,6 +75,8 @@ class Strategy:
     def observe(self, ids, y_pred, loss=None) -> None:
         """Takes in one batch of predictions; may run inside a `tf.function`.
 
+        Each sample's visits come in order; which samples come together is not the training's batch.
+
         Args:
             ids: which samples, (b,) integers, distinct.
             y_pred: predicted probabilities (b, q), float32.

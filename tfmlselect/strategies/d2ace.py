@@ -19,6 +19,7 @@ from tfmlselect.signals import (
     RecentChange,
     Visits,
     binary_cross_entropy,
+    change,
     clamp,
     flip_average,
     hardness,
@@ -43,8 +44,10 @@ class D2ACE(Strategy):
 
     Before any visit every prediction counts as 0.5, so E = h = 1/2 everywhere and samples differ by
     the correlation term alone; a sample without labels then has the smallest probability. With
-    constant predictions the same holds label by label. State: 28 bytes per (sample, label) for
-    the signals, 2 to 12 more for labels and their pairs: at most 40.
+    constant predictions the same holds label by label.
+
+    State: 32 bytes per (sample, label) for the signals, up to 8 more for labels, context and their
+    pairs: at most 40.
 
     Args:
         pressure: selection pressure at the start, max p / min p of each component; >= 1.
@@ -141,7 +144,7 @@ class D2ACE(Strategy):
         """
         labels = check_labels(y).matrix
         n, q = labels.shape
-        self._labels = tf.constant(labels)
+        self._positive = tf.constant(labels.astype(bool))
         self._visits = Visits(n)
         self._prediction = Memory(n, q, 0.5, "prediction")
         self._flip = Memory(n, q, 0.0, "flip")
@@ -173,20 +176,21 @@ class D2ACE(Strategy):
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch: ids (b,), probabilities (b, q), optionally the per-label loss."""
         ids = tf.cast(ids, tf.int64)
-        new, old = clamp(y_pred), self._prediction.gather(ids)
         before = self._visits.advance(ids)
-        self._prediction.scatter(ids, new)
-        self._change.push(ids, tf.abs(new - old), before)
-        self._uncertainty.scatter(ids, uncertainty(new, self._change.mean(ids, before + 1)))
-        flip = flip_average(self._flip.gather(ids), new, old, before > 0, self.flip_weight)
+        p = clamp(y_pred)
+        changed = change(p, self._prediction.gather(ids), before > 0)
+        self._prediction.scatter(ids, p)
+        self._change.push(ids, changed, before)
+        self._uncertainty.scatter(ids, uncertainty(p, self._change.mean(ids, before + 1)))
+        flip = flip_average(self._flip.gather(ids), changed, self.flip_weight)
         self._flip.scatter(ids, flip)
         if loss is None:
-            loss = binary_cross_entropy(tf.gather(self._labels, ids), new)
+            loss = binary_cross_entropy(tf.gather(self._positive, ids), p)
         self._hardness.scatter(ids, hardness(tf.cast(loss, tf.float32), flip, self.hardness))
 
     def scores(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The scores of both signals, uncertainty and hardness: (n,) float32 each."""
-        n, q = self._labels.shape
+        n, q = self._positive.shape
         signals = [self._uncertainty, self._hardness]
         weights = [signal_weights(signal, n, q) for signal in signals]
         correlations = [
@@ -201,9 +205,7 @@ class D2ACE(Strategy):
         start = knot_epoch(self.decay_start, epochs)
         pressure = sampling.decayed_pressure(epoch, self.pressure, start, epochs)
         beta = ramp(epoch, *self.mix, *(knot_epoch(knot, epochs) for knot in self.mix_span))
-        return self._mixture(
-            tf.constant(pressure, tf.float64), tf.constant(beta, tf.float64)
-        )
+        return self._mixture(tf.constant(pressure, tf.float64), tf.constant(beta, tf.float64))
 
     def _mixture_ops(self, pressure, beta):
         of_uncertainty, of_hardness = (

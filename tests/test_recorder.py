@@ -1,0 +1,290 @@
+"""Recorder: every row that the strategy observes is the prediction of exactly that sample.
+
+The models here do not learn, or learn as NumPy or a second model does; so each prediction is a
+known function of x. All samples have different labels: a batch in a wrong order is an error.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfmlselect as tfml
+
+KERNEL = np.array([[0.1, 0.3, 0.5, 0.7, 0.9]], np.float32)
+
+
+class Spy(tfml.strategies.Strategy):
+    """Keeps every visit in order, and draws each epoch from another distribution."""
+
+    def build(self, y, features=None, neighbors=None):
+        self.n = len(y)
+        self.plans, self.asked = {}, []
+        self.ids, self.rows, self.losses = [], [], []
+
+    def observe(self, ids, y_pred, loss=None):
+        def keep(ids, y_pred, loss):
+            assert len(set(ids)) == len(ids), "a batch that is observed holds no sample twice"
+            self.ids.extend(ids.tolist())
+            self.rows.extend(y_pred.copy())
+            self.losses.extend(loss.copy())
+
+        tf.numpy_function(keep, [ids, y_pred, np.float32([]) if loss is None else loss], [])
+
+    def probabilities(self, epoch):
+        self.asked.append(epoch)
+        weights = np.roll(np.arange(1.0, self.n + 1), 3 * epoch)
+        return tf.constant(weights / weights.sum())
+
+    def plan(self, probabilities, batch_size, seed, epoch, drop_remainder=False):
+        ids = super().plan(probabilities, batch_size, seed, epoch, drop_remainder)
+        assert np.array_equal(self.plans.setdefault(epoch, ids), ids), "an epoch has one plan"
+        return ids
+
+    def planned(self, *epochs):
+        """The ids of some epochs, in order."""
+        return np.concatenate([self.plans[epoch] for epoch in epochs])
+
+
+def numbered(n):
+    """x (n, 1) in (0, 1), and as y (n, 5) the binary digits of the sample's number."""
+    x = np.arange(1, n + 1, dtype=np.float32)[:, None] / (n + 1)
+    return x, (np.arange(n)[:, None] >> np.arange(5) & 1).astype(np.float32)
+
+
+def linear(rate=0.0, **options):
+    """A model that predicts x * KERNEL, and learns at the given rate."""
+    start = tf.keras.initializers.Constant(KERNEL)
+    layers = [tf.keras.layers.Input([1]), tf.keras.layers.Dense(5, None, False, start)]
+    model = tf.keras.Sequential(layers)
+    model.compile(tf.keras.optimizers.SGD(rate), "mse", **options)
+    return model
+
+
+def run(model, train, epochs=3, callbacks=(), fit=None, **options):
+    """A fit with our callback and then others."""
+    selection = tfml.AdaptiveBatchSelection(train, **options)
+    fit = fit or {}
+    return model.fit(train, epochs=epochs, verbose=0, callbacks=[selection, *callbacks], **fit)
+
+
+def check_visits(spy, plan, expected, rtol=1e-6):
+    """The contract: each visit of the plan is observed once, a sample's visits in their order."""
+    planned, observed = (np.argsort(ids, kind="stable") for ids in (plan, spy.ids))
+    np.testing.assert_array_equal(np.array(spy.ids)[observed], plan[planned])
+    np.testing.assert_allclose(np.stack(spy.rows)[observed], expected[planned], rtol)
+
+
+def check_rows(spy, x, epochs=(0, 1, 2), **tolerance):
+    """The same for a model that does not learn."""
+    plan = spy.planned(*epochs)
+    check_visits(spy, plan, x[plan] * KERNEL, **tolerance)
+
+
+# What is recorded.
+
+
+@pytest.mark.parametrize("n", [24, 25, 27, 31])
+@pytest.mark.parametrize("drop_remainder", [False, True])
+def test_rows_are_the_planned_samples_predictions(n, drop_remainder):
+    x, y = numbered(n)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1, drop_remainder=drop_remainder)
+    run(linear(), train)
+    assert len(train.strategy.ids) == 3 * (n // 4 * 4 if drop_remainder else n)
+    check_rows(train.strategy, x)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"steps_per_execution": 4},  # 7 steps
+        {"steps_per_execution": 7},
+        {"steps_per_execution": 9},
+        {"jit_compile": True},
+        {"jit_compile": True, "steps_per_execution": 4},
+        {"jit_compile": False},
+        {"run_eagerly": True},
+    ],
+    ids=str,
+)
+def test_rows_however_the_step_is_compiled(options):
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    run(linear(**options), train)
+    check_rows(train.strategy, x)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        lambda train: train.prefetch(4),
+        lambda train: train.map(lambda x, y: (x, y), num_parallel_calls=4).prefetch(2),
+        lambda train: train.prefetch(1).map(lambda x, y: (x, y)).with_options(tf.data.Options()),
+    ],
+    ids=["prefetch", "map-prefetch", "prefetch-map-options"],
+)
+@pytest.mark.parametrize("given", ["base", "chain"])
+def test_rows_after_a_chain(chain, given):
+    x, y = numbered(27)
+    base = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    train = chain(base)
+    callback = tfml.AdaptiveBatchSelection({"base": base, "chain": train}[given])
+    linear().fit(train, epochs=3, verbose=0, callbacks=[callback])
+    check_rows(base.strategy, x)
+
+
+def test_rows_of_a_warmup_are_a_permutation():
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(warmup=2), 4, seed=1)
+    run(linear(), train)
+    spy = train.strategy
+    assert sorted(spy.ids[:27]) == sorted(spy.ids[27:54]) == list(range(27))
+    assert sorted(spy.ids[54:]) == sorted(spy.plans[2])
+    np.testing.assert_allclose(np.stack(spy.rows), x[spy.ids] * KERNEL, rtol=1e-6)
+
+
+def test_rows_are_float32_under_mixed_precision():
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        run(linear(), train)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    assert train.strategy.rows[0].dtype == np.float32
+    check_rows(train.strategy, x, rtol=2e-3)
+
+
+def test_validation_batches_are_not_recorded():
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    run(linear(), train, fit={"validation_data": (x[::-1], y[::-1]), "validation_batch_size": 5})
+    check_rows(train.strategy, x)
+
+
+def test_validation_on_the_training_set_itself():
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    run(linear(), train, fit={"validation_data": train})
+    check_rows(train.strategy, x)
+
+
+def test_predictions_are_those_before_the_update():
+    x, y = numbered(11)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    model, twin = linear(rate=0.5), linear(rate=0.5)
+    run(model, train)
+    expected = []
+    for plan in (train.strategy.plans[epoch] for epoch in range(3)):
+        for batch in np.split(plan, [4, 8]):
+            expected.append(x[batch] @ twin.get_weights()[0])
+            twin.train_on_batch(x[batch], y[batch])
+    check_visits(
+        train.strategy, train.strategy.planned(0, 1, 2), np.concatenate(expected), rtol=1e-5
+    )
+
+
+def test_structured_inputs_and_sample_weights():
+    x, y = numbered(11)
+    train = tfml.adaptive_dataset(
+        ({"a": x, "b": x}, y), Spy(), 4, seed=1, sample_weight=np.arange(11.0)
+    )
+    a, b = (tf.keras.layers.Input([1], name=name) for name in "ab")
+    start = tf.keras.initializers.Constant(KERNEL)
+    mean = tf.keras.layers.Average()([a, b])
+    model = tf.keras.Model({"a": a, "b": b}, tf.keras.layers.Dense(5, None, False, start)(mean))
+    model.compile(tf.keras.optimizers.SGD(0.0), "mse")
+    run(model, train)
+    check_rows(train.strategy, x)
+
+
+def test_stop_in_mid_epoch_observes_what_was_trained():
+    class Stop(tf.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 2
+
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    run(linear(), train, callbacks=[Stop()])
+    assert sorted(train.strategy.ids) == sorted(train.strategy.plans[0][:12])
+
+
+# What is trained.
+
+
+class Witness(tf.keras.Model):
+    """Notes the x of every training step."""
+
+    def train_step(self, data):
+        tf.numpy_function(lambda x: self.seen.extend(x), [data[0]], [])
+        return super().train_step(data)
+
+
+def witness(**options):
+    inputs = tf.keras.layers.Input([1])
+    start = tf.keras.initializers.Constant(KERNEL)
+    model = Witness(inputs, tf.keras.layers.Dense(5, None, False, start)(inputs))
+    model.seen = []
+    model.compile(tf.keras.optimizers.SGD(0.0), "mse", jit_compile=False, **options)
+    return model
+
+
+@pytest.mark.parametrize("scores", ["record", "predict"])
+@pytest.mark.parametrize(
+    ("options", "fit"),
+    [
+        ({}, {}),
+        ({}, {"steps_per_epoch": 7}),
+        ({}, {"validation_data": numbered(5)}),
+        ({"steps_per_execution": 4}, {}),
+        ({"steps_per_execution": 4}, {"steps_per_epoch": 7}),
+    ],
+    ids=str,
+)
+def test_batches_trained_are_the_epochs_plan(scores, options, fit):
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1).prefetch(4)
+    model = witness(**options)
+    run(model, train, epochs=4, scores=scores, fit=fit)
+    np.testing.assert_array_equal(model.seen, x[train.strategy.planned(0, 1, 2, 3)])
+
+
+def test_an_unbuilt_model_trains_the_plan():
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1).prefetch(4)
+    start = tf.keras.initializers.Constant(KERNEL)
+    model = tf.keras.Sequential([tf.keras.layers.Dense(5, None, False, start)])
+    model.compile(tf.keras.optimizers.SGD(0.0), "mse")
+    run(model, train)
+    check_rows(train.strategy, x)
+
+
+# What cannot be recorded.
+
+
+class Untrained(tf.keras.Model):
+    """Predicts what `rule(x)` gives and learns nothing."""
+
+    def __init__(self, rule):
+        super().__init__()
+        self.rule = rule
+
+    def call(self, x):
+        return self.rule(x)
+
+    def train_step(self, data):
+        x, y = data
+        self.compute_loss(x, y, self(x))
+        return {}
+
+
+def test_predictions_that_are_not_finite_are_left_out_with_one_warning():
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(warmup=2), 4, seed=1)
+    model = Untrained(lambda x: tf.where(x > 0.8, np.nan, x) * KERNEL)
+    model.compile(loss="mse")
+    bad = np.flatnonzero(x > 0.8)
+    with pytest.warns(UserWarning, match=f"Received: {len(bad)} rows with NaN") as caught:
+        run(model, train)
+    assert sum("not finite" in str(w.message) for w in caught) == 1
+    assert not set(bad) & set(train.strategy.ids)
+    assert set(range(27)) - set(bad) <= set(train.strategy.ids)

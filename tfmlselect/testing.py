@@ -1,0 +1,276 @@
+"""The contract of a strategy as a public test suite: `check_strategy` runs every rule of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect import strategies
+from tfmlselect.neighbors import nearest_neighbors
+from tfmlselect.strategies import Strategy
+
+_N, _Q, _BATCH_SIZE = 48, 6, 13
+_EPOCHS = (0, 10, 99)  # of a run of 100: its first, a usual knot of schedules, its last
+
+Visits = Sequence[tuple]  # batches of ids (b,), y_pred (b, q) and maybe loss (b, q)
+
+
+def check_strategy(strategy: Strategy | str) -> None:
+    """Checks a strategy against the contract that `adaptive_dataset` and the callback rely on.
+
+    Every rule works on fresh copies, `type(strategy).from_config(strategy.get_config())`, and on
+    small random data; the strategy itself is left as it is. Takes some seconds.
+
+    Args:
+        strategy: a `Strategy`, built or not, or the name of one.
+
+    Raises:
+        AssertionError: a rule is broken; the message names it and says what it asks for.
+        TypeError: neither a name nor a `Strategy` object.
+
+    Example:
+        >>> import tfmlselect as tfml
+        >>> class Doubled(tfml.strategies.Uniform):
+        ...     def probabilities(self, epoch):
+        ...         return 2.0 * super().probabilities(epoch)
+        >>> check_strategy(tfml.strategies.Uniform())
+        >>> check_strategy(Doubled())  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        AssertionError: Doubled breaks the rule `probabilities_are_a_distribution`. Received: ...
+    """
+    contract = _Contract(strategies.get(strategy))
+    for name in _RULES:
+        rule = getattr(contract, name)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # empty labels, no neighbourhood, ...
+                rule()
+        except Exception as error:
+            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+            raise AssertionError(
+                f"{contract.kind.__name__} breaks the rule `{name}`. "
+                f"Received: {kind}{error}. {' '.join(rule.__doc__.split())}"
+            ) from error
+
+
+def _make_data(n: int) -> tuple[np.ndarray, np.ndarray, Visits]:
+    """Labels (n, q) from rare to frequent, features (n, d) that are continuous, so that neighbours
+    have no ties, and visits: in two epochs 0, 1 or 3 of each sample, none at all of sample 0."""
+    rng = np.random.default_rng(n)
+    y = (rng.random((n, _Q)) < np.linspace(0.1, 0.6, _Q)).astype(np.uint8)
+    y[range(_Q), range(_Q)] = 1  # every label has a positive
+    visits: list[tuple] = []
+    for _ in range(2):
+        times = np.append(0, rng.choice([0, 1, 3], n - 1, p=[0.2, 0.6, 0.2]))
+        for ids in (rng.permutation(np.flatnonzero(times > visit)) for visit in range(3)):
+            p = 1.0 / (1.0 + np.exp(-rng.normal(0.0, 2.0, (len(ids), _Q))))
+            visits += zip(_batches(ids), _batches(np.float32(p)), strict=True)
+    return y, rng.normal(size=(n, 4)), visits
+
+
+def _batches(rows: np.ndarray) -> list[np.ndarray]:
+    return np.split(rows, range(_BATCH_SIZE, len(rows), _BATCH_SIZE))
+
+
+def _show(strategy: Strategy, visits: Visits, graph: bool = False) -> None:
+    """Has the strategy observe, eagerly or as the callback does it."""
+    observe: Callable = strategy.observe
+    if graph:
+        batch = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, _Q], tf.float32)]
+        observe = tf.function(observe, batch, autograph=False)
+    for visit in visits:
+        observe(*map(tf.constant, visit))
+
+
+def _require(ok: Any, received: str) -> None:
+    if not ok:
+        raise AssertionError(received)
+
+
+def _distributions(strategy: Strategy, epochs: Sequence[int] = _EPOCHS) -> list[np.ndarray]:
+    """`probabilities` of these epochs, checked."""
+    found = [np.asarray(strategy.probabilities(epoch)) for epoch in epochs]
+    for epoch, p in zip(epochs, found, strict=True):
+        ok = p.shape == (_N,) and p.dtype == np.float64 and p.min() >= 0 and abs(p.sum() - 1) < 1e-9
+        what = f"{p.dtype} of shape {p.shape} from {p.min()} to {p.max()} that sum to {p.sum()}"
+        _require(ok, f"probabilities({epoch}) of {_N} samples: {what}")
+    return found
+
+
+def _require_same(distributions: Any, expected: Any) -> None:
+    """The same (m, n), but for rounding in float32.
+
+    It may move a score over the border of two steps of the quantised pressure law. A step is 1/n of
+    ln(max p / min p), or more of it where a strategy mixes two distributions.
+    """
+    for p, wanted in zip(distributions, expected, strict=True):
+        used = wanted > 0
+        _require(np.array_equal(p > 0, used), "p = 0 for other samples")
+        away = np.abs(np.log(p[used] / wanted[used])).max()
+        allowed = np.log(wanted.max() / wanted[used].min()) * (1e-5 + 2 / _N) + 1e-9
+        _require(away <= allowed, f"probabilities that differ, ln p by up to {away:.2g}")
+
+
+class _Contract:
+    """Each method without underscore is a rule; its docstring is what the error asks for."""
+
+    def __init__(self, strategy: Strategy):
+        self.kind = type(strategy)
+        self._make = lambda: self.kind.from_config(strategy.get_config())
+        self._y, self._features, self._visits = _make_data(_N)
+
+    def _built(self, strategy: Strategy | None = None, **changes: Any) -> Strategy:
+        strategy = strategy or self._make()
+        strategy.build(**{"y": self._y, "features": self._features, **changes})
+        return strategy
+
+    def _run(self, strategy=None, visits=None, graph=False, **changes) -> np.ndarray:
+        """Distributions (6, n): at three epochs, before any visit and after all of them."""
+        strategy = self._built(strategy, **changes)
+        before = _distributions(strategy)
+        _show(strategy, self._visits if visits is None else visits, graph)
+        return np.stack(before + _distributions(strategy))
+
+    @functools.cached_property
+    def _usual(self) -> np.ndarray:
+        return self._run()
+
+    def config_round_trips(self) -> None:
+        """`get_config` must return all constructor arguments, as values that JSON can hold, and
+        `from_config` must make the same strategy of them."""
+        config = self._make().get_config()
+        for name, parameter in inspect.signature(self.kind).parameters.items():
+            named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            _require(name in config or not named, f"get_config() without {name!r}")
+        text = json.dumps(config)
+        again = json.dumps(self.kind.from_config(json.loads(text)).get_config())
+        _require(again == text, f"get_config()={text}, and {again} after the round trip")
+
+    def probabilities_are_a_distribution(self) -> None:
+        """Probabilities must be (n,) float64, finite, not negative and sum to 1; asking for them
+        must change nothing."""
+        strategy = self._built()
+        _require_same(_distributions(strategy), _distributions(strategy))
+
+    def warmup_follows_the_run(self) -> None:
+        """`run_epochs` must be what it is set to, unless the constructor was given `epochs`;
+        `warmup` an int >= 0 that does not fall as the run grows; and runs may be of any length."""
+        strategy, least = self._built(), 0
+        for epochs in (1, 5, 30, 1000):
+            strategy.run_epochs = epochs
+            run, warmup = strategy.run_epochs, strategy.warmup
+            _require(run == (strategy.epochs or epochs), f"run_epochs={run} when set to {epochs}")
+            _require(type(warmup) is int and warmup >= least, f"warmup={warmup!r} of {run} epochs")
+            _distributions(strategy, [epochs - 1])
+            least = warmup
+
+    def observe_runs_in_a_graph(self) -> None:
+        """`observe` must do the same eagerly and in a `tf.function` without autograph, for batches
+        of any size: keep what is remembered in tf.Variables made by `build`."""
+        _require_same(self._run(graph=True), self._usual)
+
+    def batches_may_be_split(self) -> None:
+        """A batch observed in parts must be the same as observed whole. A part may be empty: what
+        is left of a batch with NaN in every row."""
+        cuts = slice(0, 5), slice(5, 5), slice(5, None)
+        parts = [(ids[cut], p[cut]) for ids, p in self._visits for cut in cuts]
+        for graph in (False, True):
+            _require_same(self._run(visits=parts, graph=graph), self._usual)
+
+    def losses_may_be_given(self) -> None:
+        """`observe` must take the per-label loss (b, q) that a callback with `signal=` passes."""
+        self._run(visits=[(ids, p, (self._y[ids] - p) ** 2) for ids, p in self._visits])
+
+    def uses_predictions_is_true(self) -> None:
+        """Where `uses_predictions` is False nothing is recorded: `observe` must change nothing."""
+        if not self._make().uses_predictions:
+            _require_same(self._usual[3:], self._usual[:3])
+
+    def plans_are_epochs(self) -> None:
+        """A plan must be int64 ids of samples, n or with `drop_remainder` those of whole batches,
+        distinct within a batch."""
+        for drop_remainder, size in [(False, _N), (True, _N // _BATCH_SIZE * _BATCH_SIZE)]:
+            ids = self._built().plan(self._usual[-1], _BATCH_SIZE, 3, 11, drop_remainder)
+            ok = ids.dtype == np.int64 and ids.shape == (size,) and np.isin(ids, range(_N)).all()
+            what = f"{ids.dtype} ids of shape {ids.shape} from {ids.min()} to {ids.max()}"
+            _require(ok, f"{what}, with n={_N}, batch_size={_BATCH_SIZE}, {drop_remainder=}")
+            _require(all(len(set(b)) == len(b) for b in _batches(ids)), "a batch with repeats")
+
+    def plans_are_repeatable(self) -> None:
+        """A plan must be the same for the same seed, epoch and probabilities, and another one for
+        another seed or epoch."""
+        strategy, twin = self._built(), self._built()
+        plan = strategy.plan(self._usual[0], _BATCH_SIZE, 3, 11)
+        for each, seed, epoch in [(strategy, 3, 11), (twin, 3, 11), (twin, 3, 12), (twin, 4, 11)]:
+            same = np.array_equal(plan, each.plan(self._usual[0], _BATCH_SIZE, seed, epoch))
+            what = f"{same=} of the plans of seed=3, epoch=11 and {seed=}, {epoch=}"
+            _require(same == ((seed, epoch) == (3, 11)), what)
+
+    def samples_may_be_permuted(self) -> None:
+        """Permuting the samples must permute the probabilities and change nothing else."""
+        order = np.random.default_rng(1).permutation(_N)
+        visits = [(np.argsort(order)[ids], p) for ids, p in self._visits]
+        permuted = self._run(y=self._y[order], features=self._features[order], visits=visits)
+        _require_same(permuted, self._usual[:, order])
+
+    def labels_may_be_permuted(self) -> None:
+        """Permuting the labels must change nothing."""
+        order = np.random.default_rng(1).permutation(_Q)
+        visits = [(ids, p[:, order]) for ids, p in self._visits]
+        _require_same(self._run(y=self._y[:, order], visits=visits), self._usual)
+
+    def labels_may_be_empty(self) -> None:
+        """Samples without labels, labels without positives or without negatives, and single-label
+        data must be safe."""
+        holes, one_hot = self._y.copy(), np.eye(_Q, dtype=np.uint8)[np.arange(_N) % _Q]
+        holes[::7], holes[:, 1] = 0, 0
+        for y in (holes, np.maximum(holes, one_hot[0]), one_hot, 0 * holes):
+            self._run(y=y)
+
+    def predictions_may_be_extreme(self) -> None:
+        """Predictions of exactly 0 and 1, right and wrong, and the same for all must be safe."""
+        ids, right = np.arange(1, _N), np.float32(self._y[1:])
+        flat = [np.full_like(right, value) for value in (0.0, 0.3, 0.5, 1.0)]
+        for predictions in ([right, 1 - right, right], *([p, p, p] for p in flat)):
+            self._run(visits=[(ids, p) for p in predictions])
+
+    def state_is_complete(self) -> None:
+        """`state` must hold, as tf.Variables by name, all that visits change: assigned to a new
+        strategy built on the same data it must give the same distribution, now and later."""
+        strategy, restored = self._built(), self._built()
+        restored.probabilities(0)  # what is traced here must see what is assigned below
+        _show(strategy, self._visits)
+        for name, variable in strategy.state.items():
+            restored.state[name].assign(variable.numpy())
+        for _ in range(2):
+            away = np.abs(np.subtract(_distributions(restored), _distributions(strategy))).max()
+            _require(away <= 1e-12, f"p away by {away:.2g} after restoring")
+            for each in (strategy, restored):
+                _show(each, self._visits)
+
+    def build_starts_afresh(self) -> None:
+        """`build` must forget all that came before, also where the training set was another one."""
+        y, features, visits = _make_data(31)
+        used = self._built(y=y, features=features)
+        used.probabilities(0)
+        _show(used, visits)
+        for _ in range(2):
+            _require_same(self._run(used), self._usual)
+
+    def neighbors_may_be_given(self) -> None:
+        """Where `uses_neighbors`, `build` must take features, neighbours (n, k), both or none."""
+        neighbors = nearest_neighbors(self._features, _N - 1)
+        if self._make().uses_neighbors:
+            self._run(neighbors=neighbors)
+            self._run(neighbors=neighbors, features=None)
+            self._run(features=None)
+
+
+_RULES = tuple(name for name in vars(_Contract) if not name.startswith("_"))
