@@ -62,7 +62,7 @@ def train_model(train, test_part, epochs, seed):
     history = model.fit(
         train,
         epochs=epochs,
-        shuffle=False,  # the order is the strategy's
+        shuffle=False,  # the order is the strategy's, and Keras 3 would warn
         validation_data=test_part,
         callbacks=[tfml.AdaptiveBatchSelection(train)],
     ).history

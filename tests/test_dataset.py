@@ -299,11 +299,11 @@ def test_iterations_repeat_with_the_seed():
 def test_the_way_to_adaptive_batches_is_said_once(train):
     remedy = r"callbacks=\[tfmlselect\.AdaptiveBatchSelection\(train\)\]"
     with pytest.warns(UserWarning, match=remedy) as said:
-        next(iter(train))
-        list(train)
-        list(train.map(twice))
+        iter(train)
     assert len(said) == 1
     assert said[0].filename == __file__
+    list(train)
+    list(train.map(twice))
 
 
 def test_attached_iterations_say_nothing(train):

@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_recorder import Spy, check_rows, linear, numbered, run
+from test_recorder import KERNEL, Spy, check_rows, linear, numbered, run
 
 import tfmlselect as tfml
 from tfmlselect.recorder import Recorder
@@ -93,9 +93,9 @@ def test_plain_fit_after_a_fit_that_raised(error, eager):
 def test_a_fit_that_raised_is_over_for_the_dataset_too(scores):
     model, train = linear(), adaptive()
     callback = broken_fit(model, train, scores=scores)
-    model.fit(train, verbose=0)
     with pytest.warns(UserWarning, match="not attached"):
-        orders = [np.concatenate([x for x, _ in train]).ravel() for _ in range(2)]
+        model.fit(train, verbose=0)
+    orders = [np.concatenate([x for x, _ in train]).ravel() for _ in range(2)]
     assert not np.array_equal(*orders)
     assert callback.dataset is train
 
@@ -167,3 +167,217 @@ def test_the_users_own_overrides_survive():
     assert model.train_step is train_step
     assert calls
     check_rows(train.strategy, numbered(27)[0])
+
+
+# What is saved.
+
+
+def saved_bytes(path):
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return b"".join(file.read_bytes() for file in files)
+
+
+class SavesDuringFit(tf.keras.callbacks.Callback):
+    def __init__(self, save):
+        super().__init__()
+        self.save = save
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            self.save(self.model)
+
+
+def save_functions():
+    saves = {"keras": lambda model, path: model.save(f"{path}.keras")}
+    if KERAS_3:
+        saves["export"] = lambda model, path: model.export(path, verbose=False)
+    else:
+        saves["savedmodel"] = lambda model, path: model.save(path, save_format="tf")
+    return [pytest.param(save, id=name) for name, save in saves.items()]
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+@pytest.mark.parametrize("save", save_functions())
+@pytest.mark.parametrize("during", [True, False])
+def test_nothing_of_ours_is_saved(save, during, tmp_path):
+    x, y = numbered(270)
+    train = tfml.adaptive_dataset((x, y), Spy(), 90, seed=1)
+    model = linear()
+    save_here = [SavesDuringFit(lambda model: save(model, tmp_path / "saved"))]
+    run(model, train, epochs=1, callbacks=save_here if during else [])
+    if not during:
+        save(model, tmp_path / "saved")
+    (path,) = tmp_path.iterdir()
+    # A log of predictions would hold those of the first sample of the plan.
+    row = (x[train.strategy.plans[0][:1]] * KERNEL).astype("<f4").tobytes()
+    assert row not in saved_bytes(path)
+    assert b"tfmlselect" not in saved_bytes(path)
+    if path.suffix == ".keras":
+        loaded = tf.keras.models.load_model(path)
+        assert is_clean(loaded)
+        loaded.fit(x, y, verbose=0)
+        np.testing.assert_allclose(loaded.predict(x, verbose=0), x * KERNEL, rtol=1e-6)
+    else:
+        loaded = tf.saved_model.load(str(path))
+        assert len(loaded.variables) == len(model.variables) or KERAS_3
+
+
+def test_nothing_is_kept_alive():
+    model = linear()
+    died = []
+    for _ in range(5):
+        train = adaptive()
+        callback = tfml.AdaptiveBatchSelection(train)
+        recorders = []
+        peek = tf.keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda *_, seen=recorders, ours=callback: seen.append(ours._recorder)
+        )
+        run_callbacks = [callback, peek]
+        model.fit(train, epochs=1, verbose=0, callbacks=run_callbacks)
+        assert isinstance(recorders[0], Recorder)
+        died += [weakref.ref(recorders[0]), weakref.ref(train)]
+        del train, callback, recorders, peek, run_callbacks
+    died.append(weakref.ref(model))
+    del model
+    gc.collect()
+    assert [ref() for ref in died] == [None] * len(died)
+
+
+# Ways of training.
+
+
+class Custom(tf.keras.Model):
+    """A linear model with a step of its own."""
+
+    def __init__(self):
+        super().__init__()
+        start = tf.keras.initializers.Constant(KERNEL)
+        self.dense = tf.keras.layers.Dense(5, None, False, start)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+class CallsLoss(Custom):
+    def train_step(self, data):
+        x, y = data
+        return {"loss": self.compute_loss(x=x, y=y, y_pred=self(x))}
+
+
+class CallsMetrics(Custom):
+    def train_step(self, data):
+        x, y = data
+        return self.compute_metrics(x, y, self(x), None)
+
+
+class CallsNeither(Custom):
+    def train_step(self, data):
+        x, y = data
+        return {"loss": tf.reduce_mean(tf.square(y - self(x)))}
+
+
+class OwnMetrics(Custom):
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        super().compute_metrics(x, y, y_pred, sample_weight)
+        return {"own": tf.reduce_mean(y_pred)}
+
+
+class OwnArguments(Custom):
+    """A compute_loss that is its own affair: other arguments in another order."""
+
+    def compute_loss(self, y_pred, y):
+        return tf.reduce_mean(tf.square(y - y_pred))
+
+    def train_step(self, data):
+        x, y = data
+        return {"loss": self.compute_loss(self(x), y)}
+
+
+class AnyArguments(Custom):
+    def compute_loss(self, *args, **kwargs):
+        return super().compute_loss(*args, **kwargs)
+
+
+class TwoPasses(Custom):
+    """Two forward passes: the first one counts."""
+
+    def train_step(self, data):
+        x, y = data
+        first = self.compute_loss(x, y, self(x))
+        return {"loss": first + self.compute_loss(x, y, -self(x))}
+
+
+class CompiledStep(Custom):
+    """Python control flow on tensors, which only a step that is a `tf.function` may have."""
+
+    @tf.function
+    def train_step(self, data):
+        x, y = data
+        loss = self.compute_loss(x, y, self(x))
+        for _ in tf.range(2):
+            loss = loss + 1.0 if loss < 1.0 else loss
+        return {"loss": loss}
+
+
+class CompiledPart(Custom):
+    """Its loss is computed in a function of its own, that is traced once and kept."""
+
+    @tf.function
+    def part(self, x, y):
+        return self.compute_loss(x, y, self(x))
+
+    def train_step(self, data):
+        x, y = data
+        return {"loss": self.part(x, y), **self.compute_metrics(x, y, self(x), None)}
+
+
+class Branches(Custom):
+    """Its loss is computed in one of two branches."""
+
+    def train_step(self, data):
+        x, y = data
+        y_pred = self(x)
+        loss = tf.cond(
+            tf.reduce_mean(x) > 0.5,
+            lambda: self.compute_loss(x, y, y_pred),
+            lambda: 2.0 * self.compute_loss(x, y, y_pred),
+        )
+        return {"loss": loss, **self.compute_metrics(x, y, y_pred, None)}
+
+
+STEPS = [
+    CallsLoss,
+    CallsMetrics,
+    OwnMetrics,
+    OwnArguments,
+    AnyArguments,
+    TwoPasses,
+    CompiledStep,
+    CompiledPart,
+    Branches,
+]
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_custom_models_are_recorded_in_every_fit(kind):
+    model = kind()
+    model.compile(tf.keras.optimizers.SGD(0.0), "mse")
+    for _ in range(2):
+        train = adaptive()
+        history = run(model, train, epochs=2)
+        check_rows(train.strategy, numbered(27)[0], epochs=(0, 1))
+    assert ("own" in history.history) == (kind is OwnMetrics)
+    model.fit(*numbered(500), verbose=0)
+    assert len(train.strategy.ids) == 54
+
+
+def test_a_step_that_hands_over_nothing_is_an_error_with_the_way_out():
+    model = CallsNeither()
+    model.compile(tf.keras.optimizers.SGD(0.0), "mse")
+    with pytest.raises(RuntimeError, match='scores="predict"'):
+        run(model, adaptive(), epochs=1)
+    train = adaptive()
+    run(model, train, scores="predict", epochs=2)
+    assert train.strategy.ids == [*range(27)] * 2
+    x = numbered(27)[0]
+    np.testing.assert_allclose(train.strategy.rows[:27], x * KERNEL, rtol=1e-6)

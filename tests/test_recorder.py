@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
+from tfmlselect.recorder import visit_rounds
 
 KERNEL = np.array([[0.1, 0.3, 0.5, 0.7, 0.9]], np.float32)
 
@@ -83,8 +84,9 @@ def check_rows(spy, x, epochs=(0, 1, 2), **tolerance):
 # What is recorded.
 
 
-@pytest.mark.parametrize("n", [24, 25, 27, 31])
-@pytest.mark.parametrize("drop_remainder", [False, True])
+@pytest.mark.parametrize(
+    ("n", "drop_remainder"), [(24, False), (25, False), (27, False), (27, True)]
+)
 def test_rows_are_the_planned_samples_predictions(n, drop_remainder):
     x, y = numbered(n)
     train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1, drop_remainder=drop_remainder)
@@ -122,14 +124,15 @@ def test_rows_however_the_step_is_compiled(options):
     ],
     ids=["prefetch", "map-prefetch", "prefetch-map-options"],
 )
-@pytest.mark.parametrize("given", ["base", "chain"])
-def test_rows_after_a_chain(chain, given):
+def test_rows_after_a_chain(chain):
     x, y = numbered(27)
     base = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
     train = chain(base)
-    callback = tfml.AdaptiveBatchSelection({"base": base, "chain": train}[given])
-    linear().fit(train, epochs=3, verbose=0, callbacks=[callback])
-    check_rows(base.strategy, x)
+    run(linear(), train)
+    check_rows(train.strategy, x)
+    # The callback may as well be given the dataset at the chain's beginning.
+    linear().fit(train, epochs=4, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(base)])
+    check_rows(train.strategy, x, epochs=range(4))
 
 
 def test_rows_of_a_warmup_are_a_permutation():
@@ -228,22 +231,24 @@ def witness(**options):
     return model
 
 
-@pytest.mark.parametrize("scores", ["record", "predict"])
 @pytest.mark.parametrize(
-    ("options", "fit"),
+    ("options", "fit", "scores"),
     [
-        ({}, {}),
-        ({}, {"steps_per_epoch": 7}),
-        ({}, {"validation_data": numbered(5)}),
-        ({"steps_per_execution": 4}, {}),
-        ({"steps_per_execution": 4}, {"steps_per_epoch": 7}),
+        ({}, {}, "record"),
+        ({}, {}, "predict"),
+        ({}, {"steps_per_epoch": 7}, "record"),
+        ({}, {"validation_data": True}, "record"),
+        ({"steps_per_execution": 4}, {}, "record"),
+        ({"steps_per_execution": 4}, {"steps_per_epoch": 7}, "predict"),
     ],
     ids=str,
 )
-def test_batches_trained_are_the_epochs_plan(scores, options, fit):
+def test_batches_trained_are_the_epochs_plan(options, fit, scores):
     x, y = numbered(27)
     train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1).prefetch(4)
     model = witness(**options)
+    if "validation_data" in fit:
+        fit = {"validation_data": (x, y)}
     run(model, train, epochs=4, scores=scores, fit=fit)
     np.testing.assert_array_equal(model.seen, x[train.strategy.planned(0, 1, 2, 3)])
 
@@ -273,8 +278,7 @@ class Untrained(tf.keras.Model):
 
     def train_step(self, data):
         x, y = data
-        self.compute_loss(x, y, self(x))
-        return {}
+        return {"loss": self.compute_loss(x, y, self(x))}
 
 
 def test_predictions_that_are_not_finite_are_left_out_with_one_warning():
@@ -288,3 +292,57 @@ def test_predictions_that_are_not_finite_are_left_out_with_one_warning():
     assert sum("not finite" in str(w.message) for w in caught) == 1
     assert not set(bad) & set(train.strategy.ids)
     assert set(range(27)) - set(bad) <= set(train.strategy.ids)
+
+
+class Halves(Untrained):
+    """Trains on each batch in two halves."""
+
+    def train_step(self, data):
+        x, y = data
+        half = tf.shape(x)[0] // 2
+        self.compute_loss(x[:half], y[:half], self(x[:half]))
+        return {"loss": self.compute_loss(x[half:], y[half:], self(x[half:]))}
+
+
+class Sometimes(Untrained):
+    """Computes a loss in every second step alone."""
+
+    turn = 0
+
+    def train_step(self, data):
+        self.turn += 1
+        return super().train_step(data) if self.turn % 2 else {"loss": 0.0}
+
+
+@pytest.mark.parametrize("kind", [Halves, Sometimes])
+def test_a_step_that_hands_over_too_little(kind):
+    train = tfml.adaptive_dataset(numbered(27), Spy(), 4, seed=1)
+    model = kind(lambda x: x * KERNEL)
+    model.compile(loss="mse", run_eagerly=kind is Sometimes)
+    with pytest.raises(RuntimeError, match=r'one prediction of each sample.*scores="predict"'):
+        run(model, train, check_order=False)
+
+
+class Permutes(Untrained):
+    """Trains on each batch the other way round."""
+
+    def train_step(self, data):
+        return super().train_step([part[::-1] for part in data])
+
+
+def test_a_step_that_permutes_its_batch():
+    train = tfml.adaptive_dataset(numbered(27), Spy(), 4, seed=1)
+    model = Permutes(lambda x: x * KERNEL)
+    model.compile(loss="mse")
+    with pytest.raises(RuntimeError, match=r"not the planned ones.*Received: 4 of 4 rows"):
+        run(model, train)
+
+
+# One sample's visits.
+
+
+def test_visit_rounds_keep_each_samples_visits_in_order():
+    ids = np.array([3, 1, 3, 0, 1, 3, 2])
+    rounds = [positions.tolist() for positions in visit_rounds(ids, size=3)]
+    assert rounds == [[0, 1, 3], [6], [2, 4], [5]]
+    assert list(visit_rounds(ids[:0], size=3)) == []

@@ -238,7 +238,9 @@ def test_figures_by_hand():
     selection = make(Listed([1 / 2, 1 / 4, 1 / 4, 0]), X[:4], y, batch_size=2)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    assert selection.figures() == pytest.approx(
+    figures = selection.figures()
+    assert {type(figure) for figure in figures.values()} == {float}
+    assert figures == pytest.approx(
         {
             "selection/effective_sample_size": 1 / (1 / 4 + 1 / 16 + 1 / 16),
             "selection/entropy": (1 / 2 * 1 + 2 * 1 / 4 * 2) / 2,  # in bits, of log2(4)

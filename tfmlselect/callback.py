@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.hooks import arm_hook, remove_hook
 from tfmlselect.outputs import OutputReader
-from tfmlselect.recorder import Recorder, score_in_order
+from tfmlselect.recorder import Recorder, Scorer
 
 
 class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
@@ -31,7 +31,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         scores: "record" takes the predictions of the training steps themselves, at no further
             forward pass; "predict" predicts every sample anew, in inference mode, after every
             `every` epochs.
-        every: refresh the distribution every so many epochs.
+        every: refresh the distribution every so many epochs, the first time after the warm-up.
         signal: "probability", or an element-wise loss `(y, y_pred) -> (b, q)` on the model's
             output as it is, when hardness is to be the loss that is really trained.
         output: name or index of the output that is recorded, for models with several.
@@ -93,7 +93,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
             'True, False or "auto"',
         )
         self.dataset = dataset
-        self._options = {
+        self._options: dict[str, Any] = {
             "scores": scores,
             "every": every,
             "signal": signal,
@@ -110,6 +110,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
             labels.q, labels.single_label, output, from_logits, self._signal
         )
         self._recorder: Recorder | None = None
+        self._scorer: Scorer | None = None
         self._running = False
 
     def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
@@ -135,11 +136,13 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         self._running = True
         self._first_epoch: int | None = None
         self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
-        self._recorder = None
-        if self._scores == "record" and selection.strategy.uses_predictions:
-            self._recorder = Recorder(
-                selection, self._reader, self._signal is not None, self._check_order
-            )
+        self._recorder = self._scorer = None
+        losses = self._signal is not None
+        if selection.strategy.uses_predictions:
+            if self._scores == "record":
+                self._recorder = Recorder(selection, self._reader, losses, self._check_order)
+            else:
+                self._scorer = Scorer(self.model, self.dataset, self._reader, losses)
         self._draw()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -159,26 +162,22 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Checks what was recorded, after 1, 2, 4, 8, ... steps."""
+        self._begun = batch + 1
         if batch >= self._next_check:
-            self._check_records()
+            self._check_records(done=batch)
             self._next_check = 2 * batch
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Turns the crank."""
         selection = self._selection
-        self._check_records()
-        refresh = (selection.epoch + 1) % self._every == 0
+        self._check_records(done=self._begun)
+        # Counted from the warm-up's end, where the first adaptive epoch needs its distribution.
+        refresh = (selection.epoch + 1 - selection.strategy.warmup) % self._every == 0
         dropped = 0
         if self._recorder is not None:
             dropped = self._recorder.hand_over()
-        elif refresh and selection.strategy.uses_predictions:
-            dropped = score_in_order(
-                self.model,
-                self.dataset,
-                self._reader,
-                selection.strategy,
-                losses=self._signal is not None,
-            )
+        elif refresh and self._scorer is not None:
+            dropped = self._scorer.score_all()
         if dropped:
             self._warn_dropped(dropped)
         if logs is not None:
@@ -206,14 +205,14 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
         strategy, epoch = self._selection.strategy, self._selection.epoch
         strategy.run_epochs = epoch + epochs_left
-        if self._first_epoch is not None and strategy.warmup >= epoch + epochs_left > 0:
-            if strategy.uses_predictions:
-                warnings.warn(
-                    "No adaptive epoch is left after the warm-up. Received: a run of "
-                    f"{epoch + epochs_left} epochs, the first {strategy.warmup} of them uniform. "
-                    "Train longer, or make the strategy with a shorter `warmup`.",
-                    stacklevel=3,
-                )
+        known = self._first_epoch is not None and epochs_left > 0
+        if known and strategy.uses_predictions and strategy.warmup >= epoch + epochs_left:
+            warnings.warn(
+                "No adaptive epoch is left after the warm-up. Received: a run of "
+                f"{epoch + epochs_left} epochs, the first {strategy.warmup} of them uniform. "
+                "Train longer, or make the strategy with a shorter `warmup`.",
+                stacklevel=3,
+            )
 
     def _draw(self) -> None:
         self._selection.draw()
@@ -225,7 +224,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         if self._running and self._recorder is not None:
             self._recorder.record(y, y_pred)
 
-    def _check_records(self) -> None:
+    def _check_records(self, done: int) -> None:
         if self._selection.plan.reads == 0:
             raise RuntimeError(
                 "This fit does not read the dataset that the callback was made for. Received: "
@@ -233,7 +232,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
                 "callbacks=[AdaptiveBatchSelection(train)])."
             )
         if self._recorder is not None:
-            self._recorder.check()
+            self._recorder.check(done)
 
     def _warn_dropped(self, dropped: int) -> None:
         if not self._selection.warned_not_finite:
@@ -248,7 +247,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
     def _give_up(self) -> None:
         """The fit is over, however it ended."""
         self._running = False
-        self._recorder = None
+        self._recorder = self._scorer = None
         self._selection.release(self)
 
 

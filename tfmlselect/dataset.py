@@ -50,9 +50,9 @@ class AdaptiveDataset(tf.data.Dataset):
 
     A dataset of known length like any other: `map`, `prefetch` and `with_options` give an adaptive
     dataset again, and what would break the order raises. While a fit runs with
-    `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise every
-    iteration is a fresh permutation of the training set. Iterating disturbs nothing. `take(k)` gives
-    a plain dataset, for a look.
+    `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise
+    every iteration is a fresh permutation of the training set. Iterating disturbs nothing.
+    `take(k)` gives a plain dataset, for a look.
     """
 
     def __init__(self, selection: Selection, transforms: tuple[Callable, ...] = ()):

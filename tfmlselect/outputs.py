@@ -45,16 +45,18 @@ class OutputReader:
             ValueError: where it is visible that the model has not q outputs.
         """
         self._output_names = list(getattr(model, "output_names", None) or [])
-        loss = self._pick(model.loss) if isinstance(model.loss, (dict, list)) else model.loss
+        loss = self._pick(model.loss) if model.loss else None
         logits = self._from_logits
         if logits == "auto":
-            logits = bool(getattr(loss, "from_logits", False))
-        name = getattr(loss, "__name__", None) or getattr(loss, "name", None) or str(loss)
-        softmax = self._single_label or "categorical" in str(name).lower()
+            # Keras 2 tells of some losses in their config alone.
+            config = loss.get_config() if isinstance(loss, tf.keras.losses.Loss) else {}
+            logits = bool(getattr(loss, "from_logits", config.get("from_logits", False)))
+        name = f"{getattr(loss, '__name__', type(loss).__name__)} {loss}".lower()
+        softmax = "categorical" in name or (self._single_label and "binary" not in name)
         self._activation = (tf.nn.softmax if softmax else tf.nn.sigmoid) if logits else None
-        outputs = getattr(model, "outputs", None)
-        if outputs and (len(outputs) == 1 or self._output is not None):
-            self._check_width(self._pick(outputs if len(outputs) > 1 else outputs[0]).shape)
+        output = getattr(model, "output", getattr(model, "outputs", None))
+        if output is not None and (self._output is not None or len(tf.nest.flatten(output)) == 1):
+            self._check_width(self._pick(output).shape)
 
     def probabilities(self, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Probabilities (b, q) float32, and how many rows lie outside [0, 1], int64."""
@@ -97,7 +99,7 @@ class OutputReader:
 
     def _matrix(self, y: Any) -> tf.Tensor:
         """The labels that arrive as (b, q); class ids as one-hot rows."""
-        y = self._output_of(y) if tf.nest.is_nested(y) else tf.convert_to_tensor(y)
+        y = tf.convert_to_tensor(self._pick(y))
         rank, width = y.shape.rank, y.shape[-1] if y.shape.rank else None
         if self._single_label and (rank == 1 or (rank == 2 and width == 1)):
             return tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int64), self._q)
@@ -115,10 +117,11 @@ class OutputReader:
         return y_pred
 
     def _check_width(self, shape: Any) -> None:
-        if len(shape) != 2 or shape[-1] not in (self._q, None):
+        shape = tf.TensorShape(shape)
+        if not shape.is_compatible_with([None, self._q]):
             raise ValueError(
                 f"The model must predict one value for each of the {self._q} labels of the "
-                f"dataset. Received: an output of shape {tuple(shape)}. Give the model an output "
+                f"dataset. Received: an output of shape {shape}. Give the model an output "
                 f"(b, {self._q}), or name the right one: AdaptiveBatchSelection(train, output=...)."
             )
 
@@ -129,11 +132,15 @@ class OutputReader:
         key = self._output
         if key is None and len(structure) == 1:
             return next(iter(structure.values() if isinstance(structure, dict) else structure))
-        if isinstance(structure, (list, tuple)) and isinstance(key, str):
-            key = self._output_names.index(key) if key in self._output_names else key
-        found = key in structure if isinstance(structure, dict) else isinstance(key, int)
+        names = self._output_names
+        if isinstance(structure, dict):
+            key = names[key] if isinstance(key, int) and 0 <= key < len(names) else key
+            found = key in structure
+        else:
+            key = names.index(key) if key in names else key
+            found = isinstance(key, int) and 0 <= key < len(structure)
         if not found:
-            names = list(structure) if isinstance(structure, dict) else self._output_names
+            names = list(structure) if isinstance(structure, dict) else names
             raise ValueError(
                 f"The model has {len(structure)} outputs and one of them is recorded. Received: "
                 f"output={self._output!r}. Pass AdaptiveBatchSelection(train, output=...), "

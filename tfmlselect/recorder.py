@@ -43,7 +43,8 @@ class Recorder:
         if check_order:
             self._hashes = reader.hashes_of_rows(selection.labels.matrix)
             self._expected = tf.Variable(tf.zeros(shape[:1], tf.int64), trainable=False)
-        self._observe = tf.function(self._observe_rows, autograph=False, reduce_retracing=True)
+        vector = tf.TensorSpec([None], tf.int64)
+        self._observe = tf.function(self._observe_rows, [vector, vector], autograph=False)
 
     def start_epoch(self) -> None:
         """Empties the log and notes the labels that the plan's samples have."""
@@ -65,27 +66,36 @@ class Recorder:
             moved = tf.math.count_nonzero(self._reader.hashes(y) != tf.gather(self._expected, rows))
         self._counts.assign_add(tf.stack([tf.ones_like(size), size, moved, outside]))
 
-    def check(self) -> None:
+    def check(self, done: int) -> None:
         """Reads the counters; called after steps 1, 2, 4, 8, ... and at an epoch's end.
 
+        Args:
+            done: steps done at least.
+
         Raises:
-            RuntimeError: the steps recorded nothing, or got samples in another order than planned.
+            RuntimeError: steps recorded nothing or not each sample once, or got samples in another
+                order than planned.
             ValueError: the predictions are no probabilities.
         """
         counts = self._counts.numpy()
+        plan = self._selection.plan
         if counts[_STEPS] == 0:
             raise RuntimeError(
                 "No prediction was recorded: the model's train_step calls neither compute_loss nor "
                 "compute_metrics. Received: 0 recorded steps. Call one of them in it, or pass "
                 'AdaptiveBatchSelection(train, scores="predict").'
             )
-        if counts[_OUTSIDE]:
-            raise ValueError(
-                "The model's outputs are no probabilities and look like logits. Received: "
-                f"{counts[_OUTSIDE]} of {counts[_ROWS]} rows with values outside [0, 1], and a "
-                "loss that does not say from_logits=True. Pass "
-                "AdaptiveBatchSelection(train, from_logits=True), or end the model in a sigmoid."
+        planned = min(counts[_STEPS] * plan.batch_size, plan.draws)
+        if counts[_STEPS] < done or counts[_ROWS] != planned:
+            raise RuntimeError(
+                "The train_step does not hand over one prediction of each sample in every step. "
+                f"Received: {counts[_ROWS]} predictions in {counts[_STEPS]} of {done} steps, of "
+                f"batches of {plan.batch_size}. Let its first call of compute_loss or "
+                "compute_metrics be for the whole batch, outside of branches, or pass "
+                'AdaptiveBatchSelection(train, scores="predict").'
             )
+        if counts[_OUTSIDE]:
+            raise _no_probabilities(counts[_OUTSIDE], counts[_ROWS])
         if counts[_MOVED]:
             raise RuntimeError(
                 "The samples that arrive are not the planned ones. Received: "
@@ -144,19 +154,49 @@ def observe_finite(strategy: Any, ids: tf.Tensor, p: tf.Tensor, losses: Any) -> 
     return tf.math.count_nonzero(~finite)
 
 
-def score_in_order(model: Any, dataset: Any, reader: OutputReader, strategy: Any, losses: bool):
-    """Has the strategy observe an exact prediction of every sample; returns rows not finite."""
+class Scorer:
+    """Has the strategy observe an exact prediction of every sample, in inference mode.
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def score(ids, data):
-        y_pred = model.predict_step(data)
-        p, outside = reader.probabilities(y_pred)
-        values = reader.losses(data[1], y_pred) if losses else None
-        return observe_finite(strategy, ids, p, values), outside
+    Args:
+        model: its `predict_step` predicts.
+        dataset: the samples, by `in_order()`.
+        reader: what the model's outputs mean.
+        losses: whether the strategy observes per-label losses too.
+    """
 
-    start, dropped = 0, 0
-    for data in dataset.in_order():
-        size = int(tf.shape(tf.nest.flatten(data)[0])[0])
-        lost, outside = score(tf.range(start, start + size, dtype=tf.int64), data)
-        start, dropped = start + size, dropped + int(lost)
-    return dropped
+    def __init__(self, model: Any, dataset: Any, reader: OutputReader, losses: bool):
+        self._model = model
+        self._dataset = dataset
+        self._reader = reader
+        self._losses = losses
+        self._score = tf.function(self._score_batch, autograph=False, reduce_retracing=True)
+
+    def score_all(self) -> int:
+        """Predicts and observes; returns how many rows were not finite.
+
+        Raises:
+            ValueError: the predictions are no probabilities.
+        """
+        start = dropped = 0
+        for data in self._dataset.in_order():
+            size = int(tf.shape(tf.nest.flatten(data)[0])[0])
+            outside, lost = self._score(tf.range(start, start + size, dtype=tf.int64), data)
+            if outside > 0:
+                raise _no_probabilities(int(outside), size)
+            start, dropped = start + size, dropped + int(lost)
+        return dropped
+
+    def _score_batch(self, ids: tf.Tensor, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        y_pred = self._model.predict_step(data)
+        p, outside = self._reader.probabilities(y_pred)
+        losses = self._reader.losses(data[1], y_pred) if self._losses else None
+        return outside, observe_finite(self._dataset.strategy, ids, p, losses)
+
+
+def _no_probabilities(rows: int, of: int) -> ValueError:
+    return ValueError(
+        "The model's outputs are no probabilities and look like logits. Received: "
+        f"{rows} of {of} rows with values outside [0, 1], and a loss that does not say "
+        "from_logits=True. Pass AdaptiveBatchSelection(train, from_logits=True), or end the model "
+        "in a sigmoid."
+    )

@@ -160,7 +160,7 @@ class Selection:
         return {
             "selection/effective_sample_size": float(1.0 / np.sum(p**2)),
             "selection/entropy": float(entropy),
-            "selection/unique_samples": np.count_nonzero(np.bincount(ids, minlength=n)) / n,
+            "selection/unique_samples": len(np.unique(ids)) / n,
             "selection/minority_share": float(self._minority_rows[ids].mean()),
         }
 
@@ -184,9 +184,7 @@ class Selection:
 
         Each function in a pipeline costs some milliseconds an iterator; `rebatch` needs none.
         """
-        size = order.element_spec.shape[0]
-        whole = size % self.plan.batch_size == 0
-        ids = order.rebatch(self.plan.batch_size, drop_remainder=whole)
+        ids = order.rebatch(self.plan.batch_size)  # of static shape where all are whole
         samples = ids.map(self.source.batch, num_parallel_calls=tf.data.AUTOTUNE)
         counted = samples.apply(tf.data.experimental.assert_cardinality(steps))
         return counted.prefetch(tf.data.AUTOTUNE)

@@ -168,8 +168,6 @@ class _SparseRows:
     """A CSR matrix, whose rows are made dense in the batch."""
 
     def __init__(self, matrix: sparse.csr_matrix):
-        matrix = matrix.tocsr(copy=True)
-        matrix.sum_duplicates()
         self._columns = matrix.shape[1]
         self._starts = tf.constant(matrix.indptr.astype(np.int64))
         self._indices = tf.constant(matrix.indices.astype(np.int64))
@@ -179,7 +177,7 @@ class _SparseRows:
         entries = tf.ragged.range(tf.gather(self._starts, ids), tf.gather(self._starts, ids + 1))
         columns = tf.gather(self._indices, entries.values)
         where = tf.stack([entries.value_rowids(), columns], axis=1)
-        rows = tf.scatter_nd(
+        rows = tf.scatter_nd(  # adds up entries of one place
             where, tf.gather(self._data, entries.values), [tf.size(ids, tf.int64), self._columns]
         )
         return tf.ensure_shape(rows, [ids.shape[0], self._columns])

@@ -6,7 +6,6 @@ import functools
 import inspect
 import json
 import warnings
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,12 @@ import tensorflow as tf
 
 from tfmlselect import strategies
 from tfmlselect.neighbors import nearest_neighbors
+from tfmlselect.recorder import visit_rounds
 from tfmlselect.strategies import Strategy
 
 _N, _Q, _BATCH_SIZE = 48, 6, 13
 _EPOCHS = (0, 10, 99)  # of a run of 100: its first, a usual knot of schedules, its last
-
-Visits = Sequence[tuple]  # batches of ids (b,), y_pred (b, q) and maybe loss (b, q)
+_require = np.testing.assert_  # raises AssertionError, also under python -O
 
 
 def check_strategy(strategy: Strategy | str) -> None:
@@ -46,23 +45,21 @@ def check_strategy(strategy: Strategy | str) -> None:
         AssertionError: Doubled breaks the rule `probabilities_are_a_distribution`. Received: ...
     """
     contract = _Contract(strategies.get(strategy))
-    for name in _RULES:
-        rule = getattr(contract, name)
+    for rule in (getattr(contract, name) for name in _RULES):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # empty labels, no neighbourhood, ...
                 rule()
         except Exception as error:
-            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-            raise AssertionError(
-                f"{contract.kind.__name__} breaks the rule `{name}`. "
-                f"Received: {kind}{error}. {' '.join(rule.__doc__.split())}"
-            ) from error
+            found = error if isinstance(error, AssertionError) else repr(error)
+            broken = f"{contract.kind.__name__} breaks the rule `{rule.__name__}`"
+            wanted = " ".join(rule.__doc__.split())
+            raise AssertionError(f"{broken}. Received: {found}. {wanted}") from error
 
 
-def _make_data(n: int) -> tuple[np.ndarray, np.ndarray, Visits]:
-    """Labels (n, q) from rare to frequent, features (n, d) that are continuous, so that neighbours
-    have no ties, and visits: in two epochs 0, 1 or 3 of each sample, none at all of sample 0."""
+def _make_data(n: int) -> tuple[np.ndarray, np.ndarray, list[tuple]]:
+    """Labels (n, q) from rare to frequent; features (n, d), continuous: neighbours have no ties;
+    batches of ids and predictions, 0, 1 or 3 visits a sample in two epochs, sample 0 never."""
     rng = np.random.default_rng(n)
     y = (rng.random((n, _Q)) < np.linspace(0.1, 0.6, _Q)).astype(np.uint8)
     y[range(_Q), range(_Q)] = 1  # every label has a positive
@@ -71,30 +68,20 @@ def _make_data(n: int) -> tuple[np.ndarray, np.ndarray, Visits]:
         times = np.append(0, rng.choice([0, 1, 3], n - 1, p=[0.2, 0.6, 0.2]))
         for ids in (rng.permutation(np.flatnonzero(times > visit)) for visit in range(3)):
             p = 1.0 / (1.0 + np.exp(-rng.normal(0.0, 2.0, (len(ids), _Q))))
-            visits += zip(_batches(ids), _batches(np.float32(p)), strict=True)
+            cuts = range(_BATCH_SIZE, len(ids), _BATCH_SIZE)
+            visits += zip(np.split(ids, cuts), np.split(np.float32(p), cuts), strict=True)
     return y, rng.normal(size=(n, 4)), visits
 
 
-def _batches(rows: np.ndarray) -> list[np.ndarray]:
-    return np.split(rows, range(_BATCH_SIZE, len(rows), _BATCH_SIZE))
-
-
-def _show(strategy: Strategy, visits: Visits, graph: bool = False) -> None:
+def _show(strategy: Strategy, visits: list[tuple], graph: bool = False) -> None:
     """Has the strategy observe, eagerly or as the callback does it."""
-    observe: Callable = strategy.observe
-    if graph:
-        batch = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, _Q], tf.float32)]
-        observe = tf.function(observe, batch, autograph=False)
+    batch = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, _Q], tf.float32)]
+    observe = tf.function(strategy.observe, batch, autograph=False) if graph else strategy.observe
     for visit in visits:
         observe(*map(tf.constant, visit))
 
 
-def _require(ok: Any, received: str) -> None:
-    if not ok:
-        raise AssertionError(received)
-
-
-def _distributions(strategy: Strategy, epochs: Sequence[int] = _EPOCHS) -> list[np.ndarray]:
+def _distributions(strategy: Strategy, epochs: tuple = _EPOCHS) -> list[np.ndarray]:
     """`probabilities` of these epochs, checked."""
     found = [np.asarray(strategy.probabilities(epoch)) for epoch in epochs]
     for epoch, p in zip(epochs, found, strict=True):
@@ -105,11 +92,9 @@ def _distributions(strategy: Strategy, epochs: Sequence[int] = _EPOCHS) -> list[
 
 
 def _require_same(distributions: Any, expected: Any) -> None:
-    """The same (m, n), but for rounding in float32.
-
-    It may move a score over the border of two steps of the quantised pressure law. A step is 1/n of
-    ln(max p / min p), or more of it where a strategy mixes two distributions.
-    """
+    """The same (m, n), but for rounding in float32."""
+    # Which may move a score over the border of two steps of the quantised pressure law: by 1/n of
+    # ln(max p / min p), or more of it where a strategy mixes two distributions.
     for p, wanted in zip(distributions, expected, strict=True):
         used = wanted > 0
         _require(np.array_equal(p > 0, used), "p = 0 for other samples")
@@ -143,21 +128,18 @@ class _Contract:
         return self._run()
 
     def config_round_trips(self) -> None:
-        """`get_config` must return all constructor arguments, as values that JSON can hold, and
-        `from_config` must make the same strategy of them."""
+        """`from_config` must make the same of `get_config`: all arguments, as values for JSON."""
         config = self._make().get_config()
-        for name, parameter in inspect.signature(self.kind).parameters.items():
-            named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-            _require(name in config or not named, f"get_config() without {name!r}")
+        missing = set(inspect.signature(self.kind).parameters) - {*config, "args", "kwargs"}
+        _require(not missing, f"get_config() without {', '.join(sorted(missing))}")
         text = json.dumps(config)
         again = json.dumps(self.kind.from_config(json.loads(text)).get_config())
         _require(again == text, f"get_config()={text}, and {again} after the round trip")
 
     def probabilities_are_a_distribution(self) -> None:
-        """Probabilities must be (n,) float64, finite, not negative and sum to 1; asking for them
-        must change nothing."""
-        strategy = self._built()
-        _require_same(_distributions(strategy), _distributions(strategy))
+        """Probabilities must be (n,) float64, finite, >= 0, sum to 1 and not change when asked."""
+        strategy = self._make()
+        _require_same(self._run(strategy)[-len(_EPOCHS) :], _distributions(strategy))
 
     def warmup_follows_the_run(self) -> None:
         """`run_epochs` must be what it is set to, unless the constructor was given `epochs`;
@@ -168,7 +150,7 @@ class _Contract:
             run, warmup = strategy.run_epochs, strategy.warmup
             _require(run == (strategy.epochs or epochs), f"run_epochs={run} when set to {epochs}")
             _require(type(warmup) is int and warmup >= least, f"warmup={warmup!r} of {run} epochs")
-            _distributions(strategy, [epochs - 1])
+            _distributions(strategy, (epochs - 1,))
             least = warmup
 
     def observe_runs_in_a_graph(self) -> None:
@@ -176,13 +158,12 @@ class _Contract:
         of any size: keep what is remembered in tf.Variables made by `build`."""
         _require_same(self._run(graph=True), self._usual)
 
-    def batches_may_be_split(self) -> None:
-        """A batch observed in parts must be the same as observed whole. A part may be empty: what
-        is left of a batch with NaN in every row."""
-        cuts = slice(0, 5), slice(5, 5), slice(5, None)
-        parts = [(ids[cut], p[cut]) for ids, p in self._visits for cut in cuts]
-        for graph in (False, True):
-            _require_same(self._run(visits=parts, graph=graph), self._usual)
+    def visits_may_be_regrouped(self) -> None:
+        """Other batches, also empty ones, must give the same if each sample's visits keep order."""
+        ids, p = map(np.concatenate, zip(*self._visits, strict=True))
+        rounds = [np.arange(0), *visit_rounds(ids, 20), np.arange(0)]
+        visits = [(ids[rows], p[rows]) for rows in rounds]
+        _require_same(self._run(visits=visits, graph=True), self._usual)
 
     def losses_may_be_given(self) -> None:
         """`observe` must take the per-label loss (b, q) that a callback with `signal=` passes."""
@@ -195,23 +176,18 @@ class _Contract:
 
     def plans_are_epochs(self) -> None:
         """A plan must be int64 ids of samples, n or with `drop_remainder` those of whole batches,
-        distinct within a batch."""
-        for drop_remainder, size in [(False, _N), (True, _N // _BATCH_SIZE * _BATCH_SIZE)]:
-            ids = self._built().plan(self._usual[-1], _BATCH_SIZE, 3, 11, drop_remainder)
+        distinct within a batch; the same for the same arguments, another for others."""
+        strategy, twin, p = self._built(), self._built(), self._usual[-1]
+        for drop, size in [(False, _N), (True, _N // _BATCH_SIZE * _BATCH_SIZE)]:
+            ids = strategy.plan(p, _BATCH_SIZE, 3, 11, drop)
             ok = ids.dtype == np.int64 and ids.shape == (size,) and np.isin(ids, range(_N)).all()
-            what = f"{ids.dtype} ids of shape {ids.shape} from {ids.min()} to {ids.max()}"
-            _require(ok, f"{what}, with n={_N}, batch_size={_BATCH_SIZE}, {drop_remainder=}")
-            _require(all(len(set(b)) == len(b) for b in _batches(ids)), "a batch with repeats")
-
-    def plans_are_repeatable(self) -> None:
-        """A plan must be the same for the same seed, epoch and probabilities, and another one for
-        another seed or epoch."""
-        strategy, twin = self._built(), self._built()
-        plan = strategy.plan(self._usual[0], _BATCH_SIZE, 3, 11)
-        for each, seed, epoch in [(strategy, 3, 11), (twin, 3, 11), (twin, 3, 12), (twin, 4, 11)]:
-            same = np.array_equal(plan, each.plan(self._usual[0], _BATCH_SIZE, seed, epoch))
-            what = f"{same=} of the plans of seed=3, epoch=11 and {seed=}, {epoch=}"
-            _require(same == ((seed, epoch) == (3, 11)), what)
+            _require(ok, f"{ids.dtype} of shape {ids.shape} from {ids.min()} to {ids.max()}, {_N=}")
+            for batch in np.split(ids, range(_BATCH_SIZE, size, _BATCH_SIZE)):
+                _require(len(set(batch)) == len(batch), f"a batch with repeats, {batch}")
+            for seed, epoch in [(3, 11), (3, 12), (4, 11)]:
+                same = np.array_equal(ids, twin.plan(p, _BATCH_SIZE, seed, epoch, drop))
+                what = f"{same=} of the plans for seed=3, epoch=11 and for {seed=}, {epoch=}"
+                _require(same == ((seed, epoch) == (3, 11)), what)
 
     def samples_may_be_permuted(self) -> None:
         """Permuting the samples must permute the probabilities and change nothing else."""
@@ -227,19 +203,17 @@ class _Contract:
         _require_same(self._run(y=self._y[:, order], visits=visits), self._usual)
 
     def labels_may_be_empty(self) -> None:
-        """Samples without labels, labels without positives or without negatives, and single-label
-        data must be safe."""
-        holes, one_hot = self._y.copy(), np.eye(_Q, dtype=np.uint8)[np.arange(_N) % _Q]
-        holes[::7], holes[:, 1] = 0, 0
-        for y in (holes, np.maximum(holes, one_hot[0]), one_hot, 0 * holes):
+        """Samples and labels without positives, and labels without negatives, must be safe."""
+        holes, full = self._y.copy(), self._y.copy()
+        holes[::7], holes[:, 1], full[:, 1] = 0, 0, 1
+        for y in (holes, full, 0 * holes):
             self._run(y=y)
 
     def predictions_may_be_extreme(self) -> None:
         """Predictions of exactly 0 and 1, right and wrong, and the same for all must be safe."""
         ids, right = np.arange(1, _N), np.float32(self._y[1:])
-        flat = [np.full_like(right, value) for value in (0.0, 0.3, 0.5, 1.0)]
-        for predictions in ([right, 1 - right, right], *([p, p, p] for p in flat)):
-            self._run(visits=[(ids, p) for p in predictions])
+        for seen in ([right, 1 - right, right], [0 * right + 1] * 3, [0 * right + 0.5] * 3):
+            self._run(visits=[(ids, p) for p in seen])
 
     def state_is_complete(self) -> None:
         """`state` must hold, as tf.Variables by name, all that visits change: assigned to a new
@@ -252,8 +226,8 @@ class _Contract:
         for _ in range(2):
             away = np.abs(np.subtract(_distributions(restored), _distributions(strategy))).max()
             _require(away <= 1e-12, f"p away by {away:.2g} after restoring")
-            for each in (strategy, restored):
-                _show(each, self._visits)
+            _show(strategy, self._visits)
+            _show(restored, self._visits)
 
     def build_starts_afresh(self) -> None:
         """`build` must forget all that came before, also where the training set was another one."""
@@ -266,10 +240,10 @@ class _Contract:
 
     def neighbors_may_be_given(self) -> None:
         """Where `uses_neighbors`, `build` must take features, neighbours (n, k), both or none."""
-        neighbors = nearest_neighbors(self._features, _N - 1)
         if self._make().uses_neighbors:
-            self._run(neighbors=neighbors)
-            self._run(neighbors=neighbors, features=None)
+            found = nearest_neighbors(self._features, _N - 1)
+            for given in ({"neighbors": found}, {"neighbors": found, "features": None}):
+                self._run(**given)
             self._run(features=None)
 
 

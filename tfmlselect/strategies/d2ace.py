@@ -11,8 +11,8 @@ from tfmlselect import sampling
 from tfmlselect.correlations import make_context, make_gram
 from tfmlselect.labels import check_labels
 from tfmlselect.neighbors import check_neighbors, nearest_neighbors
-from tfmlselect.scoring import cosine_correlation, label_context, signal_weights
 from tfmlselect.schedules import check_knot, knot_epoch, ramp
+from tfmlselect.scoring import cosine_correlation, label_context, signal_weights
 from tfmlselect.signals import (
     HARDNESS_KINDS,
     Memory,
@@ -42,12 +42,14 @@ class D2ACE(Strategy):
     Each score becomes a distribution by the pressure law, and the two are mixed,
     `p = beta p_E + (1 - beta) p_h`.
 
-    Before any visit every prediction counts as 0.5, so E = h = 1/2 everywhere and samples differ by
-    the correlation term alone; a sample without labels then has the smallest probability. With
-    constant predictions the same holds label by label.
+    Before any visit every prediction counts as 0.5, so E and h are the same everywhere (1/2 each,
+    with bounded hardness) and samples differ by the correlation term alone; a sample without labels
+    then has the smallest probability. Where each label's predictions are constant over all samples
+    and visits, E is constant label by label, h has one value for the positives of a label and one
+    for its negatives, and samples of equal labels and context are equally likely.
 
-    State: 32 bytes per (sample, label) for the signals, up to 8 more for labels, context and their
-    pairs: at most 40.
+    State, with the default window: 32 bytes per (sample, label) for the signals, up to 8 more for
+    visits, labels, context and their pairs: at most 40.
 
     Args:
         pressure: selection pressure at the start, max p / min p of each component; >= 1.

@@ -1,0 +1,445 @@
+"""Callback: once per epoch, records become a distribution, and the distribution a plan."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_recorder import KERNEL, Spy, Untrained, check_rows, linear, numbered, run
+
+import tfmlselect as tfml
+from tfmlselect.signals import binary_cross_entropy
+from tfmlselect.strategies import D2ACE, Uniform
+
+KEYS = ["effective_sample_size", "entropy", "unique_samples", "minority_share"]
+
+
+def adaptive(n=27, strategy=None, **options):
+    return tfml.adaptive_dataset(numbered(n), strategy or Spy(), 4, seed=1, **options)
+
+
+def learner(seed=0, q=5, loss="binary_crossentropy", activation="sigmoid"):
+    tf.keras.utils.set_random_seed(seed)
+    layers = [tf.keras.layers.Input([1]), tf.keras.layers.Dense(q, activation=activation)]
+    model = tf.keras.Sequential(layers)
+    model.compile(tf.keras.optimizers.SGD(0.5), loss)
+    return model
+
+
+# From fit to fit.
+
+
+def test_a_second_fit_goes_on():
+    train, model = adaptive(), linear()
+    run(model, train, epochs=2)
+    run(model, train, epochs=2)
+    assert train.epoch == 4
+    assert train.strategy.asked[-4:] == [0, 1, 2, 3]
+    check_rows(train.strategy, numbered(27)[0], epochs=range(4))
+
+
+def test_a_second_model_starts_afresh():
+    train, first = adaptive(), linear()
+    run(first, train, epochs=2)
+    plans = train.strategy.plans
+    run(linear(), train, epochs=3)
+    assert train.epoch == 3
+    np.testing.assert_array_equal(train.strategy.plans[0], plans[0])
+    check_rows(train.strategy, numbered(27)[0])
+    run(first, train, epochs=1)
+    assert train.epoch == 1
+
+
+def test_three_fits_of_one_epoch_are_one_fit_of_three():
+    weights, plans = [], []
+    for epochs in ([3], [1, 1, 1]):
+        model = learner()
+        train = adaptive(strategy=D2ACE(neighbors=2, warmup=1, epochs=3))
+        for start, more in enumerate(epochs):
+            run(model, train, epochs=start + more, fit={"initial_epoch": start})
+        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+        plans.append(train.probabilities)
+    np.testing.assert_array_equal(*weights)
+    np.testing.assert_array_equal(*plans)
+    assert np.ptp(plans[0]) > 0
+
+
+def test_three_fits_of_one_epoch_each_from_zero():
+    train, model = adaptive(strategy=D2ACE(neighbors=2, warmup=1, epochs=3)), learner()
+    other, twin = adaptive(strategy=D2ACE(neighbors=2, warmup=1, epochs=3)), learner()
+    for _ in range(3):
+        run(model, train, epochs=1)
+    run(twin, other, epochs=3)
+    np.testing.assert_array_equal(train.probabilities, other.probabilities)
+    np.testing.assert_array_equal(model.get_weights()[0], twin.get_weights()[0])
+
+
+def test_the_same_seed_gives_the_same_training():
+    histories = [run(learner(), adaptive(strategy=D2ACE(warmup=1))).history for _ in range(2)]
+    assert histories[0] == histories[1]
+
+
+def test_a_copy_shares_the_dataset():
+    train = adaptive()
+    callback = tfml.AdaptiveBatchSelection(train, scores="predict", every=2)
+    twin = copy.deepcopy([callback])[0]
+    assert twin.dataset is train
+    assert twin is not callback
+    linear().fit(train, epochs=2, verbose=0, callbacks=[twin])
+    assert train.epoch == 2
+    assert train.strategy.ids == list(range(27))  # scored once in two epochs
+
+
+def test_two_threads_on_one_dataset():
+    train = adaptive()
+    reached, leave = threading.Event(), threading.Event()
+
+    def wait(*_):
+        reached.set()
+        leave.wait(60)
+
+    wait_there = tf.keras.callbacks.LambdaCallback(on_train_batch_end=wait)
+    model = linear()
+    first = threading.Thread(target=run, args=(model, train, 1, [wait_there]))
+    first.start()
+    try:
+        assert reached.wait(60)
+        with pytest.raises(RuntimeError, match=r"one fit at a time.*Received.*thread"):
+            run(linear(), train)
+    finally:
+        leave.set()
+        first.join()
+    assert train.epoch == 1
+    check_rows(train.strategy, numbered(27)[0], epochs=[0])
+
+
+# The run's length.
+
+
+def test_an_initial_epoch_that_the_dataset_does_not_know():
+    with pytest.warns(UserWarning, match=r"epoch 5.*completed 0.*initial_epoch=5"):
+        run(linear(), adaptive(), epochs=6, fit={"initial_epoch": 5})
+
+
+def test_the_strategy_is_told_how_long_the_run_is():
+    train, model = adaptive(), linear()
+    run(model, train, epochs=2)
+    assert train.strategy.run_epochs == 2
+    run(model, train, epochs=5)
+    assert train.strategy.run_epochs == 7
+    run(model, train, epochs=9, fit={"initial_epoch": 7})
+    assert train.strategy.run_epochs == 9
+
+
+def test_a_run_within_the_warmup():
+    with pytest.warns(UserWarning, match=r"No adaptive epoch.*run of 2 epochs, the first 2"):
+        run(linear(), adaptive(strategy=Spy(warmup=2)), epochs=2)
+
+
+# Exact scores.
+
+
+def test_predict_scores_every_sample_in_inference_mode_every_second_epoch():
+    train, model = adaptive(), learner(loss="mse", activation="linear")
+    after = []
+    x = numbered(27)[0]
+    note = tf.keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: after.append(model.predict(x, verbose=0))
+    )
+    run(model, train, 4, [note], scores="predict", every=2, from_logits=True)
+    assert train.strategy.ids == [*range(27)] * 2
+    expected = tf.sigmoid(np.concatenate(after[1::2]))
+    np.testing.assert_allclose(np.stack(train.strategy.rows), expected, rtol=1e-5)
+    assert train.strategy.asked == [0, 1, 3]
+
+
+def test_every_counts_from_the_warmup():
+    train = adaptive(strategy=Spy(warmup=3))
+    run(linear(), train, epochs=6, every=2)
+    assert train.strategy.asked == [2, 4]
+    np.testing.assert_array_equal(train.probabilities, train.strategy.probabilities(4))
+
+
+def test_predict_refuses_logits():
+    with pytest.raises(ValueError, match=r"look like logits.*from_logits=True"):
+        run(Logits(), adaptive(), scores="predict")
+
+
+# The loss that is really trained.
+
+
+def focal(y, p):
+    return tf.where(y > 0.5, 1.0 - p, p) ** 2 * binary_cross_entropy(y, p)
+
+
+@pytest.mark.parametrize("scores", ["record", "predict"])
+def test_a_per_label_loss_reaches_the_strategy(scores):
+    x, y = numbered(27)
+    train = adaptive()
+    run(linear(), train, signal=focal, scores=scores)
+    spy = train.strategy
+    expected = focal(y[spy.ids], x[spy.ids] * KERNEL)
+    np.testing.assert_allclose(np.stack(spy.losses), expected, rtol=1e-5)
+
+
+def test_without_a_signal_there_is_no_loss():
+    train = adaptive()
+    run(linear(), train)
+    assert train.strategy.losses == []
+
+
+def test_a_signal_of_the_wrong_shape():
+    with pytest.raises(Exception, match="one loss for each sample and label"):
+        run(linear(), adaptive(), signal=lambda y, p: tf.reduce_mean(y - p, axis=1))
+
+
+def test_hardness_is_the_signal():
+    results = []
+    for signal in (focal, "probability"):
+        train = adaptive(strategy=D2ACE(neighbors=2, warmup=1, hardness="loss"))
+        run(linear(), train, epochs=2, signal=signal)
+        results.append(train.strategy.state["hardness"].numpy())
+    x, y = numbered(27)
+    seen = results[0] != results[1]
+    assert seen.any()
+    flip = train.strategy.state["flip"].numpy()
+    p = x * KERNEL
+    np.testing.assert_allclose(results[0], focal(y, p) * (1 - flip), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(results[1], binary_cross_entropy(y, p) * (1 - flip), rtol=1e-4)
+
+
+def test_the_state_lives_where_it_is_told():
+    train = adaptive(strategy=D2ACE(neighbors=2, warmup=1))
+    run(linear(), train, state_device="CPU:0")
+    assert all("CPU:0" in variable.device for variable in train.strategy.state.values())
+    assert train.epoch == 3
+    assert train.strategy.state["visits"].numpy().sum() == 81
+
+
+# What outputs mean.
+
+
+class Logits(Untrained):
+    def __init__(self):
+        super().__init__(lambda x: 9.0 * x * KERNEL - 4.0)
+        self.compile(loss=lambda y, y_pred: tf.reduce_mean((y - y_pred) ** 2))
+
+
+def test_logits_are_an_error_after_the_first_step():
+    batches = []
+    count = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, _: batches.append(b))
+    with pytest.raises(ValueError, match=r"look like logits.*Received: \d of 4 rows.*from_logits"):
+        run(Logits(), adaptive(), callbacks=[count])
+    assert batches == [0]
+
+
+def test_logits_that_are_stated():
+    train = adaptive()
+    run(Logits(), train, from_logits=True)
+    x = numbered(27)[0][train.strategy.ids]
+    np.testing.assert_allclose(train.strategy.rows, tf.sigmoid(9.0 * x * KERNEL - 4.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_class_ids(from_logits):
+    x = numbered(27)[0]
+    ids = np.arange(27) % 5
+    train = tfml.adaptive_dataset((x, ids), Spy(), 4, seed=1)
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+    model = learner(loss=loss, activation=None if from_logits else "softmax")
+    model.compile(tf.keras.optimizers.SGD(0.0), loss)
+    run(model, train)
+    outputs = model.predict(x, verbose=0)
+    expected = tf.nn.softmax(outputs).numpy() if from_logits else outputs
+    check_rows_of(train.strategy, expected)
+
+
+def check_rows_of(spy, expected):
+    assert len(spy.ids) == 81
+    np.testing.assert_allclose(np.stack(spy.rows), expected[spy.ids], rtol=1e-5)
+
+
+def test_class_ids_with_d2ace():
+    x, ids = numbered(30)[0], np.arange(30) % 3
+    train = tfml.adaptive_dataset((x, ids), D2ACE(neighbors=2, warmup=1), 5, seed=0)
+    run(learner(q=3, loss="sparse_categorical_crossentropy", activation="softmax"), train)
+    assert np.ptp(train.probabilities) > 0
+
+
+def two_outputs(structure):
+    x = tf.keras.layers.Input([1])
+    start = tf.keras.initializers.Constant(KERNEL)
+    main = tf.keras.layers.Dense(5, None, False, start, name="main")(x)
+    other = tf.keras.layers.Dense(2, name="other")(x)
+    named = {"main": main, "other": other}
+    model = tf.keras.Model(x, named if structure is dict else [main, other])
+    loss = {"main": "mse", "other": "mse"} if structure is dict else ["mse", "mse"]
+    model.compile(tf.keras.optimizers.SGD(0.0), loss)
+    return model
+
+
+def two_labels(structure):
+    def add(x, y):
+        other = tf.zeros([tf.shape(x)[0], 2])
+        return x, ({"main": y, "other": other} if structure is dict else (y, other))
+
+    return adaptive().map(add)
+
+
+@pytest.mark.parametrize("structure", [dict, list])
+def test_two_outputs(structure):
+    train = two_labels(structure)
+    run(two_outputs(structure), train, output="main")
+    check_rows(train.strategy, numbered(27)[0])
+    with pytest.raises(ValueError, match=r"2 outputs.*AdaptiveBatchSelection\(train, output=...\)"):
+        run(two_outputs(structure), train)
+
+
+# What does not fit together.
+
+
+def test_another_width_is_seen_before_the_first_step():
+    started = []
+    note = tf.keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: started.append(1))
+    x = np.ones([27, 1], "f")
+    train = tfml.adaptive_dataset((x, np.eye(27)), Spy(), 4)
+    with pytest.raises(ValueError, match="each of the 27 labels"):
+        run(linear(), train, callbacks=[note])
+    assert not started
+
+
+def test_another_width_of_a_subclassed_model_is_seen_in_the_first_step():
+    model = Untrained(lambda x: x * KERNEL[:, :4])
+    model.compile(loss="mse")
+    with pytest.raises(Exception, match="each of the 5 labels"):
+        run(model, adaptive())
+
+
+@pytest.mark.parametrize("steps", [6, 8])
+def test_another_number_of_steps(steps):
+    match = rf"Received: {steps} steps an epoch, len\(dataset\)=7.*steps_per_epoch"
+    with pytest.raises(ValueError, match=match):
+        run(linear(), adaptive(), fit={"steps_per_epoch": steps})
+
+
+def test_a_part_of_the_dataset():
+    train = adaptive()
+    with pytest.raises(ValueError, match="not an epoch of the callback's dataset"):
+        linear().fit(train.take(3), verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+
+
+@pytest.mark.parametrize("scores", ["record", "predict"])
+def test_another_dataset_of_the_same_length(scores):
+    plain = tf.data.Dataset.from_tensor_slices(numbered(27)).batch(4)
+    for other in (adaptive(), plain):
+        callback = tfml.AdaptiveBatchSelection(adaptive(), scores=scores)
+        with pytest.raises(RuntimeError, match="does not read the dataset"):
+            linear().fit(other, verbose=0, callbacks=[callback])
+
+
+def test_an_order_that_is_broken_behind_the_back():
+    train = adaptive()
+    shuffled = tf.data.Dataset.shuffle(train, 8, seed=0)  # past our `shuffle`, which refuses
+    with pytest.raises(RuntimeError, match=r"not the planned ones.*check_order=False"):
+        linear().fit(shuffled, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+
+
+def test_labels_that_are_smoothed_pass():
+    train = adaptive().map(lambda x, y: (x, 0.9 * y + 0.05))
+    run(linear(), train)
+    check_rows(train.strategy, numbered(27)[0])
+
+
+def test_labels_that_are_mixed_up_on_purpose():
+    train = adaptive().map(lambda x, y: (x, 0.4 * y + 0.6 * y[::-1]))
+    with pytest.raises(RuntimeError, match=r"not the planned ones.*check_order=False"):
+        run(linear(), train)
+    run(linear(), train, check_order=False)
+    check_rows(train.strategy, numbered(27)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("scores", "both"),
+        ("every", 0),
+        ("every", 1.5),
+        ("signal", "loss"),
+        ("from_logits", "yes"),
+    ],
+)
+def test_arguments_out_of_range(name, value):
+    with pytest.raises(ValueError, match=rf"`{name}`.*Received: {name}={value!r}.*Pass"):
+        tfml.AdaptiveBatchSelection(adaptive(), **{name: value})
+
+
+def test_a_plain_dataset_is_refused():
+    with pytest.raises(TypeError, match=r"Received: dataset of type .*adaptive_dataset"):
+        tfml.AdaptiveBatchSelection(tf.data.Dataset.range(3))
+
+
+# What the logs say.
+
+
+def test_history_by_hand():
+    """Four samples, p = 1/10 (1, 2, 3, 4); label 0 has three positives, label 1 one."""
+
+    class Fixed(Spy):
+        def probabilities(self, epoch):
+            return tf.constant([0.1, 0.2, 0.3, 0.4], tf.float64)
+
+        def plan(self, *args, **kwargs):
+            return np.array([3, 1, 3, 2])
+
+    y = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
+    train = tfml.adaptive_dataset((np.ones([4, 1], "f"), y), Fixed(warmup=1), 2)
+    history = run(learner(q=2), train, epochs=2).history
+    entropy = -sum(p * np.log(p) for p in (0.1, 0.2, 0.3, 0.4)) / np.log(4)
+    by_hand = {
+        "effective_sample_size": [4, 1 / 0.3],  # .01 + .04 + .09 + .16 = .3
+        "entropy": [1, entropy],
+        "unique_samples": [1, 3 / 4],
+        "minority_share": [1 / 4, 2 / 4],  # IRLbl = 1, 3; MeanIR = 2: label 1, sample 3
+    }
+    for key, values in by_hand.items():
+        np.testing.assert_allclose(history[f"selection/{key}"], values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_beside_other_callbacks_in_any_order(first, tmp_path):
+    train, model = adaptive(), learner()
+    path = str(tmp_path / "model.keras")
+    callbacks = [
+        tf.keras.callbacks.EarlyStopping("loss", patience=0, min_delta=9.0),
+        tf.keras.callbacks.ModelCheckpoint(path, monitor="loss"),
+        tf.keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=9.0),
+    ]
+    callbacks.insert(0 if first else 3, tfml.AdaptiveBatchSelection(train))
+    history = model.fit(train, epochs=9, verbose=0, callbacks=callbacks).history
+    assert train.epoch == len(history["loss"]) == 2
+    assert all(len(history[f"selection/{key}"]) == 2 for key in KEYS)
+    loaded = tf.keras.models.load_model(path)
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+def test_our_figures_can_be_monitored():
+    stop = tf.keras.callbacks.EarlyStopping("selection/entropy", mode="max", min_delta=9.0)
+    history = run(linear(), adaptive(), epochs=9, callbacks=[stop]).history
+    assert len(history["loss"]) == 2
+
+
+# Strategies that need no record.
+
+
+def test_uniform_records_nothing_and_needs_nothing():
+    class Silent(Untrained):
+        def train_step(self, data):
+            return {"loss": tf.reduce_mean(self(data[0]))}
+
+    train = adaptive(strategy=Uniform())
+    model = Silent(lambda x: x * KERNEL)
+    model.compile()
+    history = run(model, train).history
+    assert history["selection/unique_samples"] == [1.0] * 3
+    assert train.epoch == 3
