@@ -459,7 +459,7 @@ def test_nan_in_x():
         tfml.adaptive_dataset((x, Y), "uniform", 2)
 
 
-def test_class_ids_stay_class_ids(train):
+def test_class_ids_stay_class_ids():
     ids = np.arange(N) % 3
     train = tfml.adaptive_dataset((X, ids), "uniform", BATCH)
     follow(train, ORDER)

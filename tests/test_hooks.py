@@ -237,10 +237,12 @@ def test_nothing_is_kept_alive():
         assert isinstance(recorders[0], Recorder)
         died += [weakref.ref(recorders[0]), weakref.ref(train)]
         del train, callback, recorders, peek, run_callbacks
-    died.append(weakref.ref(model))
-    del model
     gc.collect()
     assert [ref() for ref in died] == [None] * len(died)
+    died = weakref.ref(model)
+    del model
+    gc.collect()
+    assert died() is None
 
 
 # Ways of training.

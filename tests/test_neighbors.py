@@ -7,7 +7,7 @@ import sklearn.neighbors
 import tensorflow as tf
 from scipy import sparse
 
-from tfmlselect import neighbors
+from tfmlselect import checks, neighbors
 from tfmlselect.neighbors import check_features, check_neighbors, nearest_neighbors
 
 # On a line: 0, 1, 3, 7. From 3 it is 2 to 1, 3 to 0, 4 to 7.
@@ -201,7 +201,7 @@ def test_features_not_finite(monkeypatch, value):
     features = np.zeros((7, 3))
     features[5, 1] = value
     for chunk in (2**22, 3, 1):
-        monkeypatch.setattr(neighbors, "_VALUES_AT_ONCE", chunk)
+        monkeypatch.setattr(checks, "_VALUES_AT_ONCE", chunk)
         with pytest.raises(ValueError, match=rf"Received: {value} in row 5\. Fill missing"):
             check_features(features, 7)
         with pytest.raises(ValueError, match=rf"Received: {value} among its stored values\. Fill"):

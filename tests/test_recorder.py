@@ -281,14 +281,15 @@ class Untrained(tf.keras.Model):
         return {"loss": self.compute_loss(x, y, self(x))}
 
 
-def test_predictions_that_are_not_finite_are_left_out_with_one_warning():
+@pytest.mark.parametrize("scores", ["record", "predict"])
+def test_predictions_that_are_not_finite_are_left_out_with_one_warning(scores):
     x, y = numbered(27)
     train = tfml.adaptive_dataset((x, y), Spy(warmup=2), 4, seed=1)
     model = Untrained(lambda x: tf.where(x > 0.8, np.nan, x) * KERNEL)
     model.compile(loss="mse")
     bad = np.flatnonzero(x > 0.8)
     with pytest.warns(UserWarning, match=f"Received: {len(bad)} rows with NaN") as caught:
-        run(model, train)
+        run(model, train, scores=scores)
     assert sum("not finite" in str(w.message) for w in caught) == 1
     assert not set(bad) & set(train.strategy.ids)
     assert set(range(27)) - set(bad) <= set(train.strategy.ids)

@@ -371,8 +371,8 @@ def test_permutations_are_a_pure_function_of_seed_and_epoch():
 
 
 def test_draws_and_permutations_use_different_streams():
-    streams = (sampling._DRAW, sampling._PERMUTE)
-    draw, permute = (sampling._generator(0, 0, stream).random(4) for stream in streams)
+    streams = (sampling.DRAW, sampling.PERMUTE)
+    draw, permute = (sampling.epoch_generator(0, 0, stream).random(4) for stream in streams)
     assert (draw != permute).all()
 
 

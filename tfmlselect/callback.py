@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.hooks import arm_hook, remove_hook
 from tfmlselect.outputs import OutputReader
@@ -78,15 +79,15 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
                 "The callback leads an adaptive dataset. Received: dataset of type "
                 f"{type(dataset).__name__}. Make one: train = tfmlselect.adaptive_dataset((x, y))."
             )
-        _check(scores in ("record", "predict"), "scores", scores, '"record" or "predict"')
-        _check(isinstance(every, int) and every >= 1, "every", every, "a whole number >= 1")
-        _check(
+        check_argument(scores in ("record", "predict"), "scores", scores, '"record" or "predict"')
+        check_argument(isinstance(every, int) and every >= 1, "every", every, "a whole number >= 1")
+        check_argument(
             signal == "probability" or callable(signal),
             "signal",
             signal,
             '"probability" or a function (y, y_pred) -> (b, q)',
         )
-        _check(
+        check_argument(
             from_logits in (True, False, "auto"),
             "from_logits",
             from_logits,
@@ -112,6 +113,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         self._recorder: Recorder | None = None
         self._scorer: Scorer | None = None
         self._running = False
+        self._next_check = 1
 
     def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
         return type(self)(self.dataset, **self._options)
@@ -203,13 +205,13 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
 
     def _plan_run(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
-        strategy, epoch = self._selection.strategy, self._selection.epoch
-        strategy.run_epochs = epoch + epochs_left
+        strategy = self._selection.strategy
+        strategy.run_epochs = self._selection.epoch + epochs_left
         known = self._first_epoch is not None and epochs_left > 0
-        if known and strategy.uses_predictions and strategy.warmup >= epoch + epochs_left:
+        if known and strategy.uses_predictions and strategy.warmup >= strategy.run_epochs:
             warnings.warn(
                 "No adaptive epoch is left after the warm-up. Received: a run of "
-                f"{epoch + epochs_left} epochs, the first {strategy.warmup} of them uniform. "
+                f"{strategy.run_epochs} epochs, the first {strategy.warmup} of them uniform. "
                 "Train longer, or make the strategy with a shorter `warmup`.",
                 stacklevel=3,
             )
@@ -249,8 +251,3 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         self._running = False
         self._recorder = self._scorer = None
         self._selection.release(self)
-
-
-def _check(valid: bool, name: str, value: Any, wanted: str) -> None:
-    if not valid:
-        raise ValueError(f"`{name}` is out of range. Received: {name}={value!r}. Pass {wanted}.")

@@ -25,12 +25,13 @@ class TrainStepHook:
     Args:
         model: a Keras model.
         record: called while the step is traced, or run, eagerly.
-        over: called when a fit of the model begins: whatever fit was before it is over.
+        over: called when the hook comes off, or a fit begins: whatever fit was before it is over.
     """
 
     def __init__(self, model: Any, record: Callable, over: Callable):
         remove_hook(model)
         self._record = record
+        self._over = over
         self._armed = True
         # Replicas are traced in turns, each in its thread: what step it is must be the thread's.
         self._step = threading.local()
@@ -63,14 +64,14 @@ class TrainStepHook:
             return originals["compute_metrics"](*args, **kwargs)
 
         def make_train_function(force=False):
-            over()
             if self._armed:
                 self._armed = False
+                over()
                 return originals["make_train_function"](force=True)
             remove_hook(model)
             return model.make_train_function(force=True)
 
-        make_train_function.hook = self
+        make_train_function.hook = self  # type: ignore[attr-defined]
         for function in (train_step, compute_loss, compute_metrics, make_train_function):
             setattr(model, function.__name__, function)
 
@@ -87,6 +88,7 @@ class TrainStepHook:
             self._record(y, tf.nest.map_structure(tf.stop_gradient, y_pred))
 
     def _take_off(self, model: Any) -> None:
+        self._over()
         for name in _NAMES:
             delattr(model, name)
         for name, own in self._own.items():

@@ -82,6 +82,14 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     return Labels(matrix, single_label=False)
 
 
+def minority_labels(counts: np.ndarray) -> np.ndarray:
+    """(q,) bool: which labels of these positives (q,) are minority labels, IRLbl > MeanIR."""
+    present = counts > 0
+    irlbl = np.divide(counts.max(), counts, out=np.zeros(len(counts)), where=present)
+    # Exact sums: the order of labels must not decide a tie with MeanIR.
+    return present & (irlbl > math.fsum(irlbl[present]) / max(1, int(present.sum())))
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LabelStatistics:
     """What `label_statistics` measures; `print` shows it as a table, one row a label.
@@ -204,7 +212,7 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         cvir=float(cvir),
         scumble=float(scumble_samples.mean()),
         scumble_samples=scumble_samples,
-        minority=irlbl > mean_ir,
+        minority=minority_labels(counts),
         cardinality=matrix.nnz / n,
         density=matrix.nnz / (n * q),
         cooccurrence=(matrix.T @ matrix).toarray(),

@@ -32,8 +32,8 @@ class OutputReader:
         self._single_label = single_label
         self._output = output
         self._from_logits = from_logits
-        self._signal = signal
-        self._activation: Callable | None = None
+        self._signal: Any = signal
+        self._activation: Any = None
         self._output_names: list[str] = []
         # A seeded row of random integers: the sum over a sample's labels is its hash.
         self._hash_row = np.random.default_rng(0).integers(-(2**31), 2**31, q, dtype=np.int64)
@@ -129,7 +129,7 @@ class OutputReader:
         """The recorded one of several outputs, labels or losses."""
         if not isinstance(structure, (dict, list, tuple)):
             return structure
-        key = self._output
+        key: Any = self._output
         if key is None and len(structure) == 1:
             return next(iter(structure.values() if isinstance(structure, dict) else structure))
         names = self._output_names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tfmlselect import sampling
@@ -30,7 +32,7 @@ class Plan:
         self.drop_remainder = drop_remainder
         self.steps = n // batch_size if drop_remainder else -(-n // batch_size)
         self.draws = self.steps * batch_size if drop_remainder else n
-        self.ids: np.ndarray | None = None
+        self.ids: Any = None
         self.reads = 0
         self._permutations = 0
 

@@ -85,15 +85,6 @@ class Recorder:
                 "compute_metrics. Received: 0 recorded steps. Call one of them in it, or pass "
                 'AdaptiveBatchSelection(train, scores="predict").'
             )
-        planned = min(counts[_STEPS] * plan.batch_size, plan.draws)
-        if counts[_STEPS] < done or counts[_ROWS] != planned:
-            raise RuntimeError(
-                "The train_step does not hand over one prediction of each sample in every step. "
-                f"Received: {counts[_ROWS]} predictions in {counts[_STEPS]} of {done} steps, of "
-                f"batches of {plan.batch_size}. Let its first call of compute_loss or "
-                "compute_metrics be for the whole batch, outside of branches, or pass "
-                'AdaptiveBatchSelection(train, scores="predict").'
-            )
         if counts[_OUTSIDE]:
             raise _no_probabilities(counts[_OUTSIDE], counts[_ROWS])
         if counts[_MOVED]:
@@ -103,6 +94,15 @@ class Recorder:
                 "Something between the dataset and the model changes the order (shuffling, "
                 "filtering, a wrapper that drops batches) or the labels. If labels are changed on "
                 "purpose (mixup), pass AdaptiveBatchSelection(train, check_order=False)."
+            )
+        planned = min(counts[_STEPS] * plan.batch_size, plan.draws)
+        if counts[_STEPS] < done or counts[_ROWS] != planned:
+            raise RuntimeError(
+                "The train_step does not hand over one prediction of each sample in every step. "
+                f"Received: {counts[_ROWS]} predictions in {counts[_STEPS]} of {done} steps, of "
+                f"batches of {plan.batch_size}. Let its first call of compute_loss or "
+                "compute_metrics be for the whole batch, outside of branches, or pass "
+                'AdaptiveBatchSelection(train, scores="predict").'
             )
 
     def hand_over(self) -> int:

@@ -5,18 +5,24 @@ All of it in float64. An epoch is exactly n draws and a pure function of its arg
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-_DRAW, _PERMUTE = 0, 1  # the random streams of one (seed, epoch)
+from tfmlselect.checks import (
+    require,
+    require_distribution,
+    require_pressure,
+    require_vector,
+    require_whole,
+)
+
+DRAW, PERMUTE = 0, 1  # the random streams of one (seed, epoch)
 _BLOCK = 1 << 18  # slots drawn at a time: keeps the temporaries near 30 MB
 
 
-def pressure_probabilities(score: Any, pressure: Any) -> tf.Tensor:
+def pressure_probabilities(score: Any, pressure: Any, *, lowest: float | None = None) -> tf.Tensor:
     """Selection probabilities whose largest is about `pressure` times their smallest.
 
     With `u` the min-max scaled score and `s` the pressure, `Q_i = clip(ceil((1 - u_i) n), 1, n)`
@@ -27,6 +33,7 @@ def pressure_probabilities(score: Any, pressure: Any) -> tf.Tensor:
     Args:
         score: (n,) numbers, array or tensor; the larger, the more often drawn.
         pressure: the selection pressure s >= 1, a number or a scalar tensor.
+        lowest: the score that counts as u = 0, at most the smallest one; None: the smallest one.
 
     Returns:
         (n,) float64 tensor that sums to 1.
@@ -48,12 +55,13 @@ def pressure_probabilities(score: Any, pressure: Any) -> tf.Tensor:
     score, pressure = (
         x if tf.is_tensor(x) else np.asarray(x, np.float64) for x in (score, pressure)
     )
-    _require_vector("score", score, values=_is_known(score))
+    require_vector("score", score, values=_is_known(score))
     if _is_known(pressure):
-        _require_pressure("pressure", float(pressure))
+        require_pressure("pressure", float(pressure))
     score = tf.cast(score, tf.float64)
     n = tf.cast(tf.shape(score)[0], tf.float64)
-    low, high = tf.reduce_min(score), tf.reduce_max(score)
+    high = tf.reduce_max(score)
+    low = tf.reduce_min(score) if lowest is None else tf.constant(lowest, tf.float64)
     u = tf.math.divide_no_nan(score - low, high - low)
     q = tf.clip_by_value(tf.math.ceil((1.0 - u) * n), 1.0, n)
     return tf.nn.softmax(-tf.math.log(tf.cast(pressure, tf.float64)) / n * q)
@@ -82,7 +90,7 @@ def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> 
         Song et al., 2020, as in `pressure_probabilities`: the decay of the pressure.
     """
     initial = float(initial)
-    _require_pressure("initial", initial)
+    require_pressure("initial", initial)
     if epoch < start or end <= start:
         return initial
     return max(1.0, initial ** (1.0 - (epoch - start) / (end - start)))
@@ -121,17 +129,9 @@ def draw_epoch(
         Rosén, "Asymptotic theory for successive sampling with varying probabilities without
         replacement", Annals of Mathematical Statistics 43, 1972.
     """
-    p = np.asarray(probabilities, np.float64)
-    _require_distribution(p)
-    _require_whole("batch_size", batch_size, least=1, n=p.size)
+    p = checked_distribution(probabilities, batch_size)
     ids, edges = _cumulate(p)
-    _require(
-        ids.size >= batch_size,
-        "A batch without repeats needs `batch_size` samples of non-zero probability",
-        f"batch_size={batch_size}, non-zero probabilities={ids.size} of {p.size}",
-        "Use a smaller batch, or give more samples a probability above 0",
-    )
-    rng = _generator(seed, epoch, _DRAW)
+    rng = epoch_generator(seed, epoch, DRAW)
     rows, rest = divmod(p.size, batch_size)
     drawn = _draw_rows(edges, rows, batch_size, rng).ravel()
     # The short batch is drawn last, so that leaving it out changes no other.
@@ -156,15 +156,39 @@ def permute_epoch(
         >>> sorted(permute_epoch(5, batch_size=2, seed=0, epoch=0).tolist())
         [0, 1, 2, 3, 4]
     """
-    _require_whole("n", n, least=1)
-    _require_whole("batch_size", batch_size, least=1, n=n)
-    ids = _generator(seed, epoch, _PERMUTE).permutation(n).astype(np.int64, copy=False)
+    require_whole("n", n, least=1)
+    require_whole("batch_size", batch_size, least=1, n=n)
+    ids = epoch_generator(seed, epoch, PERMUTE).permutation(n).astype(np.int64, copy=False)
     return ids[: n // batch_size * batch_size] if drop_remainder else ids
 
 
-def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
-    _require_whole("seed", seed, least=0)
-    _require_whole("epoch", epoch, least=0)
+def checked_distribution(probabilities: Any, batch_size: int) -> np.ndarray:
+    """`probabilities` as (n,) float64, if batches of `batch_size` can be drawn from it.
+
+    Raises:
+        ValueError: as `draw_epoch`.
+    """
+    p = np.asarray(probabilities, np.float64)
+    require_distribution(p)
+    require_whole("batch_size", batch_size, least=1, n=p.size)
+    positive = int(np.count_nonzero(p))
+    require(
+        positive >= batch_size,
+        "A batch without repeats needs `batch_size` samples of non-zero probability",
+        f"batch_size={batch_size}, non-zero probabilities={positive} of {p.size}",
+        "Use a smaller batch, or give more samples a probability above 0",
+    )
+    return p
+
+
+def epoch_generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
+    """The random numbers of one epoch; `stream` keeps different uses of them apart.
+
+    Raises:
+        ValueError: `seed` or `epoch` is not a whole number >= 0.
+    """
+    require_whole("seed", seed, least=0)
+    require_whole("epoch", epoch, least=0)
     sequence = np.random.SeedSequence(int(seed), spawn_key=(stream, int(epoch)))
     return np.random.Generator(np.random.PCG64(sequence))
 
@@ -253,59 +277,3 @@ def _locate(edges: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 def _is_known(value: Any) -> bool:
     return tf.executing_eagerly() or not tf.is_tensor(value)
-
-
-def _require(ok: bool, what: str, received: str, remedy: str) -> None:
-    if not ok:
-        raise ValueError(f"{what}. Received: {received}. {remedy}.")
-
-
-def _require_pressure(name: str, value: float) -> None:
-    _require(
-        1.0 <= value < math.inf,
-        "The selection pressure must be a finite number >= 1",
-        f"{name}={value}",
-        "Use 1 for uniform batches, 2 to 100 for a mild to a strong preference",
-    )
-
-
-def _require_vector(name: str, value: Any, values: bool = True) -> None:
-    shape = tf.TensorShape(value.shape)
-    _require(
-        shape.rank in (None, 1) and shape.num_elements() != 0,
-        f"`{name}` must have one entry for each sample",
-        f"{name}.shape={shape}",
-        "Give it the shape (n,) with n >= 1",
-    )
-    bad = np.flatnonzero(~np.isfinite(value)) if values else np.empty(0)
-    _require(
-        bad.size == 0,
-        f"`{name}` must be finite",
-        f"{bad.size} NaN or infinite entries, the first {name}{bad[:1]}",
-        "Look for the loss or the prediction that diverged",
-    )
-
-
-def _require_distribution(p: np.ndarray) -> None:
-    _require_vector("probabilities", p)
-    _require(
-        p.min() >= 0.0,
-        "`probabilities` must not be negative",
-        f"probabilities[{p.argmin()}]={p.min()}",
-        "Make probabilities of scores with `pressure_probabilities`",
-    )
-    _require(
-        abs(p.sum() - 1.0) <= 1e-6,
-        "`probabilities` must sum to 1 within 1e-6",
-        f"sum={p.sum()}",
-        "Make one entry positive at least and normalise in float64: p / p.sum()",
-    )
-
-
-def _require_whole(name: str, value: int, least: int, n: float = math.inf) -> None:
-    _require(
-        isinstance(value, numbers.Integral) and least <= value <= n,
-        f"`{name}` must be a whole number >= {least}" + f" and at most n={n}" * (n < math.inf),
-        f"{name}={value!r}",
-        "Pass a Python int in these bounds",
-    )

@@ -31,7 +31,7 @@ def knot_epoch(value: float, epochs: int) -> float:
 
 
 def warmup_epochs(value: float, epochs: int) -> int:
-    """How many epochs a warm-up takes; a fraction is rounded up, so that it is at least one."""
+    """How many epochs a warm-up takes; a fraction above 0 is rounded up, to at least one."""
     return math.ceil(round(knot_epoch(value, epochs), 9))
 
 

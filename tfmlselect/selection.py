@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import numbers
 import threading
 import warnings
@@ -15,7 +14,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect import strategies
-from tfmlselect.labels import check_labels
+from tfmlselect.labels import check_labels, minority_labels
 from tfmlselect.neighbors import check_features
 from tfmlselect.plan import Plan
 from tfmlselect.sources import Source
@@ -55,7 +54,9 @@ class Selection:
         self.warned = self.warned_not_finite = False
         self._build()
         self.strategy._selection = weakref.ref(self)
-        self._minority_rows = self._find_minority_rows()
+        matrix = self.labels.matrix
+        minority = minority_labels(matrix.sum(axis=0, dtype=np.int64))
+        self._minority_rows: Any = matrix[:, minority].any(axis=1)
 
     def _check_batch_size(self, batch_size: Any, n: int) -> None:
         if not _is_whole(batch_size) or batch_size < 1:
@@ -71,8 +72,8 @@ class Selection:
 
     def _check_strategy_is_free(self) -> None:
         """A strategy remembers one training set; a second dataset would overwrite the first's."""
-        holder = getattr(self.strategy, "_selection", lambda: None)()
-        if holder is not None:
+        holder = getattr(self.strategy, "_selection", None)
+        if holder is not None and holder() is not None:
             raise ValueError(
                 "A strategy object remembers the samples of one dataset. "
                 f"Received: strategy={self.strategy!r}, which another adaptive dataset uses. "
@@ -87,37 +88,40 @@ class Selection:
         self.epoch = 0
         self.probabilities = np.full(self.source.n, 1.0 / self.source.n)
 
-    def _find_minority_rows(self) -> np.ndarray:
-        """(n,) bool: samples with a label whose IRLbl is above MeanIR."""
-        counts = self.labels.matrix.sum(axis=0, dtype=np.int64)
-        present = counts > 0
-        irlbl = np.divide(counts.max(), counts, out=np.zeros(len(counts)), where=present)
-        # fsum as in `label_statistics`: a tie with MeanIR is a tie in both.
-        minority = present & (irlbl > math.fsum(irlbl[present]) / max(1, present.sum()))
-        return self.labels.matrix[:, minority].any(axis=1)
-
     def attach(self, owner: Any, model: Any, device: str | None) -> None:
         """Gives the dataset to one fit; a model that is new to it starts it afresh.
 
         Raises:
             RuntimeError: a fit that runs in another thread has it.
         """
-        holder, thread = self._owner or (lambda: None, None)
-        other_thread = thread is not threading.current_thread() and thread and thread.is_alive()
-        if holder() is not None and holder() is not owner and other_thread:
-            raise RuntimeError(
-                "An adaptive dataset follows one fit at a time. Received: a second fit while one "
-                f"runs in thread {thread.name!r}. Make a dataset for each fit."
-            )
-        self._owner = (weakref.ref(owner), threading.current_thread())
+        here = threading.current_thread()
+        if self._owner is not None:
+            holder, thread = self._owner
+            elsewhere = thread is not here and thread.is_alive()
+            if elsewhere and holder() is not None and holder() is not owner:
+                raise RuntimeError(
+                    "An adaptive dataset follows one fit at a time. Received: a second fit while "
+                    f"one runs in thread {thread.name!r}. Make a dataset for each fit."
+                )
+        self._owner = (weakref.ref(owner), here)
         known = self._model is not None and self._model() is model
         if (self._used and not known) or device != self._device:
             self._device = device
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # said when the dataset was made
-                self._build()
+            self._rebuild(keep=known)
         self._model = weakref.ref(model)
         self._used = True
+
+    def _rebuild(self, keep: bool) -> None:
+        """Builds the strategy again, afresh or with all that it remembers."""
+        epoch, probabilities = self.epoch, self.probabilities
+        state = {name: variable.numpy() for name, variable in self.strategy.state.items() if keep}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said when the dataset was made
+            self._build()
+        for name, value in state.items():
+            self.strategy.state[name].assign(value)
+        if keep:
+            self.epoch, self.probabilities = epoch, probabilities
 
     def release(self, owner: Any) -> None:
         """The fit of `owner` is over: iterations are fresh permutations again."""
@@ -160,7 +164,7 @@ class Selection:
         return {
             "selection/effective_sample_size": float(1.0 / np.sum(p**2)),
             "selection/entropy": float(entropy),
-            "selection/unique_samples": len(np.unique(ids)) / n,
+            "selection/unique_samples": float(np.count_nonzero(np.bincount(ids)) / n),
             "selection/minority_share": float(self._minority_rows[ids].mean()),
         }
 

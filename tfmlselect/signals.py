@@ -2,7 +2,7 @@
 
 First the formulas as plain functions of tensors, then one small class a memory. A memory is a
 `tf.Variable` with a row per sample. Its rows are always read by `tf.gather`: a variable that was
-scattered into is copied whole by any other read.
+scattered into is copied whole by most other reads.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def flip_average(flip: tf.Tensor, change: tf.Tensor, weight: float) -> tf.Tensor
 def hardness(loss: tf.Tensor, flip: tf.Tensor, kind: str = "bounded") -> tf.Tensor:
     """h = g(l) (1 - F) with g(l) = 1 - e^-l, l, or 2 - e^-l (section 5.3)."""
     if kind == "bounded":
-        grown = 1.0 - tf.exp(-loss)
+        grown = -tf.math.expm1(-loss)  # 1 - exp(-l) would lose the small losses of a focal loss
     elif kind == "loss":
         grown = loss
     elif kind == "released":
@@ -85,8 +85,11 @@ class Memory:
         return tf.gather(self.variable, ids)
 
     def gather_entries(self, entries: tf.Tensor) -> tf.Tensor:
-        """The values at `entries` (m, 2), pairs of a sample and a label: (m,)."""
-        return tf.gather_nd(self.variable, entries)
+        """The values at `entries` (m, 2), pairs of a sample and a label: (m,).
+
+        XLA cannot gather entries of a variable, only of a tensor, so the table is read whole.
+        """
+        return tf.gather_nd(self.variable.read_value(), entries)
 
     def scatter(self, ids: tf.Tensor, values: tf.Tensor) -> None:
         """Writes `values` (b, q) to the rows of `ids` (b,), which are distinct."""

@@ -158,7 +158,9 @@ class _InMemory:
     def __init__(self, array: Any):
         if not tf.is_tensor(array):
             array = tf.constant(array.astype(_dtype(array.dtype), copy=False))
-        self._tensor = tf.cast(array, _dtype(np.float64)) if array.dtype == tf.float64 else array
+        self._tensor = (
+            tf.cast(array, _dtype(np.dtype(float))) if array.dtype == tf.float64 else array
+        )
 
     def __call__(self, ids: tf.Tensor) -> tf.Tensor:
         return tf.gather(self._tensor, ids)

@@ -1,5 +1,6 @@
 """The contract suite on every strategy of the registry, and what D2ACE promises beyond it."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfmlselect import strategies
+from tfmlselect.correlations import PairContext, ProductContext, make_context
 from tfmlselect.strategies import D2ACE
 from tfmlselect.testing import check_strategy
 
@@ -18,10 +20,10 @@ VARIANTS = [
 HARDNESS_BEFORE_ANY_VISIT = {"bounded": 0.5, "loss": math.log(2), "released": 1.5}
 
 
-def make_data(n=60, q=7, seed=0):
+def make_data(n=60, q=7, density=0.6):
     """Labels with holes, features, and three visits of 40 of the samples."""
-    rng = np.random.default_rng(seed)
-    y = (rng.random((n, q)) < np.linspace(0.05, 0.6, q)).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    y = (rng.random((n, q)) < np.linspace(0.0, density, q)).astype(np.uint8)
     y[::7], y[:, 1] = 0, 0
     visits = [(rng.permutation(n)[:40], np.float32(rng.random((40, q)))) for _ in range(3)]
     return y, rng.normal(size=(n, 3)), visits
@@ -38,6 +40,12 @@ def test_contract(strategy):
     check_strategy(strategy)
 
 
+def test_config_of_numpy_arguments_is_plain_python():
+    strategy = D2ACE(np.float32(4), mix=np.float32([1, 0.5]), epochs=np.int64(30), warmup=0.5)
+    assert json.loads(json.dumps(strategy.get_config()))["mix"] == [1.0, 0.5]
+    assert type(strategy.get_config()["epochs"]) is int
+
+
 @pytest.mark.parametrize("name", strategies.names())
 def test_probabilities_compiled_by_xla(name):
     y, features, visits = make_data()
@@ -50,10 +58,11 @@ def test_probabilities_compiled_by_xla(name):
     assert np.abs(np.log(compiled / p)).max() <= 2 * step + 1e-5
 
 
-@pytest.mark.parametrize("k", [0, 6])
-def test_d2ace_compiled_by_xla(k):
-    y, features, visits = make_data()
-    plain, compiled = D2ACE(neighbors=k), D2ACE(neighbors=k)
+@pytest.mark.parametrize("data", [{}, {"q": 120, "density": 0.02}], ids=["products", "pairs"])
+def test_d2ace_compiled_by_xla(data):
+    y, features, visits = make_data(**data)
+    assert isinstance(make_context(y, y), PairContext if data else ProductContext)
+    plain, compiled = D2ACE(neighbors=2), D2ACE(neighbors=2)
     for each in (plain, compiled):
         each.build(y, features=features)
     observe_all(plain, visits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -58,9 +60,10 @@ class Strategy:
                 "`epochs` is the run's length. "
                 f"Received: epochs={epochs!r}. Pass a whole number >= 1, or None."
             )
-        self.epochs = epochs
+        self.epochs = None if epochs is None else int(epochs)
         self._warmup = warmup
         self._planned_epochs = DEFAULT_EPOCHS
+        self._selection: Any = None  # a weak reference to what uses this strategy
 
     def build(self, y, features=None, neighbors=None) -> None:
         """Starts afresh on a training set: whatever was recorded before is gone.

@@ -8,6 +8,7 @@ import warnings
 import tensorflow as tf
 
 from tfmlselect import sampling
+from tfmlselect.checks import check_argument
 from tfmlselect.correlations import make_context, make_gram
 from tfmlselect.labels import check_labels
 from tfmlselect.neighbors import check_neighbors, nearest_neighbors
@@ -104,23 +105,27 @@ class D2ACE(Strategy):
         epochs: int | None = None,
     ):
         super().__init__(warmup=warmup, epochs=epochs)
-        _check(pressure >= 1 and math.isfinite(pressure), "pressure", pressure, "a number >= 1")
-        _check(window >= 2 and window == int(window), "window", window, "a whole number >= 2")
-        _check(
+        check_argument(
+            pressure >= 1 and math.isfinite(pressure), "pressure", pressure, "a number >= 1"
+        )
+        check_argument(
+            window >= 2 and window == int(window), "window", window, "a whole number >= 2"
+        )
+        check_argument(
             neighbors >= 0 and neighbors == int(neighbors),
             "neighbors",
             neighbors,
             "a whole number >= 0 (0: no neighbourhood)",
         )
-        _check(0 <= flip_weight <= 1, "flip_weight", flip_weight, "a number in [0, 1]")
-        _check(hardness in HARDNESS_KINDS, "hardness", hardness, f"one of {HARDNESS_KINDS}")
-        _check(
+        check_argument(0 <= flip_weight <= 1, "flip_weight", flip_weight, "a number in [0, 1]")
+        check_argument(hardness in HARDNESS_KINDS, "hardness", hardness, f"one of {HARDNESS_KINDS}")
+        check_argument(
             len(mix) == 2 and all(0 <= beta <= 1 for beta in mix),
             "mix",
             mix,
             "two numbers in [0, 1]: beta before and after its ramp",
         )
-        _check(len(mix_span) == 2, "mix_span", mix_span, "two points of the run")
+        check_argument(len(mix_span) == 2, "mix_span", mix_span, "two points of the run")
         check_knot("decay_start", decay_start)
         for knot in mix_span:
             check_knot("mix_span", knot)
@@ -130,7 +135,7 @@ class D2ACE(Strategy):
         self.flip_weight = float(flip_weight)
         self.hardness = hardness
         self.decay_start = decay_start
-        self.mix = tuple(mix)
+        self.mix = tuple(map(float, mix))
         self.mix_span = tuple(mix_span)
 
     def build(self, y, features=None, neighbors=None) -> None:
@@ -228,8 +233,3 @@ class D2ACE(Strategy):
             "mix_span": self.mix_span,
             **super().get_config(),
         }
-
-
-def _check(valid: bool, name: str, value, wanted: str) -> None:
-    if not valid:
-        raise ValueError(f"`{name}` is out of range. Received: {name}={value!r}. Pass {wanted}.")
