@@ -204,7 +204,7 @@ def test_features_not_finite(monkeypatch, value):
         monkeypatch.setattr(checks, "_VALUES_AT_ONCE", chunk)
         with pytest.raises(ValueError, match=rf"Received: {value} in row 5\. Fill missing"):
             check_features(features, 7)
-        with pytest.raises(ValueError, match=rf"Received: {value} among its stored values\. Fill"):
+        with pytest.raises(ValueError, match=rf"Received: {value} in its stored values\. Fill"):
             check_features(sparse.coo_matrix(features), 7)
 
 
