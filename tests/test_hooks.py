@@ -124,12 +124,15 @@ def test_same_callback_on_another_model_after_a_fit_that_raised():
 
 
 def test_evaluate_after_a_step_that_raised_records_nothing():
-    model = linear()
-    wide = tfml.adaptive_dataset((numbered(27)[0], numbered(27)[1][:, :4]), Spy(), 4)
-    with pytest.raises(Exception, match="4"):
-        run(model, wide)
-    model.evaluate(*numbered(500), verbose=0)
-    assert wide.strategy.ids == []
+    class Fails(Custom):
+        def train_step(self, data):
+            raise ZeroDivisionError
+
+    model, train = Fails(), adaptive()
+    model.compile(loss="mse", run_eagerly=True)
+    with pytest.raises(ZeroDivisionError):
+        run(model, train)
+    model.evaluate(*numbered(500), verbose=0)  # many more samples than the log has rows
 
 
 def test_evaluate_with_the_callback_leaves_no_hook():
@@ -141,16 +144,33 @@ def test_evaluate_with_the_callback_leaves_no_hook():
     assert train.strategy.ids == []
 
 
-def test_evaluate_with_the_callback_within_a_fit():
-    class Evaluates(tf.keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.evaluate(*numbered(9), verbose=0, callbacks=[callback])
+class Evaluates(tf.keras.callbacks.Callback):
+    """Evaluates with a callback at the end of each epoch."""
 
+    def __init__(self, callback):
+        super().__init__()
+        self.callback = callback
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.evaluate(*numbered(9), verbose=0, callbacks=[self.callback])
+
+
+def test_evaluate_with_the_callback_within_a_fit():
     model, train = linear(), adaptive()
     callback = tfml.AdaptiveBatchSelection(train)
-    model.fit(train, epochs=3, verbose=0, callbacks=[callback, Evaluates()])
+    model.fit(train, epochs=3, verbose=0, callbacks=[callback, Evaluates(callback)])
     check_rows(train.strategy, numbered(27)[0])
     assert is_clean(model)
+
+
+def test_evaluate_with_the_callback_within_a_fit_that_raised():
+    model, train = linear(), adaptive()
+    callback = tfml.AdaptiveBatchSelection(train)
+    callbacks = [callback, Evaluates(callback), Breaks(ZeroDivisionError)]
+    with pytest.raises(ZeroDivisionError):
+        model.fit(train, epochs=3, verbose=0, callbacks=callbacks)
+    model.fit(*numbered(500), verbose=0)
+    assert len(train.strategy.ids) == 27
 
 
 def test_the_users_own_overrides_survive():
@@ -220,6 +240,28 @@ def test_nothing_of_ours_is_saved(save, during, tmp_path):
     else:
         loaded = tf.saved_model.load(str(path))
         assert len(loaded.variables) == len(model.variables) or KERAS_3
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_memory_of_the_log_is_given_back(broken):
+    """Keras' optimizers keep every train function's graph and its variables alive for ever."""
+    model, train = linear(), adaptive()
+    callback = tfml.AdaptiveBatchSelection(train, signal=lambda y, p: y - p)
+    recorders = []
+
+    def on_epoch_begin(epoch, logs):
+        recorders.append(callback._recorder)
+        if broken:
+            raise ZeroDivisionError
+
+    note = tf.keras.callbacks.LambdaCallback(on_epoch_begin=on_epoch_begin)
+    try:
+        model.fit(train, verbose=0, callbacks=[callback, note])
+    except ZeroDivisionError:
+        assert recorders[0]._predictions.numpy().size == 27 * 5
+        model.fit(*numbered(9), verbose=0)
+    for variable in ("_predictions", "_losses", "_expected"):
+        assert getattr(recorders[0], variable).numpy().size == 0
 
 
 def test_nothing_is_kept_alive():

@@ -4,7 +4,7 @@ from tfmlselect._require import require_tensorflow
 
 require_tensorflow()
 
-from tfmlselect import sampling, strategies, testing  # noqa: E402
+from tfmlselect import sampling, schedules, strategies, testing  # noqa: E402
 from tfmlselect.callback import AdaptiveBatchSelection  # noqa: E402
 from tfmlselect.dataset import AdaptiveDataset, adaptive_dataset  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
@@ -15,6 +15,7 @@ __all__ = [
     "adaptive_dataset",
     "label_statistics",
     "sampling",
+    "schedules",
     "strategies",
     "testing",
 ]

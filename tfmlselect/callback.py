@@ -249,5 +249,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
     def _give_up(self) -> None:
         """The fit is over, however it ended."""
         self._running = False
+        if self._recorder is not None:
+            self._recorder.close()
         self._recorder = self._scorer = None
         self._selection.release(self)

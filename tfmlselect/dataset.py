@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,7 @@ class AdaptiveDataset(tf.data.Dataset):
         self._selection = selection
         self._transforms = transforms
         self._inner = self._transformed(selection.batches())
+        self._latest: tuple[Callable, int, int] = (lambda: None, 0, 0)
         # The one private name of TensorFlow in this package: a dataset is its variant tensor.
         super().__init__(self._inner._variant_tensor)
 
@@ -154,7 +156,16 @@ class AdaptiveDataset(tf.data.Dataset):
                 "quietly, use train.take(1); for all samples, train.in_order().",
                 stacklevel=2,
             )
-        return iter(self._inner)
+        # Keras 3 makes an iterator at an epoch's end, drops it unread and makes the next. Each costs
+        # some milliseconds: one of an earlier epoch that nothing was read from serves as new.
+        selection = self._selection
+        reference, epoch, fetches = self._latest
+        iterator = reference()
+        unread = iterator is not None and fetches == selection.plan.fetches
+        if not (unread and selection.attached and epoch < selection.epoch):
+            iterator = iter(self._inner)
+        self._latest = (weakref.ref(iterator), selection.epoch, selection.plan.fetches)
+        return iterator
 
     def __repr__(self) -> str:
         selection = self._selection

@@ -23,6 +23,7 @@ class Plan:
         draws: samples an epoch.
         ids: (draws,) int64 of the set order, None where none is set.
         reads: how often pipelines fetched the set order since `follow` set it.
+        fetches: how often pipelines fetched any order.
     """
 
     def __init__(self, n: int, batch_size: int, seed: int, drop_remainder: bool):
@@ -34,6 +35,7 @@ class Plan:
         self.draws = self.steps * batch_size if drop_remainder else n
         self.ids: Any = None
         self.reads = 0
+        self.fetches = 0
         self._permutations = 0
 
     def follow(self, ids: np.ndarray) -> None:
@@ -61,6 +63,7 @@ class Plan:
     def order(self) -> np.ndarray:
         """What one iteration goes through: called by the pipeline at its first element."""
         ids = self.ids
+        self.fetches += 1
         if ids is not None:
             self.reads += 1
             return ids

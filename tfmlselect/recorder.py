@@ -40,6 +40,7 @@ class Recorder:
         # int64: what XLA is to touch must be on the step's device, and int32 stays on the host.
         self._counts = tf.Variable(tf.zeros([4], tf.int64), trainable=False)
         self._hashes = None
+        self._expected = None
         if check_order:
             self._hashes = reader.hashes_of_rows(selection.labels.matrix)
             self._expected = tf.Variable(tf.zeros(shape[:1], tf.int64), trainable=False)
@@ -104,6 +105,17 @@ class Recorder:
                 "compute_metrics be for the whole batch, outside of branches, or pass "
                 'AdaptiveBatchSelection(train, scores="predict").'
             )
+
+    def close(self) -> None:
+        """Gives the log's memory back.
+
+        Keras' optimizers keep the graph of each train function alive, and with it all variables
+        that the graph reads or writes, also those that nobody else refers to any more.
+        """
+        for variable in (self._predictions, self._losses, self._expected):
+            if variable is not None:
+                nothing = tf.zeros([0, *variable.shape[1:]], variable.dtype)
+                tf.raw_ops.AssignVariableOp(resource=variable.handle, value=nothing)
 
     def hand_over(self) -> int:
         """Has the strategy observe the epoch's log; returns how many rows were not finite."""

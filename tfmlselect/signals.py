@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 EPSILON = 1e-7
@@ -121,3 +122,23 @@ class RecentChange:
         parts = [tf.gather(self.variable, slot * self._n + ids) for slot in range(self._slots)]
         known = tf.clip_by_value(visits - 1, 1, self._slots)
         return tf.add_n(parts) / tf.cast(known, tf.float32)[:, None]
+
+
+class MeanLoss:
+    """The latest loss of each sample, its mean over labels: float32 (n,), ln 2 at first.
+
+    Args:
+        labels: (n, q) uint8 0/1.
+    """
+
+    def __init__(self, labels: np.ndarray):
+        self._positive = tf.constant(labels.astype(bool))
+        start = tf.fill([len(labels)], tf.constant(math.log(2.0)))
+        self.variable = tf.Variable(start, trainable=False, name="mean_loss")
+
+    def observe(self, ids: tf.Tensor, y_pred: tf.Tensor, loss: tf.Tensor | None) -> None:
+        """Records `ids` (b,): the mean of `loss` (b, q), or of the binary cross-entropy."""
+        if loss is None:
+            loss = binary_cross_entropy(tf.gather(self._positive, ids), clamp(y_pred))
+        mean = tf.reduce_mean(tf.cast(loss, tf.float32), axis=1)
+        self.variable.scatter_update(tf.IndexedSlices(mean, ids))

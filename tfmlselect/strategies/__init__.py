@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from tfmlselect.strategies.active_bias import ActiveBias
 from tfmlselect.strategies.base import Strategy
 from tfmlselect.strategies.d2ace import D2ACE
+from tfmlselect.strategies.hard_imbalance import HardImbalance
+from tfmlselect.strategies.label_balanced import LabelBalanced
+from tfmlselect.strategies.learnability import Learnability
+from tfmlselect.strategies.mixture import Mixture
+from tfmlselect.strategies.online_batch import OnlineBatch
+from tfmlselect.strategies.positive_hardness import PositiveHardness
+from tfmlselect.strategies.recency_bias import RecencyBias
+from tfmlselect.strategies.uncertainty import Uncertainty
 from tfmlselect.strategies.uniform import Uniform
 
 _STRATEGIES: dict[str, type[Strategy]] = {
     "uniform": Uniform,
+    "label_balanced": LabelBalanced,
+    "online_batch": OnlineBatch,
+    "active_bias": ActiveBias,
+    "recency_bias": RecencyBias,
+    "learnability": Learnability,
+    "hard_imbalance": HardImbalance,
+    "uncertainty": Uncertainty,
     "d2ace": D2ACE,
+    "positive_hardness": PositiveHardness,
 }
 
 
@@ -50,4 +67,19 @@ def get(name: str | Strategy) -> Strategy:
     )
 
 
-__all__ = ["D2ACE", "Strategy", "Uniform", "get", "names"]
+__all__ = [
+    "D2ACE",
+    "ActiveBias",
+    "HardImbalance",
+    "LabelBalanced",
+    "Learnability",
+    "Mixture",
+    "OnlineBatch",
+    "PositiveHardness",
+    "RecencyBias",
+    "Strategy",
+    "Uncertainty",
+    "Uniform",
+    "get",
+    "names",
+]

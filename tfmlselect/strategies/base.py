@@ -114,6 +114,9 @@ class Strategy:
 
     @run_epochs.setter
     def run_epochs(self, epochs: int) -> None:
+        self._plan_run(epochs)
+
+    def _plan_run(self, epochs: int) -> None:
         self._planned_epochs = epochs
 
     @property

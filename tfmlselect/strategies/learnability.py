@@ -1,0 +1,151 @@
+"""Learnability: samples that are hard now and easy for a reference model."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect import sampling, schedules
+from tfmlselect.checks import check_finite
+from tfmlselect.labels import check_labels
+from tfmlselect.signals import MeanLoss
+from tfmlselect.strategies.base import Strategy
+
+
+class Learnability(Strategy):
+    """Draws samples by reducible loss: latest mean loss minus that of a reference model.
+
+    A sample that is hard for both is noise, one that is easy for both is learnt; the score
+    `mean_j l_ij - mean_j l_ij^ref` is high where there is something left to learn. A sample not yet
+    visited counts as p = 0.5. State: 8 bytes a sample.
+
+    Args:
+        reference_losses: losses of the reference model on the training set, in its order: (n,)
+            means over labels, or (n, q) per label. `Learnability.from_model` computes them. None:
+            zeros, which leaves selection by loss, and a warning says so.
+        pressure: selection pressure s, a number (constant) or a `tfmlselect.schedules.Schedule`.
+        warmup: first epochs that are uniform permutations.
+        epochs: the run's length; None: the callback fills it in.
+
+    Raises:
+        ValueError: losses that are not finite or of another shape; at `build`, of another length
+            than the labels.
+
+    Example:
+        >>> import numpy as np, tfmlselect as tfml
+        >>> strategy = tfml.strategies.Learnability(np.array([0.1, 0.1, 2.0]))
+        >>> strategy.build(np.eye(3))
+        >>> int(strategy.probabilities(0).numpy().argmin())
+        2
+
+    References:
+        Mindermann et al., "Prioritized Training on Points that are Learnable, Worth Learning, and
+        not yet Learnt" (RHO-LOSS), ICML 2022, arXiv:2206.07137, equation 3; Evans et al., "Data
+        curation via joint example selection" (JEST), 2024, arXiv:2406.17711.
+
+    Deviations and open points:
+        RHO-LOSS picks the top of a larger uniform batch by the current loss; here the latest
+        recorded loss makes a distribution over all samples.
+    """
+
+    def __init__(
+        self,
+        reference_losses: Any = None,
+        pressure: float | schedules.Schedule = 8.0,
+        *,
+        warmup: float = 0.01,
+        epochs: int | None = None,
+    ):
+        super().__init__(warmup=warmup, epochs=epochs)
+        if reference_losses is not None:
+            reference_losses = np.asarray(reference_losses, np.float64)
+            if reference_losses.ndim not in (1, 2) or reference_losses.size == 0:
+                raise ValueError(
+                    "`reference_losses` must hold a loss for each sample. Received: shape "
+                    f"{reference_losses.shape}. Pass (n,) or (n, q), or use "
+                    "Learnability.from_model(model, x, y)."
+                )
+            check_finite(reference_losses, "reference_losses")
+        self.reference_losses = reference_losses
+        self.pressure = schedules.pressure(pressure, decay_start=None)
+
+    @classmethod
+    def from_model(
+        cls, model: Any, x: Any, y: Any, *, batch_size: int = 256, **arguments: Any
+    ) -> Learnability:
+        """Computes the reference losses once, with a trained Keras model that gives probabilities.
+
+        Args:
+            model: predicts (n, q) probabilities of x.
+            x: inputs of the training set, as for `model.predict`.
+            y: its labels, as for `adaptive_dataset`.
+            batch_size: of the prediction.
+            **arguments: of `Learnability`.
+
+        Raises:
+            ValueError: predictions of another shape than the labels, or no probabilities.
+        """
+        labels = check_labels(y).matrix
+        p = np.asarray(model.predict(x, batch_size=batch_size, verbose=0), np.float64)
+        if p.shape != labels.shape or not (p.min() >= 0 and p.max() <= 1):
+            raise ValueError(
+                "The reference model must predict a probability for each sample and label. "
+                f"Received: predictions of shape {p.shape}, from {p.min()} to {p.max()}, for "
+                f"labels {labels.shape}. End it in a sigmoid or softmax over the same labels."
+            )
+        truth = np.where(labels == 1, p, 1.0 - p)
+        return cls(-np.log(np.clip(truth, 1e-7, 1.0)).mean(axis=1), **arguments)
+
+    def build(self, y, features=None, neighbors=None) -> None:
+        """Allocates one loss a sample.
+
+        Raises:
+            ValueError: reference losses for another number of samples or labels.
+        """
+        labels = check_labels(y).matrix
+        losses = self.reference_losses
+        if losses is None:
+            warnings.warn(
+                "Learnability without a reference model is selection by loss. Received: "
+                "reference_losses=None. Use Learnability.from_model(model, x, y).",
+                stacklevel=2,
+            )
+            losses = np.zeros(len(labels))
+        if losses.shape not in ((len(labels),), labels.shape):
+            raise ValueError(
+                "`reference_losses` must be those of this training set, in its order. Received: "
+                f"shape {losses.shape} for labels {labels.shape}. Pass a mean over labels for each "
+                "sample, or a loss for each label."
+            )
+        self._reference = tf.constant(losses if losses.ndim == 1 else losses.mean(axis=1))
+        self._loss = MeanLoss(labels)
+
+    def observe(self, ids, y_pred, loss=None) -> None:
+        """Records the mean loss of one batch."""
+        self._loss.observe(ids, y_pred, loss)
+
+    def scores(self) -> tf.Tensor:
+        """The reducible loss of each sample: (n,) float64."""
+        return tf.cast(self._loss.variable, tf.float64) - self._reference
+
+    def probabilities(self, epoch: int) -> tf.Tensor:
+        """p by reducible loss: (n,) float64, sums to 1."""
+        pressure = self.pressure(epoch, self.run_epochs)
+        return sampling.pressure_probabilities(self.scores(), pressure)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments; the losses as a list."""
+        losses = self.reference_losses
+        return {
+            "reference_losses": None if losses is None else losses.tolist(),
+            "pressure": self.pressure.get_config(),
+            **super().get_config(),
+        }
+
+    def __repr__(self) -> str:
+        losses = self.reference_losses
+        shape = None if losses is None else losses.shape
+        return f"Learnability(reference_losses of shape {shape}, pressure={self.pressure})"

@@ -1,0 +1,137 @@
+"""PositiveHardness: hard positives of labels that are rare and badly predicted now."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect import sampling, schedules
+from tfmlselect.checks import check_argument
+from tfmlselect.labels import check_labels
+from tfmlselect.scoring import map_rows
+from tfmlselect.signals import (
+    HARDNESS_KINDS,
+    Memory,
+    Visits,
+    binary_cross_entropy,
+    change,
+    clamp,
+    flip_average,
+    hardness,
+)
+from tfmlselect.strategies.base import Strategy
+
+
+class PositiveHardness(Strategy):
+    """Draws samples by the hardness of their positives, each label weighed by need and rarity.
+
+    Scores that sum over all labels are sums of easy negatives, and rare positives hardly move them.
+    Here, with hardness `h_ij` as in D2ACE,
+
+        v_j = (mean of h_ij over the positives of j) sqrt(IRLbl_j), divided by its mean over labels,
+        score_i = mean_{j: Y_ij = 1} v_j h_ij + 1/4 mean_j h_ij / mean_ij h,
+
+    the first term 0 for a sample without labels. Before any visit h = 1/2 everywhere, and samples
+    with rare labels score highest. State: 12 bytes per (sample, label).
+
+    Args:
+        pressure: selection pressure s, a number (falling to 1 over the run) or a
+            `tfmlselect.schedules.Schedule`.
+        flip_weight: weight of the newest change in the flip average, in [0, 1].
+        hardness: how the loss grows: "bounded" 1 - e^-l, "loss" l, "released" 2 - e^-l.
+        warmup: first epochs that are uniform permutations.
+        epochs: the run's length; None: the callback fills it in.
+
+    Raises:
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> import numpy as np, tfmlselect as tfml
+        >>> strategy = tfml.strategies.PositiveHardness()
+        >>> strategy.build(np.array([[1, 0], [1, 0], [1, 0], [0, 1]]))
+        >>> int(strategy.probabilities(0).numpy().argmax())
+        3
+
+    Deviations and open points:
+        Our own candidate, from no paper; the benchmark decides its fate. Labels without positives
+        are left out of v's mean.
+    """
+
+    def __init__(
+        self,
+        pressure: float | schedules.Schedule = 16.0,
+        *,
+        flip_weight: float = 0.7,
+        hardness: str = "bounded",
+        warmup: float = 0.02,
+        epochs: int | None = None,
+    ):
+        super().__init__(warmup=warmup, epochs=epochs)
+        check_argument(0 <= flip_weight <= 1, "flip_weight", flip_weight, "a number in [0, 1]")
+        check_argument(hardness in HARDNESS_KINDS, "hardness", hardness, f"one of {HARDNESS_KINDS}")
+        self.pressure = schedules.pressure(pressure, decay_start=0.0)
+        self.flip_weight = float(flip_weight)
+        self.hardness = hardness
+
+    def build(self, y, features=None, neighbors=None) -> None:
+        """Allocates predictions, flip averages and hardness; neighbours are not used."""
+        labels = check_labels(y).matrix
+        n, q = labels.shape
+        counts = labels.sum(axis=0, dtype=np.int64)
+        rows, columns = np.nonzero(labels)
+        self._counts = tf.constant(counts, tf.float64)
+        self._rarity = tf.constant(np.sqrt(max(1, counts.max()) / np.maximum(counts, 1)))
+        self._labels_of = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
+        self._entries = tf.constant(np.stack([rows, columns], axis=1).astype(np.int32))
+        self._positive = tf.constant(labels.astype(bool))
+        self._visits = Visits(n)
+        self._prediction = Memory(n, q, 0.5, "prediction")
+        self._flip = Memory(n, q, 0.0, "flip")
+        unvisited = hardness(tf.constant(math.log(2.0)), 0.0, self.hardness)
+        self._hardness = Memory(n, q, unvisited, "hardness")
+
+    def observe(self, ids, y_pred, loss=None) -> None:
+        """Records one batch."""
+        ids = tf.cast(ids, tf.int64)
+        p = clamp(y_pred)
+        before = self._visits.advance(ids)
+        changed = change(p, self._prediction.gather(ids), before > 0)
+        self._prediction.scatter(ids, p)
+        flip = flip_average(self._flip.gather(ids), changed, self.flip_weight)
+        self._flip.scatter(ids, flip)
+        if loss is None:
+            loss = binary_cross_entropy(tf.gather(self._positive, ids), p)
+        self._hardness.scatter(ids, hardness(tf.cast(loss, tf.float32), flip, self.hardness))
+
+    def scores(self) -> tf.Tensor:
+        """The score of each sample: (n,) float64."""
+        n, q = self._positive.shape
+        rows, columns = self._entries[:, 0], self._entries[:, 1]
+        values = tf.cast(self._hardness.gather_entries(self._entries), tf.float64)
+        sums = tf.math.unsorted_segment_sum(values, columns, q)
+        need = tf.math.divide_no_nan(sums, self._counts) * self._rarity
+        present = tf.math.count_nonzero(self._counts, dtype=tf.float64)
+        weight = tf.math.divide_no_nan(need * present, tf.reduce_sum(need))
+        own = tf.math.unsorted_segment_sum(values * tf.gather(weight, columns), rows, n)
+        means = map_rows(
+            n, q, lambda ids: [tf.reduce_mean(self._hardness.gather(ids), axis=1)], count=1
+        )[0]
+        means = tf.cast(means, tf.float64)
+        general = tf.math.divide_no_nan(means, tf.reduce_mean(means))
+        return own / self._labels_of + 0.25 * general
+
+    def probabilities(self, epoch: int) -> tf.Tensor:
+        """p by score: (n,) float64, sums to 1."""
+        pressure = self.pressure(epoch, self.run_epochs)
+        return sampling.pressure_probabilities(self.scores(), pressure)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {
+            "pressure": self.pressure.get_config(),
+            "flip_weight": self.flip_weight,
+            "hardness": self.hardness,
+            **super().get_config(),
+        }
