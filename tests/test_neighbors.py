@@ -248,3 +248,28 @@ def test_neighbours_out_of_range(wrong):
     with pytest.raises(ValueError, match=r"0 to n - 1 = 3\. Received: ids from .* replace the -1"):
         check_neighbors(ids, n=4, k=2)
     assert check_neighbors(ids, n=4, k=1).tolist() == [[1], [0], [1], [2]]
+
+
+def test_a_large_dense_array_is_searched_by_cells(monkeypatch):
+    pytest.importorskip("faiss")
+    features = np.random.default_rng(0).normal(size=(3000, 8)).astype(np.float32)
+    exact = nearest_neighbors(features, 6)
+    monkeypatch.setattr(neighbors, "APPROXIMATE_ABOVE", 2000)
+    found = nearest_neighbors(features.copy(), 6)
+    assert found.shape == exact.shape
+    assert found.dtype == np.int32
+    assert not (found == np.arange(3000)[:, None]).any()
+    assert all(len(set(row)) == 6 for row in found)
+    shared = np.mean([len(set(a) & set(b)) / 6 for a, b in zip(exact, found, strict=True)])
+    assert shared > 0.9
+
+
+def test_cells_find_equal_samples_and_small_cells_are_filled(monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(neighbors, "APPROXIMATE_ABOVE", 10)
+    monkeypatch.setattr(neighbors, "_LISTS_PROBED", 1)
+    features = np.repeat(np.arange(500.0, dtype=np.float32)[:, None] ** 2, 2, axis=0)
+    found = nearest_neighbors(features, 7)
+    own = np.arange(1000)
+    assert ((found >= 0) & (found != own[:, None])).all()
+    assert (found[:, 0] == own ^ 1).mean() > 0.95

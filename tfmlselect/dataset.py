@@ -156,8 +156,8 @@ class AdaptiveDataset(tf.data.Dataset):
                 "quietly, use train.take(1); for all samples, train.in_order().",
                 stacklevel=2,
             )
-        # Keras 3 makes an iterator at an epoch's end, drops it unread and makes the next. Each costs
-        # some milliseconds: one of an earlier epoch that nothing was read from serves as new.
+        # Keras 3 makes an iterator at an epoch's end, drops it unread and makes the next. Each
+        # costs some milliseconds: an unread one of an earlier epoch serves as new.
         selection = self._selection
         reference, epoch, fetches = self._latest
         iterator = reference()

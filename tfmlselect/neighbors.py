@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import weakref
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from tfmlselect.checks import check_finite
 
 # The strategies ask for 5 and 6: one search, and one order of equal distances, serves them all.
 _SEARCHED_AT_LEAST = 10
+# Dense arrays of more samples are searched by an approximate index, where one is installed.
+APPROXIMATE_ABOVE = 200_000
+_LISTS_PROBED = 32
 
 
 class _Search(NamedTuple):
@@ -25,7 +29,11 @@ _searches: dict[int, _Search] = {}  # by id(features); an entry goes when its ar
 
 
 def nearest_neighbors(features: Any, k: int) -> np.ndarray:
-    """Finds the k nearest other samples of each sample: Euclidean, exact, by scikit-learn.
+    """Finds the k nearest other samples of each sample by Euclidean distance.
+
+    Exact, by scikit-learn. Dense arrays of more than `APPROXIMATE_ABOVE` = 200,000 samples are
+    searched by faiss where it is installed (`pip install 'tfmlselect[ann]'`): an inverted file
+    that looks at the 32 nearest of about sqrt(n) cells, so that a few neighbours are missed.
 
     The result is remembered while the array lives, so that several strategies search it once. An
     array changed in place is searched again if about 64 rows looked at show the change; safer is
@@ -122,6 +130,9 @@ def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
 
 
 def _search(features: Any, k: int) -> np.ndarray:
+    large = features.shape[0] > APPROXIMATE_ABOVE and not sparse.issparse(features)
+    if large and importlib.util.find_spec("faiss"):
+        return _search_cells(np.ascontiguousarray(features, np.float32), k)
     from sklearn import config_context, neighbors  # slow to import, and needed by few
 
     # Exact either way; these are the types that scikit-learn searches in small chunks.
@@ -133,6 +144,28 @@ def _search(features: Any, k: int) -> np.ndarray:
     with config_context(working_memory=128):  # MiB a chunk, for sparse features
         index = neighbors.NearestNeighbors(n_neighbors=k, n_jobs=-1).fit(features)
         return index.kneighbors(return_distance=False).astype(np.int32)
+
+
+def _search_cells(features: np.ndarray, k: int) -> np.ndarray:
+    import faiss
+
+    n, d = features.shape
+    cells = max(1, int(np.sqrt(n)))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, cells)
+    index.train(features)
+    index.add(features)
+    index.nprobe = min(cells, _LISTS_PROBED)
+    ids = index.search(features, k + 1)[1]
+    # The sample itself is mostly first, but not among equals; a cell may hold too few: -1.
+    other = (ids != np.arange(n)[:, None]) & (ids >= 0)
+    order = np.argsort(~other, axis=1, kind="stable")[:, :k]
+    ids = np.take_along_axis(ids, order, axis=1)
+    short = np.flatnonzero(other.sum(axis=1) < k)
+    if len(short):  # few: searched exactly
+        exact = faiss.knn(features[short], features, k + 1)[1]
+        exact = [row[row != own][:k] for row, own in zip(exact, short, strict=True)]
+        ids[short] = exact
+    return ids.astype(np.int32)
 
 
 def _fingerprint(features: Any) -> int:

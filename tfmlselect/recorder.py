@@ -39,8 +39,8 @@ class Recorder:
         self._losses = tf.Variable(tf.zeros(shape), trainable=False) if losses else None
         # int64: what XLA is to touch must be on the step's device, and int32 stays on the host.
         self._counts = tf.Variable(tf.zeros([4], tf.int64), trainable=False)
-        self._hashes = None
-        self._expected = None
+        self._hashes: Any = None
+        self._expected: Any = None
         if check_order:
             self._hashes = reader.hashes_of_rows(selection.labels.matrix)
             self._expected = tf.Variable(tf.zeros(shape[:1], tf.int64), trainable=False)

@@ -58,6 +58,13 @@ def hardness(loss: tf.Tensor, flip: tf.Tensor, kind: str = "bounded") -> tf.Tens
     return grown * (1.0 - flip)
 
 
+def cross_entropy_hardness(y: tf.Tensor, p: tf.Tensor, flip: tf.Tensor, kind: str) -> tf.Tensor:
+    """`hardness` of the binary cross-entropy; "bounded" needs no logarithm: 1 - e^-l = |y - p|."""
+    if kind == "bounded":
+        return tf.where(tf.cast(y, tf.bool), 1.0 - p, p) * (1.0 - flip)
+    return hardness(binary_cross_entropy(y, p), flip, kind)
+
+
 class Visits:
     """How often each sample was visited: an int64 variable (n,)."""
 

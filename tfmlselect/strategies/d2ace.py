@@ -19,9 +19,9 @@ from tfmlselect.signals import (
     Memory,
     RecentChange,
     Visits,
-    binary_cross_entropy,
     change,
     clamp,
+    cross_entropy_hardness,
     flip_average,
     hardness,
     uncertainty,
@@ -192,8 +192,11 @@ class D2ACE(Strategy):
         flip = flip_average(self._flip.gather(ids), changed, self.flip_weight)
         self._flip.scatter(ids, flip)
         if loss is None:
-            loss = binary_cross_entropy(tf.gather(self._positive, ids), p)
-        self._hardness.scatter(ids, hardness(tf.cast(loss, tf.float32), flip, self.hardness))
+            positive = tf.gather(self._positive, ids)
+            hard = cross_entropy_hardness(positive, p, flip, self.hardness)
+        else:
+            hard = hardness(tf.cast(loss, tf.float32), flip, self.hardness)
+        self._hardness.scatter(ids, hard)
 
     def scores(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The scores of both signals, uncertainty and hardness: (n,) float32 each."""

@@ -42,9 +42,8 @@ class LabelBalanced(Strategy):
         labels = check_labels(y).matrix
         counts = labels.sum(axis=0, dtype=np.int64)
         present = counts > 0
-        if present.any():
-            p = labels[:, present] @ (1.0 / counts[present])
-        else:
+        p = labels[:, present] @ (1.0 / counts[present])
+        if not present.any():
             p = np.ones(len(labels))
         self._probabilities = tf.constant(p / p.sum())
 

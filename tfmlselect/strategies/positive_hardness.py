@@ -15,9 +15,9 @@ from tfmlselect.signals import (
     HARDNESS_KINDS,
     Memory,
     Visits,
-    binary_cross_entropy,
     change,
     clamp,
+    cross_entropy_hardness,
     flip_average,
     hardness,
 )
@@ -102,8 +102,11 @@ class PositiveHardness(Strategy):
         flip = flip_average(self._flip.gather(ids), changed, self.flip_weight)
         self._flip.scatter(ids, flip)
         if loss is None:
-            loss = binary_cross_entropy(tf.gather(self._positive, ids), p)
-        self._hardness.scatter(ids, hardness(tf.cast(loss, tf.float32), flip, self.hardness))
+            positive = tf.gather(self._positive, ids)
+            hard = cross_entropy_hardness(positive, p, flip, self.hardness)
+        else:
+            hard = hardness(tf.cast(loss, tf.float32), flip, self.hardness)
+        self._hardness.scatter(ids, hard)
 
     def scores(self) -> tf.Tensor:
         """The score of each sample: (n,) float64."""

@@ -1,0 +1,76 @@
+"""Every strategy has its card, generated texts are fresh, and no link is dead."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tfmlselect import strategies
+
+ROOT = Path(__file__).parents[1]
+CARDS = ROOT / "docs" / "strategies"
+SECTIONS = [
+    "Equation",
+    "When it helps, and when it does not",
+    "Cost",
+    "Defaults and why",
+    "Deviations and open points",
+    "Source",
+]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@pytest.fixture(scope="module")
+def overview():
+    spec = importlib.util.spec_from_file_location("overview", ROOT / "benchmarks" / "overview.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_each_strategy_has_a_card_with_all_sections(name):
+    card = CARDS / f"{name}.md"
+    assert card.exists(), f"docs/strategies/{name}.md is missing"
+    text = read(card)
+    assert text.startswith("# ")
+    assert re.findall(r"^## (.+)$", text, flags=re.M) == SECTIONS
+    assert all(len(part.strip().split("\n", 1)) == 2 for part in text.split("\n## ")[1:])
+    sentence = text.split("\n\n")[1]
+    assert sentence.endswith(".")
+    assert ". " not in " ".join(sentence.split())
+    assert "<!-- measured -->" in text
+
+
+def test_no_card_without_a_strategy():
+    assert {path.stem for path in CARDS.glob("*.md")} == set(strategies.names())
+
+
+def test_costs_were_measured_for_every_strategy():
+    costs = json.loads(read(CARDS / "costs.json"))
+    assert list(costs["strategies"]) == strategies.names()
+
+
+def test_generated_texts_are_fresh(overview):
+    stale = [path.name for path, text in overview.generated().items() if read(path) != text]
+    assert not stale, "run: python benchmarks/overview.py"
+
+
+def test_text_between_markers_is_replaced_and_else_nothing(overview):
+    text = "a\n<!-- x -->\nold\n<!-- /x -->\nb"
+    assert overview.between(text, "x", "new \\1") == "a\n<!-- x -->\nnew \\1\n<!-- /x -->\nb"
+    assert overview.between(text, "y", "new") == text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_relative_links_are_alive(page):
+    targets = [link.split("#")[0] for link in LINK.findall(read(page)) if "://" not in link]
+    dead = [link for link in targets if link and not (page.parent / link).exists()]
+    assert not dead
