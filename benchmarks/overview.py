@@ -102,7 +102,7 @@ def conditions(costs: dict) -> str:
     """What the times were measured on."""
     return (
         f"Times are at n = {costs['n']:,}, q = {costs['q']}, {costs['labels_per_sample']:g} labels "
-        f"a sample, on {costs['cores']} cores ({costs['note']}); a pass is one `x * 1.0001` of "
+        f"a sample, on {costs['cores']} cores\n({costs['note']});\na pass is one `x * 1.0001` of "
         "NumPy over an (n, q) float32 array."
     )
 
@@ -150,7 +150,7 @@ def measured(name: str, costs: dict) -> str:
     """The measured sentence of a card."""
     cost = costs["strategies"][name]
     return (
-        f"Measured at n = {costs['n']:,}, q = {costs['q']} on {costs['cores']} cores "
+        f"Measured at n = {costs['n']:,}, q = {costs['q']} on {costs['cores']} cores\n"
         f"({costs['note']}):\none update {cost['update_s']:g} s, {cost['update_passes']:g} passes "
         f"of NumPy over an (n, q) float32 array; observing\n100,000 visits "
         f"{cost['observe_s_per_100k']:g} s; planning an epoch {cost['plan_s']:g} s. State: "

@@ -217,6 +217,14 @@ def test_the_state_lives_where_it_is_told():
     assert train.strategy.state["visits"].numpy().sum() == 81
 
 
+def test_another_device_in_a_second_fit_keeps_the_state():
+    train, model = adaptive(strategy=D2ACE(neighbors=2, warmup=1)), linear()
+    run(model, train, epochs=2)
+    run(model, train, epochs=2, state_device="CPU:0")
+    assert train.epoch == 4
+    assert train.strategy.state["visits"].numpy().sum() == 4 * 27
+
+
 # What outputs mean.
 
 

@@ -415,12 +415,13 @@ def test_custom_models_are_recorded_in_every_fit(kind):
     assert len(train.strategy.ids) == 54
 
 
-def test_a_step_that_hands_over_nothing_is_an_error_with_the_way_out():
+@pytest.mark.parametrize("batch_size", [4, 27])
+def test_a_step_that_hands_over_nothing_is_an_error_with_the_way_out(batch_size):
     model = CallsNeither()
     model.compile(tf.keras.optimizers.SGD(0.0), "mse")
+    train = tfml.adaptive_dataset(numbered(27), Spy(), batch_size, seed=1)
     with pytest.raises(RuntimeError, match='scores="predict"'):
-        run(model, adaptive(), epochs=1)
-    train = adaptive()
+        run(model, train, epochs=1)
     run(model, train, scores="predict", epochs=2)
     assert train.strategy.ids == [*range(27)] * 2
     x = numbered(27)[0]

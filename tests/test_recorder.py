@@ -263,6 +263,28 @@ def test_an_unbuilt_model_trains_the_plan():
     check_rows(train.strategy, x)
 
 
+class Peeks(tf.keras.callbacks.Callback):
+    """Looks at a batch wherever it can."""
+
+    def __init__(self, train):
+        super().__init__()
+        self.train = train
+
+    def peek(self, *_, **__):
+        next(iter(self.train))
+
+    on_epoch_begin = on_train_batch_end = on_epoch_end = peek
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_peeking_disturbs_nothing(first):
+    x, y = numbered(27)
+    train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
+    callbacks = [Peeks(train), tfml.AdaptiveBatchSelection(train)]
+    linear().fit(train, epochs=3, verbose=0, callbacks=callbacks if first else callbacks[::-1])
+    check_rows(train.strategy, x)
+
+
 # What cannot be recorded.
 
 

@@ -43,7 +43,7 @@ class Recorder:
         self._expected: Any = None
         if check_order:
             self._hashes = reader.hashes_of_rows(selection.labels.matrix)
-            self._expected = tf.Variable(tf.zeros(shape[:1], tf.int64), trainable=False)
+            self._expected = tf.Variable(tf.zeros(shape[:1], tf.float64), trainable=False)
         vector = tf.TensorSpec([None], tf.int64)
         self._observe = tf.function(self._observe_rows, [vector, vector], autograph=False)
 
