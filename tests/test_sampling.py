@@ -18,7 +18,7 @@ def geometric(n, rate):
 
 
 def draw_rows(p, rows, columns, seed=0):
-    ids, edges = sampling._cumulate(np.asarray(p, np.float64))
+    ids, edges = sampling.cumulate(np.asarray(p, np.float64))
     return ids[sampling._draw_rows(edges, rows, columns, np.random.default_rng(seed))]
 
 
@@ -260,13 +260,13 @@ def test_a_ratio_of_1e12():
 
 
 def test_a_round_fills_a_slot_of_every_open_row(monkeypatch):
-    rounds, inner = [], sampling._draw_outside
+    rounds, inner = [], sampling.draw_outside
 
     def counted(edges, held, row, rng):
         rounds.append(row.size)
         return inner(edges, held, row, rng)
 
-    monkeypatch.setattr(sampling, "_draw_outside", counted)
+    monkeypatch.setattr(sampling, "draw_outside", counted)
     rows = draw_rows(geometric(68, 10.0), 20, 64)
     assert not has_repeats(rows)
     assert 30 < len(rounds) <= 64
@@ -289,7 +289,7 @@ def test_the_ends_of_a_gap_stay_in_it(uniform):
 
     # 0.25 + 0.25 (1 - 2^-53) rounds to 0.5, where the held position 2 begins.
     edges, held = np.array([0.0, 0.25, 0.5, 1.0]), np.array([[0, 2]])
-    assert sampling._draw_outside(edges, held, np.array([0]), Ends()).tolist() == [1]
+    assert sampling.draw_outside(edges, held, np.array([0]), Ends()).tolist() == [1]
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e-310, 5e-324])
@@ -309,7 +309,7 @@ def test_masses_that_vanish_beside_each_other():
 
 def test_intervals_keep_their_relative_width():
     p = np.exp(-np.log(1e12) * np.random.default_rng(0).random(10_000))
-    ids, edges = sampling._cumulate(p)
+    ids, edges = sampling.cumulate(p)
     width = np.ldexp(p[ids], 1000)
     assert (np.abs(np.diff(edges) / width - 1) <= p.size * np.finfo(float).eps).all()
 

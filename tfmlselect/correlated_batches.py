@@ -14,9 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from tfmlselect.sampling import DRAW, checked_distribution, epoch_generator
-
-_PROPOSALS = 20  # rounds before the rows that are still open are drawn from their exact p'
+from tfmlselect.sampling import (
+    DRAW,
+    checked_distribution,
+    cumulate,
+    draw_outside,
+    epoch_generator,
+    locate,
+)
 
 
 def label_affinity(labels: np.ndarray) -> np.ndarray:
@@ -45,45 +50,50 @@ def draw_correlated_epoch(
     p = checked_distribution(probabilities, batch_size)
     rng = epoch_generator(seed, epoch, DRAW)
     n = len(p)
+    ids, edges = cumulate(p)
     share = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1).astype(np.float32)
-    draw = _SequenceDraw(p, share, share @ label_affinity(labels).astype(np.float32), rng)
+    share = share[ids]
+    draw = _SequenceDraw(edges, share, share @ label_affinity(labels).astype(np.float32), rng)
     parts = [draw.rows(n // batch_size, batch_size).ravel()]
     if n % batch_size and not drop_remainder:
         parts.append(draw.rows(1, n % batch_size).ravel())
-    return np.concatenate(parts)
+    return ids[np.concatenate(parts)]
 
 
 class _SequenceDraw:
-    """Draws all batches of an epoch at once, one member of each at a time."""
+    """Draws all batches of an epoch at once, one member of each at a time.
 
-    def __init__(self, p, share, pull, rng):
-        self._p, self._share, self._pull, self._rng = p, share, pull, rng
-        self._edges = np.cumsum(p)
-        self._edges /= self._edges[-1]
-        self._last = np.flatnonzero(p)[-1]
+    Samples are known by their position in `edges`; `share` and `pull`, (m, q), are in that order.
+    """
+
+    def __init__(self, edges, share, pull, rng):
+        self._edges, self._share, self._pull, self._rng = edges, share, pull, rng
 
     def rows(self, rows: int, columns: int) -> np.ndarray:
-        """(rows, columns) ids, distinct in a row."""
-        ids = np.full((rows, columns), -1)
+        """(rows, columns) positions, distinct in a row."""
+        drawn = np.empty((rows, columns), np.int64)
         pull = np.zeros((rows, self._share.shape[1]), np.float32)
         for column in range(columns):
-            self._fill(ids, column, pull / max(column, 1))
-            pull += self._pull[ids[:, column]]
-        return ids
+            drawn[:, column] = self._members(drawn[:, :column], pull / max(column, 1))
+            pull += self._pull[drawn[:, column]]
+        return drawn
 
-    def _fill(self, ids: np.ndarray, column: int, pull: np.ndarray) -> None:
-        waiting = np.arange(len(ids))
-        for _ in range(_PROPOSALS):
-            if not len(waiting):
-                return
-            u, accept = self._rng.random((2, len(waiting)))
-            new = np.minimum(np.searchsorted(self._edges, u, side="right"), self._last)
-            r = np.einsum("rq,rq->r", self._share[new], pull[waiting])
-            fresh = (ids[waiting, :column] != new[:, None]).all(axis=1)
-            taken = fresh & (accept < (1.0 + r) / 2.0)
-            ids[waiting[taken], column] = new[taken]
-            waiting = waiting[~taken]
-        for row in waiting:
-            p = self._p * (1.0 + self._share @ pull[row])
-            p[ids[row, :column]] = 0.0
-            ids[row, column] = self._rng.choice(len(p), p=p / p.sum())
+    def _members(self, held: np.ndarray, pull: np.ndarray) -> np.ndarray:
+        """The next member of each row: proposed, and taken with probability (1 + r) / 2.
+
+        A first proposal may be held already; the later ones are drawn from the rest of the row, so
+        that each is taken at least every second time, whatever p is.
+        """
+        members = locate(self._edges, self._rng.random(len(held)) * self._edges[-1])
+        taken = (held != members[:, None]).all(axis=1) & self._accepts(members, pull)
+        while not taken.all():
+            waiting = np.flatnonzero(~taken)
+            rest = np.sort(held[waiting], axis=1)
+            new = draw_outside(self._edges, rest, np.arange(len(waiting)), self._rng)
+            members[waiting] = new
+            taken[waiting] = self._accepts(new, pull[waiting])
+        return members
+
+    def _accepts(self, members: np.ndarray, pull: np.ndarray) -> np.ndarray:
+        r = np.einsum("rq,rq->r", self._share[members], pull)
+        return self._rng.random(len(members)) < (1.0 + r) / 2.0

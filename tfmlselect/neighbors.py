@@ -57,8 +57,9 @@ def nearest_neighbors(features: Any, k: int) -> np.ndarray:
     n = (*np.shape(features), 0)[0]
     if not isinstance(k, (int, np.integer)) or not 1 <= k < n:
         raise ValueError(
-            f"`k` must be an integer from 1 to n - 1 = {n - 1}, the number of other samples. "
-            f"Received: k={k}. Ask for fewer neighbours or give more samples."
+            f"`neighbors`, the k of this search, is an integer from 1 to n - 1 = {n - 1}, the "
+            f"number of other samples. Received: k={k}. Ask for fewer neighbours or give more "
+            "samples."
         )
     key, mark = id(features), _fingerprint(features)
     known = _searches.get(key)

@@ -130,7 +130,7 @@ def draw_epoch(
         replacement", Annals of Mathematical Statistics 43, 1972.
     """
     p = checked_distribution(probabilities, batch_size)
-    ids, edges = _cumulate(p)
+    ids, edges = cumulate(p)
     rng = epoch_generator(seed, epoch, DRAW)
     rows, rest = divmod(p.size, batch_size)
     drawn = _draw_rows(edges, rows, batch_size, rng).ravel()
@@ -193,7 +193,7 @@ def epoch_generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(sequence))
 
 
-def _cumulate(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cumulate(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ids (m,) of the positive entries in ascending order, the edges (m + 1,) of their intervals.
 
     Ascending, an edge is at most n times the entry that follows it. So each interval and each sum
@@ -220,14 +220,14 @@ def _draw_rows(edges: np.ndarray, rows: int, columns: int, rng: np.random.Genera
     step = max(1, _BLOCK // columns)
     for first in range(0, rows, step):
         block = drawn[first : first + step]
-        block[:] = _locate(edges, rng.random(block.shape) * edges[-1])
+        block[:] = locate(edges, rng.random(block.shape) * edges[-1])
         open_rows, current = np.arange(len(block)), block
         while open_rows.size:
             held, repeats = _repeats(current)
             still = repeats.any(axis=1)
             open_rows, current, held = open_rows[still], current[still], held[still]
             row, slot = np.nonzero(repeats[still])
-            current[row, slot] = _draw_outside(edges, held, row, rng)
+            current[row, slot] = draw_outside(edges, held, row, rng)
             block[open_rows] = current
     return drawn
 
@@ -243,7 +243,7 @@ def _repeats(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return held, repeats
 
 
-def _draw_outside(
+def draw_outside(
     edges: np.ndarray, held: np.ndarray, row: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """For each entry of `row` a position drawn from p without what that row of `held` has.
@@ -258,7 +258,7 @@ def _draw_outside(
     value -= np.where(gap > 0, mass[row, gap - 1], 0.0)
     start, stop = start[row, gap], stop[row, gap]
     # Rounding may carry a value over the end of its gap, onto a held position.
-    return np.clip(_locate(edges, edges[start] + value), start, stop - 1)
+    return np.clip(locate(edges, edges[start] + value), start, stop - 1)
 
 
 def _count_at_most(sums: np.ndarray, row: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -271,7 +271,8 @@ def _count_at_most(sums: np.ndarray, row: np.ndarray, value: np.ndarray) -> np.n
     return count
 
 
-def _locate(edges: np.ndarray, value: np.ndarray) -> np.ndarray:
+def locate(edges: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """The positions whose interval holds each value, 0 <= value < edges[-1]."""
     return np.searchsorted(edges, value, side="right") - 1
 
 

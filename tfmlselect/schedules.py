@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 
 from tfmlselect.checks import require_pressure
 from tfmlselect.sampling import decayed_pressure
@@ -138,7 +139,7 @@ def get(value: float | dict | Schedule) -> Schedule:
     if isinstance(value, dict) and value.get("schedule") in _SCHEDULES:
         arguments = {name: part for name, part in value.items() if name != "schedule"}
         return _SCHEDULES[value["schedule"]](**arguments)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
         return Constant(float(value))
     raise ValueError(
         f"A schedule is a number or a Schedule object. Received: {value!r}. "
@@ -155,11 +156,11 @@ def pressure(value: float | dict | Schedule, decay_start: float | None) -> Sched
     Raises:
         ValueError: a pressure below 1, of a schedule at any epoch of a run of 100.
     """
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        require_pressure("pressure", float(value))
+    schedule = get(value)
     if isinstance(value, (dict, Schedule)):
-        schedule = get(value)
         for epoch in range(101):
             require_pressure("pressure", schedule(epoch, 100))
         return schedule
-    number = get(value)(0, 1)
-    require_pressure("pressure", number)
-    return Constant(number) if decay_start is None else Decay(number, decay_start)
+    return schedule if decay_start is None else Decay(schedule(0, 1), decay_start)

@@ -8,6 +8,7 @@ scattered into is copied whole by most other reads.
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -65,7 +66,26 @@ def cross_entropy_hardness(y: tf.Tensor, p: tf.Tensor, flip: tf.Tensor, kind: st
     return hardness(binary_cross_entropy(y, p), flip, kind)
 
 
-class Visits:
+class Signal:
+    """What one idea remembers of the samples: a `variable`, other signals, or both."""
+
+
+def variables_of(holder: Any) -> dict[str, tf.Variable]:
+    """The variables among an object's attributes and inside its signals, by attribute name."""
+    found = {}
+    for name, value in vars(holder).items():
+        name = name.lstrip("_")
+        if isinstance(value, tf.Variable):
+            found[name] = value
+        elif isinstance(value, Signal):
+            inner = variables_of(value)
+            if "variable" in inner:
+                inner[name] = inner.pop("variable")
+            found |= inner
+    return found
+
+
+class Visits(Signal):
     """How often each sample was visited: an int64 variable (n,)."""
 
     def __init__(self, n: int):
@@ -82,7 +102,7 @@ class Visits:
         return before
 
 
-class Memory:
+class Memory(Signal):
     """The latest value per sample and label: a float32 variable (n, q), `initial` at first."""
 
     def __init__(self, n: int, q: int, initial: float, name: str):
@@ -104,7 +124,7 @@ class Memory:
         self.variable.scatter_update(tf.IndexedSlices(values, ids))
 
 
-class RecentChange:
+class RecentChange(Signal):
     """The last `window - 1` changes |p^t - p^(t-1)| of each sample and label.
 
     A float32 variable ((window - 1) n, q), slot after slot. Changes are kept instead of
@@ -131,7 +151,7 @@ class RecentChange:
         return tf.add_n(parts) / tf.cast(known, tf.float32)[:, None]
 
 
-class MeanLoss:
+class MeanLoss(Signal):
     """The latest loss of each sample, its mean over labels: float32 (n,), ln 2 at first.
 
     Args:
@@ -149,3 +169,71 @@ class MeanLoss:
             loss = binary_cross_entropy(tf.gather(self._positive, ids), clamp(y_pred))
         mean = tf.reduce_mean(tf.cast(loss, tf.float32), axis=1)
         self.variable.scatter_update(tf.IndexedSlices(mean, ids))
+
+
+class Predictions(Signal):
+    """The latest prediction of each sample, 0.5 at first, and how often it was visited."""
+
+    def __init__(self, n: int, q: int):
+        self.visits = Visits(n)
+        self.prediction = Memory(n, q, 0.5, "prediction")
+
+    def observe(self, ids: tf.Tensor, y_pred: tf.Tensor) -> Visit:
+        """Records one batch, `ids` (b,) and probabilities (b, q)."""
+        ids = tf.cast(ids, tf.int64)
+        before = self.visits.advance(ids)
+        p = clamp(y_pred)
+        changed = change(p, self.prediction.gather(ids), before > 0)
+        self.prediction.scatter(ids, p)
+        return Visit(ids, p, changed, before)
+
+
+class Visit(NamedTuple):
+    """One observed batch: `ids` and visits `before` (b,) int64; p and its change (b, q) float32."""
+
+    ids: tf.Tensor
+    p: tf.Tensor
+    changed: tf.Tensor
+    before: tf.Tensor
+
+
+class Uncertainty(Memory):
+    """E of each sample and label, 1/2 at first; keeps the changes of the last `window` visits."""
+
+    def __init__(self, n: int, q: int, window: int):
+        super().__init__(n, q, 0.5, "uncertainty")
+        self.change = RecentChange(n, q, window)
+
+    def observe(self, visit: Visit) -> None:
+        """Renews E of a batch."""
+        self.change.push(visit.ids, visit.changed, visit.before)
+        mean = self.change.mean(visit.ids, visit.before + 1)
+        self.scatter(visit.ids, uncertainty(visit.p, mean))
+
+
+class Hardness(Memory):
+    """h of each sample and label, of a loss of ln 2 at first; keeps the flip averages.
+
+    Args:
+        labels: (n, q) uint8 0/1.
+        flip_weight: weight of the newest change in the flip average.
+        kind: one of `HARDNESS_KINDS`.
+    """
+
+    def __init__(self, labels: np.ndarray, flip_weight: float, kind: str):
+        n, q = labels.shape
+        super().__init__(n, q, hardness(tf.constant(math.log(2.0)), 0.0, kind), "hardness")
+        self._flip_weight, self._kind = flip_weight, kind
+        self._positive = tf.constant(labels.astype(bool))
+        self.flip = Memory(n, q, 0.0, "flip")
+
+    def observe(self, visit: Visit, loss: tf.Tensor | None) -> None:
+        """Renews h of a batch, by `loss` (b, q) or the binary cross-entropy."""
+        flip = flip_average(self.flip.gather(visit.ids), visit.changed, self._flip_weight)
+        self.flip.scatter(visit.ids, flip)
+        if loss is None:
+            positive = tf.gather(self._positive, visit.ids)
+            hard = cross_entropy_hardness(positive, visit.p, flip, self._kind)
+        else:
+            hard = hardness(tf.cast(loss, tf.float32), flip, self._kind)
+        self.scatter(visit.ids, hard)

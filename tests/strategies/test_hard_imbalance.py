@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfmlselect.correlated_batches import _SequenceDraw, draw_correlated_epoch, label_affinity
-from tfmlselect.sampling import draw_epoch
+from tfmlselect.sampling import cumulate, draw_epoch
 from tfmlselect.strategies import HardImbalance
 
 # The table: n = 6 samples, q = 4 labels, k = 3 neighbours. Sample 5 has no label.
@@ -216,10 +216,11 @@ def test_class_ids():
 
 def drawn_rows(p, rows, columns, seed=0):
     """What `draw_correlated_epoch` draws its batches with, for many batches of 6 samples."""
-    share = Y / np.maximum(Y.sum(axis=1, keepdims=True), 1)
-    share = share.astype(np.float32)
+    ids, edges = cumulate(p)
+    share = (Y / np.maximum(Y.sum(axis=1, keepdims=True), 1)).astype(np.float32)[ids]
     pull = share @ label_affinity(Y).astype(np.float32)
-    return _SequenceDraw(p, share, pull, np.random.default_rng(seed)).rows(rows, columns)
+    draw = _SequenceDraw(edges, share, pull, np.random.default_rng(seed))
+    return ids[draw.rows(rows, columns)]
 
 
 def standard_errors(count, total, expected):
@@ -363,3 +364,14 @@ def test_neighbors_out_of_range():
 def test_more_neighbors_than_other_samples():
     with pytest.raises(ValueError, match="n - 1"):
         HardImbalance(neighbors=6).build(Y, np.arange(12.0).reshape(6, 2))
+
+
+def test_a_batch_that_needs_samples_of_next_to_no_mass():
+    """Three of 40 samples hold all but 1e-12 of the mass, and each batch takes eight."""
+    rng = np.random.default_rng(0)
+    p = np.full(40, 1e-12 / 37)
+    p[:3] = (1 - 1e-12) / 3
+    y = (rng.random((40, 5)) < 0.4).astype(np.uint8)
+    for row in draw_correlated_epoch(p / p.sum(), y, 8, 0, 0).reshape(5, 8):
+        assert {0, 1, 2} <= set(row)
+        assert len(set(row)) == 8

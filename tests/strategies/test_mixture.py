@@ -11,6 +11,7 @@ from oracles.visits import make_labels, observe_epoch
 from tfmlselect.schedules import Constant, Decay, Ramp
 from tfmlselect.strategies import (
     ActiveBias,
+    HardImbalance,
     LabelBalanced,
     Learnability,
     Mixture,
@@ -146,6 +147,42 @@ def test_weights_that_only_go_wrong_once_the_run_is_known():
 def test_no_parts(parts):
     with pytest.raises((ValueError, TypeError), match=r"Received: .*\. \w+"):
         Mixture(parts)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_one_object_in_two_parts(depth):
+    part = OnlineBatch()
+    second = part if depth == 1 else Mixture([(part, 0.5), (Uniform(), 0.5)])
+    with pytest.raises(ValueError, match=r"same object twice.*Make a new object"):
+        Mixture([(part, 0.5), (second, 0.5)])
+
+
+def test_a_part_that_composes_its_own_batches():
+    with pytest.raises(ValueError, match=r"Received: HardImbalance\(.*correlations=False"):
+        Mixture([(HardImbalance(correlations=True), 0.5), (Uniform(), 0.5)])
+    Mixture([(HardImbalance(), 0.5), (Uniform(), 0.5)])
+
+
+def test_a_refused_length_of_the_run_changes_nothing():
+    mixture = Mixture(
+        [(OnlineBatch(), Ramp(0.7, 0.3, 10, 70)), (Uniform(), Ramp(0.3, 0.7, 0.1, 0.7))]
+    )
+    with pytest.raises(ValueError, match="sum to 1"):
+        mixture.run_epochs = 50
+    assert mixture.run_epochs == mixture.parts[0][0].run_epochs == 100
+
+
+class Custom(Uniform):
+    """Somebody's own."""
+
+
+def test_a_class_of_ones_own_in_a_config():
+    config = Mixture([(Custom(), 0.5), (Uniform(), 0.5)]).get_config()
+    with pytest.raises(ValueError, match=r"Received: strategy='Custom'.*register_keras"):
+        Mixture.from_config(config)
+    tf.keras.utils.register_keras_serializable("tests")(Custom)
+    config = json.loads(json.dumps(Mixture([(Custom(), 0.5), (Uniform(), 0.5)]).get_config()))
+    assert type(Mixture.from_config(config).parts[0][0]) is Custom
 
 
 def nested():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlselect.labels import check_labels
+from tfmlselect.scoring import map_rows
 from tfmlselect.signals import Memory, Visits, clamp
 from tfmlselect.strategies.base import Strategy
 
@@ -62,17 +63,24 @@ class ActiveBias(Strategy):
         self._mean.scatter(ids, new_mean)
         self._square.scatter(ids, square)
 
+    def scores(self) -> tf.Tensor:
+        """The spread of each sample, summed over labels: (n,) float32."""
+        n, q = self._positive.shape
+
+        def spread(ids):
+            visits = tf.cast(self._visits.gather(ids), tf.float32)[:, None]
+            variance = self._square.gather(ids) / tf.maximum(visits - 1.0, 1.0)
+            of_labels = tf.sqrt(variance + variance**2 / tf.maximum(visits, 1.0))
+            return [tf.reduce_sum(of_labels, axis=1)]
+
+        return map_rows(n, q, spread, count=1)[0]
+
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by spread: (n,) float64, sums to 1."""
-        visits = tf.cast(self._visits.variable, tf.float64)
-        known = visits >= 2
-
-        variance = tf.cast(self._square.variable, tf.float64) / tf.maximum(visits - 1, 1)[:, None]
-        spread = tf.sqrt(variance + variance**2 / tf.maximum(visits, 1.0)[:, None])
-        spread = tf.where(known, tf.reduce_sum(spread, axis=1), 0.0)
-        mean = tf.math.divide_no_nan(
-            tf.reduce_sum(spread), tf.reduce_sum(tf.cast(known, tf.float64))
-        )
+        known = self._visits.gather(tf.range(self._positive.shape[0])) >= 2
+        spread = tf.where(known, tf.cast(self.scores(), tf.float64), 0.0)
+        count = tf.math.count_nonzero(known, dtype=tf.float64)
+        mean = tf.math.divide_no_nan(tf.reduce_sum(spread), count)
         weight = tf.where(known, spread, mean) + mean
         total = tf.reduce_sum(weight)
         n = weight.shape[0]

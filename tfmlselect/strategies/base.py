@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmlselect import sampling
 from tfmlselect.schedules import check_knot, warmup_epochs
+from tfmlselect.signals import variables_of
 
 DEFAULT_EPOCHS = 100
 
@@ -29,6 +30,7 @@ class Strategy:
     Attributes:
         uses_neighbors: whether `build` searches or takes nearest neighbours.
         uses_predictions: whether `observe` does anything; where it does not, nothing is recorded.
+        own_plan: whether `plan` does more than draw from `probabilities`.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
@@ -52,6 +54,7 @@ class Strategy:
 
     uses_neighbors = False
     uses_predictions = True
+    own_plan = False
 
     def __init__(self, *, warmup: float = 0, epochs: int | None = None):
         check_knot("warmup", warmup)
@@ -127,12 +130,7 @@ class Strategy:
     @property
     def state(self) -> dict[str, tf.Variable]:
         """All that is remembered: name -> variable, from the attributes that hold one."""
-        found = {}
-        for name, value in vars(self).items():
-            variable = getattr(value, "variable", value)
-            if isinstance(variable, tf.Variable):
-                found[name.lstrip("_")] = variable
-        return found
+        return variables_of(self)
 
     def get_config(self) -> dict:
         """The constructor's arguments, as plain Python values."""

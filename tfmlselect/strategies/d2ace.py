@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import tensorflow as tf
 
-from tfmlselect import sampling
+from tfmlselect import sampling, schedules
 from tfmlselect.checks import check_argument
 from tfmlselect.correlations import make_context, make_gram
 from tfmlselect.labels import check_labels
 from tfmlselect.neighbors import check_neighbors, nearest_neighbors
 from tfmlselect.schedules import check_knot, knot_epoch, ramp
 from tfmlselect.scoring import cosine_correlation, label_context, signal_weights
-from tfmlselect.signals import (
-    HARDNESS_KINDS,
-    Memory,
-    RecentChange,
-    Visits,
-    change,
-    clamp,
-    cross_entropy_hardness,
-    flip_average,
-    hardness,
-    uncertainty,
-)
+from tfmlselect.signals import HARDNESS_KINDS, Hardness, Predictions, Uncertainty
 from tfmlselect.strategies.base import Strategy
 
 
@@ -53,7 +41,8 @@ class D2ACE(Strategy):
     visits, labels, context and their pairs: at most 40.
 
     Args:
-        pressure: selection pressure at the start, max p / min p of each component; >= 1.
+        pressure: selection pressure, max p / min p of each component: a number >= 1, which falls
+            to 1 over the run, from `decay_start` on, or a `tfmlselect.schedules.Schedule`.
         window: predictions whose changes make up the uncertainty, T >= 2.
         neighbors: nearest neighbours that make up the context, k; 0 for none (Z = Y).
         flip_weight: weight of the newest change in the flip average, in [0, 1].
@@ -92,7 +81,7 @@ class D2ACE(Strategy):
 
     def __init__(
         self,
-        pressure: float = 8.0,
+        pressure: float | schedules.Schedule = 8.0,
         *,
         window: int = 5,
         neighbors: int = 6,
@@ -105,9 +94,6 @@ class D2ACE(Strategy):
         epochs: int | None = None,
     ):
         super().__init__(warmup=warmup, epochs=epochs)
-        check_argument(
-            pressure >= 1 and math.isfinite(pressure), "pressure", pressure, "a number >= 1"
-        )
         check_argument(
             window >= 2 and window == int(window), "window", window, "a whole number >= 2"
         )
@@ -129,7 +115,7 @@ class D2ACE(Strategy):
         check_knot("decay_start", decay_start)
         for knot in mix_span:
             check_knot("mix_span", knot)
-        self.pressure = float(pressure)
+        self.pressure = schedules.pressure(pressure, decay_start)
         self.window = int(window)
         self.neighbors = int(neighbors)
         self.flip_weight = float(flip_weight)
@@ -151,14 +137,10 @@ class D2ACE(Strategy):
         """
         labels = check_labels(y).matrix
         n, q = labels.shape
-        self._positive = tf.constant(labels.astype(bool))
-        self._visits = Visits(n)
-        self._prediction = Memory(n, q, 0.5, "prediction")
-        self._flip = Memory(n, q, 0.0, "flip")
-        self._change = RecentChange(n, q, self.window)
-        unvisited = hardness(tf.constant(math.log(2.0)), 0.0, self.hardness)
-        self._uncertainty = Memory(n, q, 0.5, "uncertainty")
-        self._hardness = Memory(n, q, unvisited, "hardness")
+        self._shape = (n, q)
+        self._predictions = Predictions(n, q)
+        self._uncertainty = Uncertainty(n, q, self.window)
+        self._hardness = Hardness(labels, self.flip_weight, self.hardness)
         context = label_context(labels, self._neighborhood(n, features, neighbors))
         self._gram = make_gram(labels)
         self._context = make_context(labels, context)
@@ -182,25 +164,13 @@ class D2ACE(Strategy):
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch: ids (b,), probabilities (b, q), optionally the per-label loss."""
-        ids = tf.cast(ids, tf.int64)
-        before = self._visits.advance(ids)
-        p = clamp(y_pred)
-        changed = change(p, self._prediction.gather(ids), before > 0)
-        self._prediction.scatter(ids, p)
-        self._change.push(ids, changed, before)
-        self._uncertainty.scatter(ids, uncertainty(p, self._change.mean(ids, before + 1)))
-        flip = flip_average(self._flip.gather(ids), changed, self.flip_weight)
-        self._flip.scatter(ids, flip)
-        if loss is None:
-            positive = tf.gather(self._positive, ids)
-            hard = cross_entropy_hardness(positive, p, flip, self.hardness)
-        else:
-            hard = hardness(tf.cast(loss, tf.float32), flip, self.hardness)
-        self._hardness.scatter(ids, hard)
+        visit = self._predictions.observe(ids, y_pred)
+        self._uncertainty.observe(visit)
+        self._hardness.observe(visit, loss)
 
     def scores(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The scores of both signals, uncertainty and hardness: (n,) float32 each."""
-        n, q = self._positive.shape
+        n, q = self._shape
         signals = [self._uncertainty, self._hardness]
         weights = [signal_weights(signal, n, q) for signal in signals]
         correlations = [
@@ -212,8 +182,7 @@ class D2ACE(Strategy):
     def probabilities(self, epoch: int) -> tf.Tensor:
         """The mixture for the epoch after `epoch`: (n,) float64, sums to 1."""
         epochs = self.run_epochs
-        start = knot_epoch(self.decay_start, epochs)
-        pressure = sampling.decayed_pressure(epoch, self.pressure, start, epochs)
+        pressure = self.pressure(epoch, epochs)
         beta = ramp(epoch, *self.mix, *(knot_epoch(knot, epochs) for knot in self.mix_span))
         return self._mixture(tf.constant(pressure, tf.float64), tf.constant(beta, tf.float64))
 
@@ -226,7 +195,7 @@ class D2ACE(Strategy):
     def get_config(self) -> dict:
         """The constructor's arguments."""
         return {
-            "pressure": self.pressure,
+            "pressure": self.pressure.get_config(),
             "window": self.window,
             "neighbors": self.neighbors,
             "flip_weight": self.flip_weight,

@@ -77,7 +77,7 @@ class HardImbalance(Strategy):
         self.pressure = schedules.pressure(pressure, decay_start=None)
         self.neighbors = int(neighbors)
         self.weighting = weighting
-        self.correlations = bool(correlations)
+        self.correlations = self.own_plan = bool(correlations)
 
     def build(self, y, features=None, neighbors=None) -> None:
         """Weighs samples by their neighbours and allocates one loss a sample.

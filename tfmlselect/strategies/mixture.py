@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -13,14 +14,18 @@ from tfmlselect.strategies.base import Strategy
 class Mixture(Strategy):
     """Draws from `Σ_k w_k(e) p_k`: each part remembers and scores on its own.
 
+    The warm-up is the longest of the parts'. A part that was made with `epochs` of its own keeps
+    them for its schedules. A part's `plan` is not used: batches are drawn from the sum.
+
     Args:
-        parts: pairs of a strategy and its weight, a number or a `tfmlselect.schedules.Schedule`.
+        parts: pairs of a strategy, or its name, and its weight, a number or a
+            `tfmlselect.schedules.Schedule`.
         epochs: the run's length, for all parts; None: the callback fills it in.
 
     Raises:
-        ValueError: no parts, or weights that are negative or do not sum to 1 at some epoch.
-
-    The warm-up is the longest of the parts'.
+        ValueError: no parts; an object that is in two of them; one whose batches are more than
+            draws from its distribution (`own_plan`); weights that are negative or do not sum to 1
+            at some epoch.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -47,22 +52,40 @@ class Mixture(Strategy):
                 f"Received: parts={parts!r}. Pass [(strategy, weight), ...]."
             )
         self.parts = [(_strategy(part), schedules.get(weight)) for part, weight in parts]
+        self._check_parts()
         self.uses_neighbors = any(part.uses_neighbors for part, _ in self.parts)
         self.uses_predictions = any(part.uses_predictions for part, _ in self.parts)
-        self._share_run()
+        self._plan_run(self.run_epochs)
 
-    def _share_run(self) -> None:
-        """Gives all parts the run's length, and checks the weights at each of its epochs."""
+    def _check_parts(self) -> None:
+        inside = list(_inside(self))
+        if len(set(map(id, inside))) < len(inside):
+            raise ValueError(
+                "A strategy object remembers for itself and can be one part only. Received: the "
+                f"same object twice in parts={self.parts!r}. Make a new object for each part."
+            )
         for part, _ in self.parts:
-            part.run_epochs = self.run_epochs
-        for epoch in range(self.run_epochs):
-            weights = self.weights(epoch)
+            if part.own_plan:
+                raise ValueError(
+                    "A mixture draws its batches from the sum of distributions, and this part "
+                    f"composes its own. Received: {part!r}. Use it alone, or turn that off "
+                    "(HardImbalance: correlations=False)."
+                )
+
+    def _plan_run(self, epochs: int) -> None:
+        """Checks the weights at each epoch of a run, then gives all parts its length."""
+        run = self.epochs or epochs
+        for epoch in range(run):
+            weights = [weight(epoch, run) for _, weight in self.parts]
             if not (min(weights) >= 0 and abs(sum(weights) - 1) <= 1e-9):  # NaN is neither
                 raise ValueError(
                     "The weights of a mixture must be >= 0 and sum to 1 at every epoch. Received: "
-                    f"{weights} at epoch {epoch} of {self.run_epochs}. Use schedules that add up, "
+                    f"{weights} at epoch {epoch} of {run}. Use schedules that add up, "
                     "such as Ramp(b, c) and Ramp(1 - b, 1 - c) with the same start and end."
                 )
+        super()._plan_run(epochs)
+        for part, _ in self.parts:
+            part.run_epochs = run
 
     def weights(self, epoch: int) -> list[float]:
         """The weight of each part at an epoch."""
@@ -87,10 +110,6 @@ class Mixture(Strategy):
             ]
         )
 
-    def _plan_run(self, epochs: int) -> None:
-        super()._plan_run(epochs)
-        self._share_run()
-
     @property
     def warmup(self) -> int:
         """The longest warm-up of the parts."""
@@ -106,17 +125,42 @@ class Mixture(Strategy):
         }
 
     def get_config(self) -> dict:
-        """The constructor's arguments; parts as class name and config."""
+        """The constructor's arguments; parts as class name and config.
+
+        A class of your own comes back by `from_config` if it is registered with Keras:
+        `@tf.keras.utils.register_keras_serializable()`.
+        """
         parts = [
-            [{"strategy": type(part).__name__, "config": part.get_config()}, weight.get_config()]
+            [
+                {
+                    "strategy": tf.keras.utils.get_registered_name(type(part)),
+                    "config": part.get_config(),
+                },
+                weight.get_config(),
+            ]
             for part, weight in self.parts
         ]
         return {"parts": parts, "epochs": self.epochs}
 
 
+def _inside(mixture: Mixture) -> Iterator[Strategy]:
+    for part, _ in mixture.parts:
+        yield part
+        if isinstance(part, Mixture):
+            yield from _inside(part)
+
+
 def _strategy(part: Any) -> Strategy:
     from tfmlselect import strategies
 
-    if isinstance(part, dict):
-        return getattr(strategies, part["strategy"]).from_config(part["config"])
-    return strategies.get(part)
+    if not isinstance(part, dict):
+        return strategies.get(part)
+    name = part["strategy"]
+    known = getattr(strategies, name, None) or tf.keras.utils.get_registered_object(name)
+    if known is None:
+        raise ValueError(
+            "A part of the mixture is of a class that nobody knows here. Received: "
+            f"strategy={name!r}. Decorate the class with "
+            "@tf.keras.utils.register_keras_serializable() and import it first."
+        )
+    return known.from_config(part["config"])

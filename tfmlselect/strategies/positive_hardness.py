@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import tensorflow as tf
 
@@ -11,16 +9,7 @@ from tfmlselect import sampling, schedules
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import map_rows
-from tfmlselect.signals import (
-    HARDNESS_KINDS,
-    Memory,
-    Visits,
-    change,
-    clamp,
-    cross_entropy_hardness,
-    flip_average,
-    hardness,
-)
+from tfmlselect.signals import HARDNESS_KINDS, Hardness, Predictions
 from tfmlselect.strategies.base import Strategy
 
 
@@ -85,32 +74,17 @@ class PositiveHardness(Strategy):
         self._rarity = tf.constant(np.sqrt(max(1, counts.max()) / np.maximum(counts, 1)))
         self._labels_of = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
         self._entries = tf.constant(np.stack([rows, columns], axis=1).astype(np.int32))
-        self._positive = tf.constant(labels.astype(bool))
-        self._visits = Visits(n)
-        self._prediction = Memory(n, q, 0.5, "prediction")
-        self._flip = Memory(n, q, 0.0, "flip")
-        unvisited = hardness(tf.constant(math.log(2.0)), 0.0, self.hardness)
-        self._hardness = Memory(n, q, unvisited, "hardness")
+        self._shape = (n, q)
+        self._predictions = Predictions(n, q)
+        self._hardness = Hardness(labels, self.flip_weight, self.hardness)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch."""
-        ids = tf.cast(ids, tf.int64)
-        p = clamp(y_pred)
-        before = self._visits.advance(ids)
-        changed = change(p, self._prediction.gather(ids), before > 0)
-        self._prediction.scatter(ids, p)
-        flip = flip_average(self._flip.gather(ids), changed, self.flip_weight)
-        self._flip.scatter(ids, flip)
-        if loss is None:
-            positive = tf.gather(self._positive, ids)
-            hard = cross_entropy_hardness(positive, p, flip, self.hardness)
-        else:
-            hard = hardness(tf.cast(loss, tf.float32), flip, self.hardness)
-        self._hardness.scatter(ids, hard)
+        self._hardness.observe(self._predictions.observe(ids, y_pred), loss)
 
     def scores(self) -> tf.Tensor:
         """The score of each sample: (n,) float64."""
-        n, q = self._positive.shape
+        n, q = self._shape
         rows, columns = self._entries[:, 0], self._entries[:, 1]
         values = tf.cast(self._hardness.gather_entries(self._entries), tf.float64)
         sums = tf.math.unsorted_segment_sum(values, columns, q)

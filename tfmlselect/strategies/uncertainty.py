@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
+from tfmlselect import sampling, schedules, signals
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import fold_rows, map_rows
-from tfmlselect.signals import Memory, RecentChange, Visits, change, clamp, uncertainty
 from tfmlselect.strategies.base import Strategy
 
 CORRELATIONS = ("mutual_information", None)
@@ -80,20 +79,13 @@ class Uncertainty(Strategy):
         """Allocates predictions, their changes, and U; neighbours are not used."""
         n, q = check_labels(y).matrix.shape
         self._shape = (n, q)
-        self._visits = Visits(n)
-        self._prediction = Memory(n, q, 0.5, "prediction")
-        self._change = RecentChange(n, q, self.window)
-        self._uncertainty = Memory(n, q, 0.5, "uncertainty")
+        self._predictions = signals.Predictions(n, q)
+        self._uncertainty = signals.Uncertainty(n, q, self.window)
         self._distribution = tf.function(self._distribution_ops, autograph=False)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch."""
-        ids = tf.cast(ids, tf.int64)
-        before = self._visits.advance(ids)
-        p = clamp(y_pred)
-        self._change.push(ids, change(p, self._prediction.gather(ids), before > 0), before)
-        self._prediction.scatter(ids, p)
-        self._uncertainty.scatter(ids, uncertainty(p, self._change.mean(ids, before + 1)))
+        self._uncertainty.observe(self._predictions.observe(ids, y_pred))
 
     def scores(self) -> tf.Tensor:
         """w of each sample: (n,) float32."""
