@@ -1,12 +1,14 @@
-"""Writes docs/strategies.md, the table of all strategies, and what else is generated from costs.
+"""Writes docs/strategies.md, the table of all strategies, and what else is generated in the docs.
 
     python benchmarks/overview.py           # writes
     python benchmarks/overview.py --check   # writes nothing, fails if something is out of date
 
-Sources: the registry, each card's first paragraph, and docs/strategies/costs.json, which
-`benchmarks/strategy_costs.py --write` makes. Text between markers is replaced: the table in
-README.md between `<!-- strategies -->` and `<!-- /strategies -->`, if they are there, and the
-measured sentence of each card between `<!-- measured -->` and `<!-- /measured -->`.
+Sources: the registry, each card's first paragraph, and in docs/strategies costs.json, which
+`benchmarks/strategy_costs.py --write` makes, and minority_losses.json, which
+`benchmarks/minority_losses.py --write` makes. Text between markers such as `<!-- strategies -->`
+and `<!-- /strategies -->` is replaced: that table in README.md, the measured sentence of each card,
+the table of the seed claim in hard_imbalance.md, and the correlation step in d2ace.md and
+uncertainty.md.
 """
 
 from __future__ import annotations
@@ -56,6 +58,12 @@ def generated() -> dict[Path, str]:
     for name in strategies.names():
         path = CARDS / f"{name}.md"
         files[path] = between(read(path), "measured", measured(name, costs))
+    for name in ("d2ace", "uncertainty"):
+        path = CARDS / f"{name}.md"
+        files[path] = between(files[path], "correlation step", correlation_step(costs))
+    losses = json.loads((CARDS / "minority_losses.json").read_text(encoding="utf-8"))
+    path = CARDS / "hard_imbalance.md"
+    files[path] = between(files[path], "seed claim", seed_claim(losses))
     readme = ROOT / "README.md"
     files[readme] = between(read(readme), "strategies", table(costs, "docs/strategies"))
     return files
@@ -157,6 +165,46 @@ def measured(name: str, costs: dict) -> str:
         f"{cost['state_bytes_per_entry']:g} bytes per (sample, label),\n"
         f"{cost['state_bytes_per_sample']:g} a sample."
     )
+
+
+def correlation_step(costs: dict) -> str:
+    """The times of both correlation steps, for the cards of D2ACE and Uncertainty."""
+    step = costs["correlation_step_s"]
+    return f"""| the step in which labels are correlated, n = {costs["n"]:,}, q = {costs["q"]} | s |
+|---|---|
+| D2ACE: cosines of its two signals | {step["d2ace_cosines_of_two_signals"]:g} |
+| Uncertainty: mutual information of its one signal | {step["uncertainty_mutual_information"]:g} |
+
+In one run of `python benchmarks/strategy_costs.py --write`. Both are our code, not the authors'."""
+
+
+def seed_claim(losses: dict) -> str:
+    """The losses of samples with and without a minority label, by epoch and strategy."""
+    rows = losses["strategies"]
+    lines = ["| epoch | " + " | ".join(rows) + " |", "|---" * (len(rows) + 1) + "|"]
+    for epoch in next(iter(rows.values())):
+        cells = " | ".join(loss_cell(row[epoch]) for row in rows.values())
+        lines.append(f"| {epoch} | {cells} |")
+    table = "\n".join(lines)
+    counts = ",\n".join(
+        f"{sample['with']} of {sample['with'] + sample['without']} samples "
+        f"({sample['cardinality_with']:.2f} and {sample['cardinality_without']:.2f})"
+        for sample in losses["samples"]
+    )
+    return f"""Mean loss of samples with / without a minority label = ratio (its range over seeds):
+
+{table}
+
+{losses["data"]}, {losses["seeds"]} seeds, TensorFlow {losses["tensorflow"]}
+(`python benchmarks/minority_losses.py --write`). Seed by seed, a minority label have
+{counts};
+in brackets, the cardinality of samples with and without."""
+
+
+def loss_cell(at: dict) -> str:
+    """One epoch of one strategy."""
+    low, high = at["ratio_min"], at["ratio_max"]
+    return f"{at['with']:.3f} / {at['without']:.3f} = {at['ratio']:.2f} ({low:.2f} to {high:.2f})"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,39 @@ def test_costs_were_measured_for_every_strategy():
 def test_generated_texts_are_fresh(overview):
     stale = [path.name for path, text in overview.generated().items() if read(path) != text]
     assert not stale, "run: python benchmarks/overview.py"
+
+
+@pytest.mark.parametrize(
+    ("card", "marker"),
+    [
+        ("hard_imbalance", "seed claim"),
+        ("d2ace", "correlation step"),
+        ("uncertainty", "correlation step"),
+    ],
+)
+def test_a_changed_measurement_makes_its_table_stale(overview, monkeypatch, tmp_path, card, marker):
+    text = read(CARDS / f"{card}.md")
+    assert text.count(f"<!-- {marker} -->\n") == text.count(f"<!-- /{marker} -->\n") == 1
+    shutil.copytree(CARDS, tmp_path / "cards")
+    monkeypatch.setattr(overview, "CARDS", tmp_path / "cards")
+    path = tmp_path / "cards" / f"{card}.md"
+    assert overview.generated()[path] == text
+    costs = json.loads(read(CARDS / "costs.json"))
+    costs["correlation_step_s"] = dict.fromkeys(costs["correlation_step_s"], 0.123)
+    (tmp_path / "cards" / "costs.json").write_text(json.dumps(costs), encoding="utf-8")
+    losses = json.loads(read(CARDS / "minority_losses.json"))
+    losses["strategies"]["d2ace"]["40"]["with"] = 0.123
+    (tmp_path / "cards" / "minority_losses.json").write_text(json.dumps(losses), encoding="utf-8")
+    assert "0.123" in overview.generated()[path].split(f"<!-- {marker} -->")[1]
+
+
+def test_losses_were_measured_for_known_strategies_after_the_same_epochs():
+    losses = json.loads(read(CARDS / "minority_losses.json"))
+    rows = losses["strategies"]
+    assert set(rows) <= set(strategies.names())
+    assert rows["uniform"]
+    assert all(list(row) == list(rows["uniform"]) for row in rows.values())
+    assert len(losses["samples"]) == losses["seeds"]
 
 
 def test_text_between_markers_is_replaced_and_else_nothing(overview):

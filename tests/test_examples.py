@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,11 +48,24 @@ def test_quickstart_shows_both_strategies_and_draws_them(tmp_path):
     assert 20_000 < len(picture) < 1_000_000
 
 
-def test_quickstart_names_the_known_strategies_when_given_another(quickstart, tmp_path):
+def test_quickstart_names_the_known_strategies_when_given_another(quickstart, tmp_path, capsys):
     picture = tmp_path / "quickstart.png"
-    with pytest.raises(ValueError, match=r"Unknown strategy\. Received: strategy='d2'.*'d2ace'"):
+    with pytest.raises(SystemExit):
         quickstart.main(["--strategy", "d2", "--output", str(picture)])
+    shown = capsys.readouterr()
+    assert re.search(r"invalid choice: '?d2'?.*\bd2ace\b", shown.err)
+    assert not shown.out  # nothing was trained
     assert not picture.exists()
+
+
+def test_quickstart_gives_learnability_a_reference(quickstart, tmp_path, capsys):
+    # Warnings are errors: without a reference, Learnability warns.
+    picture = tmp_path / "quickstart.png"
+    quickstart.main(["--strategy", "learnability", "--epochs", "2", "--output", str(picture)])
+    out = capsys.readouterr().out
+    reference = out.index("reference: the model of the uniform run")
+    assert out.index("strategy='uniform'") < out.index("strategy='learnability'") < reference
+    assert picture.exists()
 
 
 def test_yeast_is_whole_and_scaled_by_the_training_part(quickstart):
