@@ -4,8 +4,16 @@ from tfmlselect._require import require_tensorflow
 
 require_tensorflow()
 
-from tfmlselect import sampling, schedules, strategies, testing  # noqa: E402
-from tfmlselect.callback import AdaptiveBatchSelection  # noqa: E402
+from tfmlselect import (  # noqa: E402
+    callbacks,
+    layers,
+    losses,
+    sampling,
+    schedules,
+    strategies,
+    testing,
+)
+from tfmlselect.callbacks import AdaptiveBatchSelection  # noqa: E402
 from tfmlselect.dataset import AdaptiveDataset, adaptive_dataset  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
 
@@ -13,7 +21,10 @@ __all__ = [
     "AdaptiveBatchSelection",
     "AdaptiveDataset",
     "adaptive_dataset",
+    "callbacks",
     "label_statistics",
+    "layers",
+    "losses",
     "sampling",
     "schedules",
     "strategies",

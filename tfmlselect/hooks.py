@@ -2,8 +2,9 @@
 
 A model instance gets its own `train_step`, `compute_loss`, `compute_metrics` and
 `make_train_function`: all four public and made to be overridden. Within a training step the first
-call of `compute_loss` or `compute_metrics` hands over y and y_pred. A fit that raises leaves the
-hook behind, and a compiled train function that contains it; the next fit without the callback calls
+call of `compute_loss` or `compute_metrics` hands over y and y_pred, to all callbacks that listen;
+layers and losses find the batch's labels in `tfmlselect.step`. A fit that raises leaves the hook
+behind, and a compiled train function that contains it; the next fit without the callback calls
 `make_train_function`, which is not armed then, takes everything off and compiles anew.
 """
 
@@ -12,27 +13,34 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from tfmlselect.step import training_step
 
 _NAMES = ("train_step", "compute_loss", "compute_metrics", "make_train_function")
 
 
-class TrainStepHook:
-    """Calls `record(y, y_pred)` once in every training step of a model.
+class Listener(NamedTuple):
+    """Who hears of the training steps.
 
-    Args:
-        model: a Keras model.
-        record: called while the step is traced, or run, eagerly.
+    Attributes:
+        record: called with (y, y_pred) while the step is traced, or run, eagerly.
         over: called when the hook comes off, or a fit begins: whatever fit was before it is over.
     """
 
-    def __init__(self, model: Any, record: Callable, over: Callable):
+    record: Callable
+    over: Callable
+
+
+class TrainStepHook:
+    """Hands y and y_pred to its listeners once in every training step of a model."""
+
+    def __init__(self, model: Any):
         remove_hook(model)
-        self._record = record
-        self._over = over
-        self._armed = True
+        self.listeners: list[Listener] = []
+        self.armed = True
         # Replicas are traced in turns, each in its thread: what step it is must be the thread's.
         self._step = threading.local()
         self._own = {name: model.__dict__[name] for name in _NAMES if name in model.__dict__}
@@ -46,7 +54,8 @@ class TrainStepHook:
         def run_step(data):
             self._step.graph = tf.compat.v1.get_default_graph()
             try:
-                return own_step(data)
+                with training_step(_labels_of(data)):
+                    return own_step(data)
             finally:
                 self._step.graph = None
 
@@ -64,9 +73,9 @@ class TrainStepHook:
             return originals["compute_metrics"](*args, **kwargs)
 
         def make_train_function(force=False):
-            if self._armed:
-                self._armed = False
-                over()
+            if self.armed:
+                self.armed = False
+                self._all_over()
                 return originals["make_train_function"](force=True)
             remove_hook(model)
             return model.make_train_function(force=True)
@@ -85,10 +94,17 @@ class TrainStepHook:
         y, y_pred = given.get("y"), given.get("y_pred")
         if y is not None and y_pred is not None:
             self._step.graph = None
-            self._record(y, tf.nest.map_structure(tf.stop_gradient, y_pred))
+            y_pred = tf.nest.map_structure(tf.stop_gradient, y_pred)
+            for listener in self.listeners:
+                listener.record(y, y_pred)
 
-    def _take_off(self, model: Any) -> None:
-        self._over()
+    def _all_over(self) -> None:
+        for listener in self.listeners:
+            listener.over()
+
+    def take_off(self, model: Any) -> None:
+        """Gives the model its own methods back and drops its train function."""
+        self._all_over()
         for name in _NAMES:
             delattr(model, name)
         for name, own in self._own.items():
@@ -100,16 +116,33 @@ def remove_hook(model: Any) -> None:
     """Takes the hook off a model, if there is one, and has its train function compiled anew."""
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
     if hook is not None:
-        hook._take_off(model)
+        hook.take_off(model)
 
 
 def arm_hook(model: Any, record: Callable, over: Callable) -> None:
-    """Puts the hook on a model whose fit is about to begin; one that is on it already stays."""
+    """Has a listener hear of the fit that is about to begin, beside others that were added for it.
+
+    A hook that is not armed is of an earlier fit, and goes; with one that holds this listener
+    already, the model's train function holds it too, and can stay.
+    """
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
-    if hook is not None and hook._record == record:
-        hook._armed = True
-    else:
-        TrainStepHook(model, record, over)
+    listener = Listener(record, over)
+    if hook is not None and listener in hook.listeners:
+        hook.armed = True
+        return
+    if hook is None or not hook.armed:
+        hook = TrainStepHook(model)
+    hook.listeners.append(listener)
+
+
+def listening(model: Any) -> list[Any]:
+    """The objects whose methods listen to the model's training steps."""
+    hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
+    return [listener.record.__self__ for listener in hook.listeners] if hook else []
+
+
+def _labels_of(data: Any) -> Any:
+    return data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else None
 
 
 def _argument_names(function: Callable) -> list[str]:

@@ -30,6 +30,14 @@ class Labels(NamedTuple):
         """Number of labels."""
         return self.matrix.shape[1]
 
+    def odds(self, p: np.ndarray) -> np.ndarray:
+        """`label_odds` of draws from the distribution p (n,): (q,) float64."""
+        share = np.zeros(self.q)
+        for start in range(0, self.n, _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            share += p[part] @ self.matrix[part]
+        return label_odds(share, p.sum())
+
 
 def check_labels(y: Any, name: str = "y") -> Labels:
     """Checks labels and brings them into one form.
@@ -90,6 +98,13 @@ def minority_labels(counts: np.ndarray) -> np.ndarray:
     return present & (irlbl > math.fsum(irlbl[present]) / max(1, int(present.sum())))
 
 
+def label_odds(positive: np.ndarray, total: float) -> np.ndarray:
+    """Positives over negatives (q,); NaN for a label that lacks one of them."""
+    negative = total - positive
+    both = (positive > 0) & (negative > 1e-12 * total)  # sums of p round
+    return np.divide(positive, negative, out=np.full(len(positive), np.nan), where=both)
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LabelStatistics:
     """What `label_statistics` measures; `print` shows it as a table, one row a label.
@@ -121,6 +136,11 @@ class LabelStatistics:
     density: float
     cooccurrence: np.ndarray
     label_names: tuple[str, ...] | None = None
+
+    @property
+    def odds(self) -> np.ndarray:
+        """(q,) float64, positives / negatives of each label; NaN where it lacks one of them."""
+        return label_odds(self.counts.astype(np.float64), self.n)
 
     def __repr__(self) -> str:
         return f"<LabelStatistics: {', '.join(str(self).splitlines()[:2])}>"

@@ -34,6 +34,7 @@ class OutputReader:
         self._from_logits = from_logits
         self._signal: Any = signal
         self._activation: Any = None
+        self.one_of_many = False  # whether the loss is for class ids or one-hot labels
         self._output_names: list[str] = []
         # A seeded row of random integers: the sum over a sample's labels is its hash. In float64,
         # which holds it exactly and multiplies faster than int64 sums.
@@ -46,18 +47,20 @@ class OutputReader:
             ValueError: where it is visible that the model has not q outputs.
         """
         self._output_names = list(getattr(model, "output_names", None) or [])
-        loss = self._pick(model.loss) if model.loss else None
+        loss = self.pick(model.loss) if model.loss else None
         logits = self._from_logits
         if logits == "auto":
             # Keras 2 tells of some losses in their config alone.
             config = loss.get_config() if isinstance(loss, tf.keras.losses.Loss) else {}
             logits = bool(getattr(loss, "from_logits", config.get("from_logits", False)))
         name = f"{getattr(loss, '__name__', type(loss).__name__)} {loss}".lower()
-        softmax = "categorical" in name or (self._single_label and "binary" not in name)
+        self.one_of_many = "categorical" in name
+        softmax = self.one_of_many or (self._single_label and "binary" not in name)
+        softmax = getattr(loss, "activation", "softmax" if softmax else "sigmoid") == "softmax"
         self._activation = (tf.nn.softmax if softmax else tf.nn.sigmoid) if logits else None
         output = getattr(model, "output", getattr(model, "outputs", None))
         if output is not None and (self._output is not None or len(tf.nest.flatten(output)) == 1):
-            self._check_width(self._pick(output).shape)
+            self._check_width(self.pick(output).shape)
 
     def probabilities(self, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Probabilities (b, q) float32, and how many rows lie outside [0, 1], int64."""
@@ -75,7 +78,7 @@ class OutputReader:
             ValueError: the function gives another shape.
         """
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
-        values = self._signal(tf.cast(self._matrix(y), tf.float32), y_pred)
+        values = self._signal(tf.cast(self.matrix(y), tf.float32), y_pred)
         if values.shape.rank != 2 or values.shape[-1] != self._q:
             raise ValueError(
                 "`signal` must give one loss for each sample and label. Received: shape "
@@ -95,12 +98,12 @@ class OutputReader:
 
     def hashes(self, y: Any) -> tf.Tensor:
         """The same of the labels that arrive in a train step: (b,) whole float64."""
-        positive = tf.cast(self._matrix(y), tf.float32) > 0.5
+        positive = tf.cast(self.matrix(y), tf.float32) > 0.5
         return tf.linalg.matvec(tf.cast(positive, tf.float64), self._hash_row)
 
-    def _matrix(self, y: Any) -> tf.Tensor:
+    def matrix(self, y: Any) -> tf.Tensor:
         """The labels that arrive as (b, q); class ids as one-hot rows."""
-        y = tf.convert_to_tensor(self._pick(y))
+        y = tf.convert_to_tensor(self.pick(y))
         rank, width = y.shape.rank, y.shape[-1] if y.shape.rank else None
         if self._single_label and (rank == 1 or (rank == 2 and width == 1)):
             return tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int64), self._q)
@@ -113,7 +116,7 @@ class OutputReader:
         return y
 
     def _output_of(self, y_pred: Any) -> tf.Tensor:
-        y_pred = self._pick(y_pred)
+        y_pred = self.pick(y_pred)
         self._check_width(y_pred.shape)
         return y_pred
 
@@ -126,7 +129,7 @@ class OutputReader:
                 f"(b, {self._q}), or name the right one: AdaptiveBatchSelection(train, output=...)."
             )
 
-    def _pick(self, structure: Any) -> Any:
+    def pick(self, structure: Any) -> Any:
         """The recorded one of several outputs, labels or losses."""
         if not isinstance(structure, (dict, list, tuple)):
             return structure

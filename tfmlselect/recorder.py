@@ -53,9 +53,13 @@ class Recorder:
         if self._hashes is not None:
             self._expected.assign(self._hashes[self._selection.plan.ids])
 
-    def record(self, y: Any, y_pred: Any) -> None:
-        """Adds one batch to the log; traced into the train step."""
-        p, outside = self._reader.probabilities(y_pred)
+    def record(self, y: Any, y_pred: Any, p: tf.Tensor, outside: tf.Tensor) -> None:
+        """Adds one batch to the log; traced into the train step.
+
+        Args:
+            y, y_pred: as the train step has them.
+            p, outside: what `OutputReader.probabilities` makes of y_pred.
+        """
         size = tf.shape(p, out_type=tf.int64)[0]
         rows = self._counts[_ROWS] + tf.range(size)
         self._predictions.scatter_update(tf.IndexedSlices(p, rows))

@@ -156,6 +156,10 @@ class Selection:
         if refresh and self.epoch >= self.strategy.warmup:
             self.probabilities = np.asarray(self.strategy.probabilities(self.epoch - 1))
 
+    def odds(self) -> np.ndarray:
+        """Positives over negatives of each label in the draws of the coming epoch: (q,)."""
+        return self.labels.odds(self.probabilities)
+
     def figures(self) -> dict[str, float]:
         """What History shows of the epoch that was just drawn and trained."""
         n, p, ids = self.source.n, self.probabilities, self.plan.ids

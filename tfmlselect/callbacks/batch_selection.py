@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss, show
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.hooks import arm_hook, remove_hook
@@ -26,6 +27,10 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
     * `selection/entropy`: of the distribution, in nats, divided by ln n;
     * `selection/unique_samples`: share of the n samples that were drawn at least once;
     * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR).
+
+    Where the model is compiled with a `tfmlselect.losses.PartialLabelMasking`, its ratios are
+    adapted too, to the odds of the labels in the draws, with the figures that
+    `tfmlselect.callbacks.PartialLabelMaskingUpdate` shows.
 
     Args:
         dataset: the `AdaptiveDataset` that is passed to `fit`, or one mapped from it.
@@ -60,6 +65,8 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         >>> len(history.history["selection/unique_samples"])
         2
     """
+
+    adapts_ratios = True  # of a PartialLabelMasking loss, where the model has one
 
     def __init__(
         self,
@@ -112,6 +119,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         )
         self._recorder: Recorder | None = None
         self._scorer: Scorer | None = None
+        self._ratios: RatioUpdate | None = None
         self._running = False
         self._next_check = 1
 
@@ -139,6 +147,8 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         self._first_epoch: int | None = None
         self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
         self._recorder = self._scorer = None
+        loss, _ = masking_loss(self.model, self._options["output"])
+        self._ratios = None if loss is None else RatioUpdate(loss, self)
         losses = self._signal is not None
         if selection.strategy.uses_predictions:
             if self._scores == "record":
@@ -146,6 +156,8 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
             else:
                 self._scorer = Scorer(self.model, self.dataset, self._reader, losses)
         self._draw()
+        if self._ratios is not None:
+            self._ratios.start(selection.odds())
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes which epoch Keras starts with, the first time it can be known."""
@@ -185,6 +197,8 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         if logs is not None:
             logs.update(selection.figures())
         selection.advance(refresh)
+        if self._ratios is not None:
+            show(self.model, logs, self._ratios.finish(selection.odds()))
         self._draw()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -223,8 +237,13 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
             self._recorder.start_epoch()
 
     def _record(self, y: Any, y_pred: Any) -> None:
-        if self._running and self._recorder is not None:
-            self._recorder.record(y, y_pred)
+        if not self._running or (self._recorder is None and self._ratios is None):
+            return
+        p, outside = self._reader.probabilities(y_pred)
+        if self._recorder is not None:
+            self._recorder.record(y, y_pred, p, outside)
+        if self._ratios is not None:
+            self._ratios.record(self._reader.matrix(y), p)
 
     def _check_records(self, done: int) -> None:
         if self._selection.plan.reads == 0:
@@ -251,5 +270,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         self._running = False
         if self._recorder is not None:
             self._recorder.close()
-        self._recorder = self._scorer = None
+        if self._ratios is not None:
+            self._ratios.over()
+        self._recorder = self._scorer = self._ratios = None
         self._selection.release(self)

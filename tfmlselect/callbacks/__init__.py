@@ -1,0 +1,13 @@
+"""What runs beside `model.fit`: the crank of batch selection, and what balances or watches it."""
+
+from tfmlselect.callbacks.batch_selection import AdaptiveBatchSelection
+from tfmlselect.callbacks.labels_for_layers import LabelsForLayers
+from tfmlselect.callbacks.partial_label_masking import PartialLabelMaskingUpdate
+from tfmlselect.callbacks.training_progress import TrainingProgress
+
+__all__ = [
+    "AdaptiveBatchSelection",
+    "LabelsForLayers",
+    "PartialLabelMaskingUpdate",
+    "TrainingProgress",
+]

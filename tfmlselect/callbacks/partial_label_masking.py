@@ -1,0 +1,204 @@
+"""Once per epoch, predictions of the training steps become new ideal ratios of the loss."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect.hooks import arm_hook, listening, remove_hook
+from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.losses.ratios import LabelHistograms, divergences, updated_ratios
+from tfmlselect.outputs import OutputReader
+
+
+class RatioUpdate:
+    """What adapts one loss in one fit.
+
+    Args:
+        loss: whose ratios are adapted.
+        leader: the callback that does it.
+    """
+
+    def __init__(self, loss: PartialLabelMasking, leader: Any):
+        self._loss = loss
+        self._histograms = LabelHistograms(loss.q, loss.bins)
+        loss.lead(leader)
+
+    def start(self, odds: np.ndarray | None = None) -> None:
+        """Takes the odds (q,) of the first epoch, where they are not those of the training set."""
+        loss = self._loss
+        if odds is not None:
+            self._take_odds(odds, loss.actual.numpy() if loss.starts_at_odds else None)
+        silent = np.flatnonzero(np.isnan(loss.actual.numpy()))
+        if silent.size:
+            warnings.warn(
+                "Labels without positives or without negatives take no part in Partial Label "
+                f"Masking. Received: {silent.size} of {loss.q} labels: "
+                f"{', '.join(map(str, silent[:5]))}{', ...' * (silent.size > 5)}.",
+                stacklevel=4,
+            )
+
+    def record(self, y: tf.Tensor, p: tf.Tensor) -> None:
+        """Counts one batch, labels and probabilities (b, q); traced into the train step."""
+        self._histograms.add(y, p)
+
+    def finish(self, odds: np.ndarray | None = None) -> tuple[dict[str, float], dict[str, Any]]:
+        """Ends an epoch: moves the ratios, and takes the odds (q,) of the next one.
+
+        Returns:
+            What History shows of the epoch: numbers, and arrays (q,).
+        """
+        loss = self._loss
+        counts = self._histograms.read()
+        self._histograms.reset()
+        ideal, actual = (v.numpy().astype(np.float64) for v in (loss.ideal, loss.actual))
+        positive, negative = divergences(counts, loss.direction, loss.smoothing)
+        kept = np.where(np.isnan(ideal / actual), 1.0, ideal / actual)
+        masked = 1.0 - np.minimum(np.stack([1.0 / kept, kept]), 1.0)  # negatives, positives
+        share = (counts.sum(axis=2).T * masked).sum(axis=1) / np.maximum(counts.sum((0, 2)), 1)
+        loss.ideal.assign(updated_ratios(ideal, actual, positive, negative, loss.rate, loss.limit))
+        loss.starts_at_odds = False
+        if odds is not None:
+            self._take_odds(odds, None)
+        numbers = {
+            "plm/masked_positives": float(share[1]),
+            "plm/masked_negatives": float(share[0]),
+            "plm/divergence_positives": mean_known(positive),
+            "plm/divergence_negatives": mean_known(negative),
+            "plm/largest_factor": float(np.exp(np.abs(np.log(kept)).max())),
+        }
+        arrays = {
+            "plm/ideal_ratios": ideal,
+            "plm/odds": actual,
+            "plm/label_divergence_positives": positive,
+            "plm/label_divergence_negatives": negative,
+        }
+        return numbers, arrays
+
+    def over(self) -> None:
+        """The fit is over: nobody leads the loss."""
+        self._loss.lead(None)
+
+    def _take_odds(self, odds: np.ndarray, replaced: np.ndarray | None) -> None:
+        """New odds; ideal ratios that have not moved yet, or were not known, start at them."""
+        loss = self._loss
+        ideal = loss.ideal.numpy()
+        fresh = np.isnan(ideal) if replaced is None else np.isnan(ideal) | (ideal == replaced)
+        loss.actual.assign(odds)
+        loss.ideal.assign(np.where(fresh, odds, ideal))
+
+
+def masking_loss(model: Any, output: Any) -> tuple[PartialLabelMasking | None, Any]:
+    """The compiled `PartialLabelMasking`, if any, and the output that it is for."""
+    losses = getattr(model, "loss", None)
+    if isinstance(losses, PartialLabelMasking):
+        return losses, output
+    if isinstance(losses, (list, tuple, dict)):
+        items = losses.items() if isinstance(losses, dict) else enumerate(losses)
+        found = [(each, key) for key, each in items if isinstance(each, PartialLabelMasking)]
+        chosen = [pair for pair in found if output in (None, pair[1])]
+        if len(chosen) == 1:
+            return chosen[0]
+    return None, output
+
+
+def show(model: Any, logs: dict | None, figures: tuple[dict, dict]) -> None:
+    """Numbers into the epoch's logs; arrays into History alone: others expect numbers in logs."""
+    numbers, arrays = figures
+    if logs is not None:
+        logs.update(numbers)
+    history = getattr(getattr(model, "history", None), "history", None)
+    if history is not None:
+        for name, array in arrays.items():
+            history.setdefault(name, []).append(array)
+
+
+class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
+    """Adapts the ratios of a compiled `tfmlselect.losses.PartialLabelMasking` once per epoch.
+
+    For a fit without `AdaptiveBatchSelection`, which does the same by itself; beside it, this
+    callback does nothing. It listens to the training steps, at no further forward pass. Adds to
+    the epoch's logs, and so to History, of the epoch that was trained:
+
+    * `plm/masked_positives`, `plm/masked_negatives`: expected share of the positive, and of the
+      negative, entries that were masked;
+    * `plm/divergence_positives`, `plm/divergence_negatives`: D+ and D-, means over labels;
+    * `plm/largest_factor`: largest factor between ideal ratio and odds, either way;
+
+    and to History alone, as arrays (q,): `plm/ideal_ratios`, `plm/odds`,
+    `plm/label_divergence_positives`, `plm/label_divergence_negatives`.
+
+    Args:
+        output: name or index of the output that the loss is for, where several have one.
+
+    Raises:
+        ValueError: at the start of training, where the model has no such loss.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
+        >>> x = np.random.default_rng(0).normal(size=(48, 4)).astype("float32")
+        >>> y = (x[:, :2] > [0.0, 1.0]).astype("float32")
+        >>> model = tf.keras.Sequential([tf.keras.layers.Dense(2, activation="sigmoid")])
+        >>> loss = tfml.losses.PartialLabelMasking(odds=tfml.label_statistics(y).odds)
+        >>> model.compile("adam", loss)
+        >>> history = model.fit(
+        ...     x, y, verbose=0, callbacks=[tfml.callbacks.PartialLabelMaskingUpdate()]
+        ... )
+        >>> history.history["plm/masked_positives"]  # at first, ideal ratios are the odds
+        [0.0]
+    """
+
+    def __init__(self, output: str | int | None = None):
+        super().__init__()
+        self._output = output
+        self._update: RatioUpdate | None = None
+
+    def set_model(self, model: Any) -> None:
+        """Puts the hook on the model, before its train function is made."""
+        super().set_model(model)
+        arm_hook(model, self._record, self._give_up)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Finds the loss, unless `AdaptiveBatchSelection` leads it."""
+        loss, output = masking_loss(self.model, self._output)
+        if loss is None:
+            raise ValueError(
+                "This callback adapts a PartialLabelMasking loss, and the model has none. "
+                f"Received: model.loss={getattr(self.model, 'loss', None)!r}, "
+                f"output={self._output!r}. Compile the model with it."
+            )
+        if any(getattr(each, "adapts_ratios", False) for each in listening(self.model)):
+            return  # AdaptiveBatchSelection does it
+        self._reader = OutputReader(loss.q, True, output, loss.from_logits, None)
+        self._reader.prepare(self.model)
+        self._update = RatioUpdate(loss, self)
+        self._update.start()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Moves the ratios."""
+        if self._update is not None:
+            show(self.model, logs, self._update.finish())
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Takes the hook off."""
+        self._give_up()
+        remove_hook(self.model)
+
+    def _record(self, y: Any, y_pred: Any) -> None:
+        if self._update is not None:
+            p, _ = self._reader.probabilities(y_pred)
+            self._update.record(self._reader.matrix(y), p)
+
+    def _give_up(self) -> None:
+        if self._update is not None:
+            self._update.over()
+        self._update = None
+
+
+def mean_known(values: np.ndarray) -> float:
+    """The mean of what is not NaN; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,102 @@
+"""From what users call a loss to one value for each sample and label."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfmlselect.losses.base import LabelLoss
+
+_KERAS = ("keras.", "tf_keras.")
+
+
+def elementwise(loss: Any, from_logits: bool) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """A function of labels and predictions (b, q) that gives the loss entry by entry, (b, q).
+
+    Keras' own losses average over the last axis; given entries as (b, q, 1), they average over
+    nothing. A function of the user's is called as it is, and has to give (b, q) itself.
+
+    Args:
+        loss: the name of a Keras loss, an object of one, a `LabelLoss`, or a function.
+        from_logits: whether predictions are logits. An object is taken at its own word; a function
+            of the user's is given probabilities.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if isinstance(loss, LabelLoss):
+        return loss.entries
+    if isinstance(loss, tf.keras.losses.Loss) and type(loss).__module__.startswith(_KERAS):
+        return lambda y, p: loss.call(y[..., None], p[..., None])
+    if isinstance(loss, str):
+        function = _named(loss)
+        if not from_logits:
+            return lambda y, p: function(y[..., None], p[..., None])
+        if "from_logits" in inspect.signature(function).parameters:
+            return lambda y, p: function(y[..., None], p[..., None], from_logits=True)
+        return lambda y, p: function(y[..., None], tf.sigmoid(p)[..., None])
+    if callable(loss) and not isinstance(loss, (type, tf.keras.losses.Loss)):
+        activation = tf.sigmoid if from_logits else tf.identity
+        return lambda y, p: _checked(loss, y, activation(p))
+    raise ValueError(
+        "The loss must be one that can be taken entry by entry. Received: "
+        f"loss={loss!r}. Pass the name of a Keras loss, an object of one of Keras' loss classes, "
+        "tfmlselect's AsymmetricLoss, or a function (y, y_pred) -> (b, q)."
+    )
+
+
+def is_from_logits(loss: Any) -> bool | None:
+    """What the loss object says about its predictions; None where it says nothing."""
+    config = loss.get_config() if isinstance(loss, tf.keras.losses.Loss) else {}
+    value = getattr(loss, "from_logits", config.get("from_logits"))
+    return None if value is None else bool(value)
+
+
+def serialize(loss: Any) -> Any:
+    """A loss as plain values: names as they are, others as Keras writes them."""
+    return loss if isinstance(loss, str) else tf.keras.losses.serialize(loss)
+
+
+def deserialize(config: Any) -> Any:
+    """The loss again: the reverse of `serialize`; a function's name finds the registered one."""
+    if isinstance(config, str):
+        return tf.keras.utils.get_registered_object(config) or config
+    return tf.keras.losses.deserialize(config) if isinstance(config, dict) else config
+
+
+def one_vs_all_logits(logits: tf.Tensor) -> tf.Tensor:
+    """Logits of each class against all others together: `sigmoid` of them is the softmax.
+
+    `x_c - ln sum_{k != c} exp x_k`, without the cancellation that 1 - softmax suffers near 1.
+    """
+    largest = tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
+    shifted = logits - largest
+    each = tf.exp(shifted)
+    top = tf.one_hot(tf.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype)
+    others = tf.reduce_sum(each, axis=-1, keepdims=True) - each  # at least 1 but for the largest
+    without_top = tf.reduce_sum(each * (1.0 - top), axis=-1, keepdims=True)
+    return shifted - tf.math.log(tf.maximum(tf.where(top > 0, without_top, others), 1e-30))
+
+
+def _named(name: str) -> Callable:
+    try:
+        return tf.keras.losses.get(name)
+    except ValueError as error:
+        raise ValueError(
+            f"Keras knows no such loss. Received: loss={name!r}. Use 'binary_crossentropy', "
+            "'binary_focal_crossentropy', or a function (y, y_pred) -> (b, q)."
+        ) from error
+
+
+def _checked(function: Callable, y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    values = tf.convert_to_tensor(function(y, p))
+    if not values.shape.is_compatible_with(p.shape) or values.shape.rank != 2:
+        raise ValueError(
+            "The loss function must give one value for each sample and label, before any mean. "
+            f"Received: shape {values.shape} from {function!r}, for predictions of shape {p.shape}."
+            " For Keras' own losses pass the name, such as loss='binary_crossentropy'."
+        )
+    return tf.cast(values, tf.float32)

@@ -1,0 +1,249 @@
+"""Partial Label Masking: drops label entries until rare and frequent labels are balanced."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect import step
+from tfmlselect.checks import check_argument
+from tfmlselect.losses.base import LabelLoss
+from tfmlselect.losses.elementwise import (
+    deserialize,
+    elementwise,
+    is_from_logits,
+    one_vs_all_logits,
+    serialize,
+)
+from tfmlselect.losses.ratios import DIRECTIONS
+
+MASKS, DENOMINATORS, ACTIVATIONS = ("sample", "expected"), ("all", "kept"), ("sigmoid", "softmax")
+
+
+@tf.keras.utils.register_keras_serializable("tfmlselect")
+class PartialLabelMasking(LabelLoss):
+    """Masks entries of a loss so that each label's positives and negatives come in an ideal ratio.
+
+    A label c has odds `r_c`, positives over negatives, and an ideal ratio `r̂_c`. Where r_c > r̂_c, a
+    positive entry is kept with probability r̂_c / r_c; where r_c < r̂_c, a negative one with r_c /
+    r̂_c; all others are kept. Then E[kept positives] / E[kept negatives] = r̂_c. The mask is drawn
+    anew in every step.
+
+    The ideal ratios start at the odds, so that nothing is masked, and adapt after each epoch, from
+    the predictions of its training steps. `tfmlselect.callbacks.PartialLabelMaskingUpdate` does
+    that in a fit, or `AdaptiveBatchSelection` where that is used: then the odds are those of
+    its draws, renewed with every distribution. Under either, validation in the fit takes the loss
+    without a mask; called on its own, and in `model.evaluate`, the loss masks.
+
+    A label without positives or without negatives (odds NaN, 0 or infinite) takes no part: nothing
+    of it is masked. Ratios are saved and loaded with the compiled model, as a part of the config.
+
+    Args:
+        loss: what is masked: the name or an object of a Keras loss ("binary_crossentropy",
+            `BinaryFocalCrossentropy()`), `AsymmetricLoss()`, or a function (y, y_pred) -> (b, q).
+        odds: (q,) positives / negatives of each label in the training set:
+            `tfmlselect.label_statistics(y).odds`.
+        mask: "sample" draws the mask, "expected" weighs by its expectation.
+        denominator: the mean over a sample's labels is over "all" of them, or over the "kept" ones.
+        initial: ideal ratios at the start: "actual" (the odds), "global" (the odds of all labels
+            taken together), a number, or (q,) numbers.
+        rate: λ, how far one epoch moves the ratios.
+        limit: largest factor between ideal ratio and odds, either way.
+        direction: "truth_predicted", KL(truth || predicted), or "predicted_truth".
+        bins: of the histograms of predictions.
+        smoothing: mass that is added to each bin.
+        from_logits: whether predictions are logits; None: what the loss object says, else False.
+        activation: with logits, what makes probabilities of them: "sigmoid", or "softmax" for
+            class ids, whose C one-vs-all entries are then masked.
+        seed: of the masks.
+        name: of the loss.
+        **kwargs: `reduction`, and what else a Keras loss takes.
+
+    Attributes:
+        actual, ideal: variables (q,) float32, odds and ideal ratios; NaN where a label takes no
+            part.
+
+    Raises:
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> import numpy as np, tfmlselect as tfml
+        >>> y = np.array([[1, 0], [1, 0], [1, 1], [0, 0]], "float32")
+        >>> loss = tfml.losses.PartialLabelMasking(
+        ...     odds=tfml.label_statistics(y).odds, initial=1.0, mask="expected"
+        ... )
+        >>> print(loss.keep_probability(y).numpy().round(2))
+        [[0.33 0.33]
+         [0.33 0.33]
+         [0.33 1.  ]
+         [1.   0.33]]
+
+    References:
+        Duarte, Rawat and Shah, "PLM: Partial Label Masking for Imbalanced Multi-label
+        Classification", CVPR Workshops 2021, arXiv:2105.10782.
+
+    Deviations and open points:
+        Formulas are those of the abstract and of a port: the paper's body was not at hand. The
+        direction of the divergence, the smoothing and the limit are ours, and so is the
+        single-label form. "global" is one number for all labels, all positives over all negatives.
+    """
+
+    q: int
+
+    def __init__(
+        self,
+        loss: Any = "binary_crossentropy",
+        *,
+        odds: Any = None,
+        mask: str = "sample",
+        denominator: str = "all",
+        initial: Any = "actual",
+        rate: float = 0.01,
+        limit: float = 100.0,
+        direction: str = "truth_predicted",
+        bins: int = 10,
+        smoothing: float = 1e-3,
+        from_logits: bool | None = None,
+        activation: str = "sigmoid",
+        seed: int = 0,
+        name: str = "partial_label_masking",
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        odds = _checked_odds(odds)
+        check_argument(mask in MASKS, "mask", mask, f"one of {MASKS}")
+        known = denominator in DENOMINATORS
+        check_argument(known, "denominator", denominator, f"one of {DENOMINATORS}")
+        check_argument(direction in DIRECTIONS, "direction", direction, f"one of {DIRECTIONS}")
+        known = activation in ACTIVATIONS
+        check_argument(known, "activation", activation, f"one of {ACTIVATIONS}")
+        check_argument(0 <= rate < math.inf, "rate", rate, "a number >= 0")
+        check_argument(1 < limit < math.inf, "limit", limit, "a number > 1")
+        check_argument(bins >= 2 and bins == int(bins), "bins", bins, "a whole number >= 2")
+        check_argument(0 < smoothing < math.inf, "smoothing", smoothing, "a number > 0")
+        self.q = len(odds)
+        self.mask, self.denominator, self.direction = mask, denominator, direction
+        self.rate, self.limit, self.smoothing = float(rate), float(limit), float(smoothing)
+        self.bins, self.seed, self.activation = int(bins), int(seed), activation
+        self.loss = deserialize(loss)
+        self.from_logits = self._settled_logits(from_logits)
+        self._entries = elementwise(self.loss, self.from_logits)
+        self.starts_at_odds = isinstance(initial, str) and initial == "actual"
+        self.actual = tf.Variable(odds, trainable=False, dtype=tf.float32)
+        self.ideal = tf.Variable(_initial_ratios(initial, odds), trainable=False, dtype=tf.float32)
+        self._drawn = tf.Variable(
+            tf.constant(0, tf.int64),
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        self._leader: weakref.ref | None = None
+
+    def _settled_logits(self, from_logits: bool | None) -> bool:
+        said = is_from_logits(self.loss)
+        if None not in (from_logits, said) and bool(from_logits) != said:
+            raise ValueError(
+                "Two answers to whether predictions are logits. Received: "
+                f"from_logits={from_logits}, and {said} from the loss object. Leave from_logits "
+                "out: the loss object's own word is taken."
+            )
+        return bool(from_logits if said is None else said)
+
+    def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """The inner loss of each entry, not masked: (b, q) float32."""
+        y_pred = tf.cast(y_pred, tf.float32)
+        if self.from_logits and self.activation == "softmax":
+            y_pred = one_vs_all_logits(y_pred)
+        return tf.cast(self._entries(y_true, y_pred), tf.float32)
+
+    def keep_probability(self, y_true: Any) -> tf.Tensor:
+        """With which probability each entry is kept: (b, q) float32, of labels (b, q)."""
+        ratio = self.ideal / self.actual
+        positive = _probability(ratio)
+        negative = _probability(1.0 / ratio)
+        return tf.where(tf.cast(y_true, tf.float32) > 0.5, positive, negative)
+
+    def per_sample(self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None) -> tf.Tensor:
+        """The masked mean over labels: (b,)."""
+        values = self.entries(y_true, y_pred)
+        values = values if weight is None else values * weight
+        if self.leader is not None and not step.is_running():  # validation inside a fit
+            return tf.reduce_mean(values, axis=-1)
+        mask = self.keep_probability(y_true)
+        if self.mask == "sample":
+            mask = tf.cast(self._uniform(tf.shape(mask)) < mask, tf.float32)
+        values = tf.where(mask > 0, values * mask, 0.0)
+        if self.denominator == "all":
+            return tf.reduce_mean(values, axis=-1)
+        return tf.math.divide_no_nan(tf.reduce_sum(values, axis=-1), tf.reduce_sum(mask, axis=-1))
+
+    def _uniform(self, shape: tf.Tensor) -> tf.Tensor:
+        number = self._drawn.read_value()
+        self._drawn.assign_add(tf.ones_like(number))
+        seed = tf.stack([tf.constant(self.seed, tf.int64), number])
+        return tf.random.stateless_uniform(shape, seed)
+
+    def lead(self, leader: Any) -> None:
+        """Notes which callback adapts the ratios; None: nobody does, and every call masks."""
+        self._leader = None if leader is None else weakref.ref(leader)
+
+    @property
+    def leader(self) -> Any:
+        """The callback that adapts the ratios in a fit that runs, or None."""
+        return None if self._leader is None else self._leader()
+
+    def get_config(self) -> dict:
+        """The constructor's arguments, with odds and ideal ratios as they are now."""
+        return {
+            **super().get_config(),
+            "loss": serialize(self.loss),
+            "odds": np.nan_to_num(self.actual.numpy()).tolist(),
+            "mask": self.mask,
+            "denominator": self.denominator,
+            "initial": np.nan_to_num(self.ideal.numpy()).tolist(),
+            "rate": self.rate,
+            "limit": self.limit,
+            "direction": self.direction,
+            "bins": self.bins,
+            "smoothing": self.smoothing,
+            "from_logits": self.from_logits,
+            "activation": self.activation,
+            "seed": self.seed,
+        }
+
+
+def _probability(ratio: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.math.is_finite(ratio), tf.minimum(ratio, 1.0), 1.0)
+
+
+def _checked_odds(odds: Any) -> np.ndarray:
+    """(q,) float64; NaN where a label takes no part."""
+    array = np.asarray(np.nan if odds is None else odds, np.float64)
+    if array.ndim != 1 or len(array) < 2 or np.any(array < 0):
+        raise ValueError(
+            "`odds` are the positives over the negatives of each label, (q,) numbers >= 0. "
+            f"Received: odds={odds!r}. Pass odds=tfmlselect.label_statistics(y).odds."
+        )
+    return np.where(np.isfinite(array) & (array > 0), array, np.nan)
+
+
+def _initial_ratios(initial: Any, odds: np.ndarray) -> np.ndarray:
+    if isinstance(initial, str):
+        check_argument(
+            initial in ("actual", "global"), "initial", initial, '"actual", "global" or numbers > 0'
+        )
+        if initial == "actual":
+            return odds
+        share = odds / (1.0 + odds)
+        initial = np.nansum(share) / np.nansum(1.0 - share)
+    ratios = np.asarray(initial, np.float64)
+    fits = ratios.ndim == 0 or ratios.shape == odds.shape
+    if not fits or not np.all((ratios > 0) | np.isnan(np.broadcast_to(ratios, odds.shape) + odds)):
+        raise ValueError(
+            f"`initial` must be a ratio above 0, or one for each of the {len(odds)} labels. "
+            f'Received: initial={initial!r}. Pass "actual", "global", or numbers > 0.'
+        )
+    return np.where(np.isnan(odds), np.nan, ratios)
