@@ -61,24 +61,24 @@ HISTOGRAMS = np.array(
 EDGE_P = np.array([[0.0], [0.1], [0.3], [0.7], [0.95], [1.0]])
 EDGE_HISTOGRAM = np.array([1, 1, 0, 1, 0, 0, 0, 1, 0, 2])
 
-# --- 7.3, divergences of other histograms, three bins, 1/2 added to each count.
-SMOOTHING = 1 / 2
+# --- 7.3, divergences of other histograms, three bins, 1/3 added to each mass.
+SMOOTHING = 1 / 3
 COUNTS = np.array([[[4, 1, 0], [0, 1, 2]], [[6, 0, 0], [1, 0, 0]], [[1, 2, 3], [0, 0, 0]]])
-# Masses of positives: (1 3 5)/9, (3 1 1)/5, none.
-# Masses of negatives: (9 3 1)/13, (13 1 1)/15, (3 5 7)/15.
+# (count / total + 1/3) / 2. Masses of positives: (1 2 3)/6, (4 1 1)/6, none.
+# Masses of negatives: (17 8 5)/30, (4 1 1)/6, (3 4 5)/12.
 # KL(truth || predicted) is -ln of the last mass of positives, of the first mass of negatives.
 TRUTH_PREDICTED = (
-    np.array([np.log(9 / 5), np.log(5), NAN]),
-    np.array([np.log(13 / 9), np.log(15 / 13), np.log(5)]),
+    np.array([LN2, np.log(6), NAN]),
+    np.array([np.log(30 / 17), np.log(3 / 2), np.log(4)]),
 )
-# The truth, smoothed. Positives: (1 1 7)/9, (1 1 3)/5. Negatives: (11 1 1)/13, (13 1 1)/15 twice.
+# The truth, smoothed, of all: positives (1 1 4)/6, negatives (4 1 1)/6.
 PREDICTED_TRUTH = (
-    np.array([3 / 9 * LN3 + 5 / 9 * np.log(5 / 7), 3 / 5 * LN3 - 1 / 5 * LN3, NAN]),
+    np.array([1 / 3 * LN2 + 1 / 2 * np.log(3 / 4), LN2, NAN]),
     np.array(
         [
-            9 / 13 * np.log(9 / 11) + 3 / 13 * LN3,
+            17 / 30 * np.log(17 / 20) + 4 / 15 * np.log(8 / 5),
             0,
-            3 / 15 * np.log(3 / 13) + 5 / 15 * np.log(5) + 7 / 15 * np.log(7),
+            1 / 4 * np.log(3 / 8) + 1 / 3 * LN2 + 5 / 12 * np.log(5 / 2),
         ]
     ),
 )

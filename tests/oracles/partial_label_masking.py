@@ -85,8 +85,8 @@ def histograms(y, p, bins=10):
 
 
 def smoothed(counts, smoothing):
-    """7.3: the masses (bins,) of counts (bins,)."""
-    return (counts + smoothing) / (counts.sum() + counts.size * smoothing)
+    """7.3: the masses (bins,) of counts (bins,), `smoothing` added to each mass."""
+    return (counts / counts.sum() + smoothing) / (1 + counts.size * smoothing)
 
 
 def divergence(counts, true_bin, direction, smoothing):

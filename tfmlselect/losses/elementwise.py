@@ -56,12 +56,16 @@ def is_from_logits(loss: Any) -> bool | None:
 
 
 def serialize(loss: Any) -> Any:
-    """A loss as plain values: names as they are, others as Keras writes them."""
-    return loss if isinstance(loss, str) else tf.keras.losses.serialize(loss)
+    """A loss as plain values: a name as it is, a function by its registered name."""
+    if isinstance(loss, str):
+        return loss
+    if isinstance(loss, tf.keras.losses.Loss):
+        return tf.keras.losses.serialize(loss)
+    return tf.keras.utils.get_registered_name(loss)
 
 
 def deserialize(config: Any) -> Any:
-    """The loss again: the reverse of `serialize`; a function's name finds the registered one."""
+    """The loss again: the reverse of `serialize`."""
     if isinstance(config, str):
         return tf.keras.utils.get_registered_object(config) or config
     return tf.keras.losses.deserialize(config) if isinstance(config, dict) else config
@@ -87,7 +91,8 @@ def _named(name: str) -> Callable:
     except ValueError as error:
         raise ValueError(
             f"Keras knows no such loss. Received: loss={name!r}. Use 'binary_crossentropy', "
-            "'binary_focal_crossentropy', or a function (y, y_pred) -> (b, q)."
+            "'binary_focal_crossentropy', or a function (y, y_pred) -> (b, q), which to be loaded "
+            "again is registered: @tf.keras.utils.register_keras_serializable()."
         ) from error
 
 

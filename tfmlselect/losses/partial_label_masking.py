@@ -59,7 +59,7 @@ class PartialLabelMasking(LabelLoss):
         from_logits: whether predictions are logits; None: what the loss object says, else False.
         activation: with logits, what makes probabilities of them: "sigmoid", or "softmax" for
             class ids, whose C one-vs-all entries are then masked.
-        seed: of the masks.
+        seed: of the masks; XLA draws others from the same seed.
         name: of the loss.
         **kwargs: `reduction`, and what else a Keras loss takes.
 
