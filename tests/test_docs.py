@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tfmlselect import strategies
+from tfmlselect import losses, strategies
 
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "docs" / "strategies"
+BALANCING = ROOT / "docs" / "balancing"
 SECTIONS = [
     "Equation",
     "When it helps, and when it does not",
@@ -108,3 +109,23 @@ def test_relative_links_are_alive(page):
     targets = [link.split("#")[0] for link in LINK.findall(read(page)) if "://" not in link]
     dead = [link for link in targets if link and not (page.parent / link).exists()]
     assert not dead
+
+
+@pytest.mark.parametrize("card", sorted(BALANCING.glob("*.md")), ids=lambda path: path.stem)
+def test_cards_of_losses_and_layers(card):
+    text = read(card)
+    sections = re.findall(r"^## (.+)$", text, flags=re.M)
+    assert [name for name in sections if name in SECTIONS] == [
+        name for name in SECTIONS if name in sections
+    ]
+    assert {*SECTIONS} - {"Cost"} <= {*sections}
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, str(card), "exec"), {})  # noqa: S102
+
+
+def test_no_loss_or_layer_without_a_card():
+    names = [*losses.__all__, "FeatureWeakening"]
+    stems = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() for name in names}
+    assert {path.stem for path in BALANCING.glob("*.md")} == stems
