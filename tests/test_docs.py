@@ -122,7 +122,7 @@ def test_cards_of_losses_and_layers(card):
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
     assert blocks
     for block in blocks:
-        exec(compile(block, str(card), "exec"), {})  # noqa: S102
+        exec(compile(block, str(card), "exec"), {})
 
 
 def test_no_loss_or_layer_without_a_card():

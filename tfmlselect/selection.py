@@ -123,6 +123,12 @@ class Selection:
         if keep:
             self.epoch, self.probabilities = epoch, probabilities
 
+    def resume(self, model: Any, epoch: int, probabilities: np.ndarray) -> None:
+        """Goes on with a model from a backup; the strategy's state was put back already."""
+        self._model = weakref.ref(model)
+        self._used = True
+        self.epoch, self.probabilities = epoch, probabilities
+
     def release(self, owner: Any) -> None:
         """The fit of `owner` is over: iterations are fresh permutations again."""
         if self._owner is not None and self._owner[0]() in (owner, None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.hooks import arm_hook, remove_hook
 from tfmlselect.outputs import OutputReader
 from tfmlselect.recorder import Recorder, Scorer
+from tfmlselect.run_state import RunState
 
 
 class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
@@ -44,6 +46,8 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         from_logits: whether that output is logits; "auto" asks the compiled loss.
         check_order: compare the labels that arrive in the steps with those of the planned samples.
             Turn it off where a `.map` changes labels on purpose (mixup).
+        backup_dir: a directory to keep the run in, written after each epoch, for `restore`. None:
+            the run is not kept.
         state_device: where the strategy's state lives and scores are computed, such as "CPU:0";
             None: where TensorFlow puts variables.
 
@@ -78,6 +82,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         output: str | int | None = None,
         from_logits: bool | str = "auto",
         check_order: bool = True,
+        backup_dir: str | None = None,
         state_device: str | None = None,
     ):
         super().__init__()
@@ -108,10 +113,14 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
             "output": output,
             "from_logits": from_logits,
             "check_order": check_order,
+            "backup_dir": backup_dir,
             "state_device": state_device,
         }
         self._scores, self._every, self._device = scores, every, state_device
         self._check_order = check_order
+        self._state: RunState | None = None
+        if backup_dir is not None:
+            self._state = RunState(os.fspath(backup_dir), dataset._selection)
         self._signal = signal if callable(signal) else None
         labels = dataset._selection.labels
         self._reader = OutputReader(
@@ -147,7 +156,9 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         self._first_epoch: int | None = None
         self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
         self._recorder = self._scorer = None
-        loss, _ = masking_loss(self.model, self._options["output"])
+        if self._state is not None:
+            self._state.check_start()
+        loss = self._masking_loss(self.model)
         self._ratios = None if loss is None else RatioUpdate(loss, self)
         losses = self._signal is not None
         if selection.strategy.uses_predictions:
@@ -164,6 +175,8 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         if self._first_epoch is not None:
             return
         self._first_epoch = epoch
+        if self._state is not None:
+            self._state.check_iterations(self.model)
         completed = self._selection.epoch
         self._plan_run(self.params["epochs"] - epoch)
         if epoch not in (0, completed):
@@ -199,7 +212,29 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         selection.advance(refresh)
         if self._ratios is not None:
             show(self.model, logs, self._ratios.finish(selection.odds()))
+        if self._state is not None:
+            self._state.save(self.model, self._masking_loss(self.model))
         self._draw()
+
+    def restore(self, model: Any) -> int:
+        """Puts model, optimizer, strategy and distribution back as the newest backup has them.
+
+        Args:
+            model: compiled and built, made as it was.
+
+        Returns:
+            The epochs completed, for `fit(initial_epoch=...)`; 0 where there is no backup yet.
+
+        Raises:
+            ValueError: no `backup_dir`; a backup of another dataset, strategy or model; or none
+                that is whole.
+        """
+        if self._state is None:
+            raise ValueError(
+                "There is nothing to restore from. Received: backup_dir=None. Pass "
+                "AdaptiveBatchSelection(train, backup_dir=...)."
+            )
+        return self._state.restore(model, self._masking_loss(model))
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Takes the hook off and sets the dataset free."""
@@ -216,6 +251,9 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
     @property
     def _selection(self) -> Any:
         return self.dataset._selection
+
+    def _masking_loss(self, model: Any) -> Any:
+        return masking_loss(model, self._options["output"])[0]
 
     def _plan_run(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""

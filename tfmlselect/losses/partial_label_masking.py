@@ -195,6 +195,11 @@ class PartialLabelMasking(LabelLoss):
         """The callback that adapts the ratios in a fit that runs, or None."""
         return None if self._leader is None else self._leader()
 
+    @property
+    def state(self) -> dict[str, tf.Variable]:
+        """All that changes in a run: name -> variable."""
+        return {"actual": self.actual, "ideal": self.ideal, "drawn": self._drawn}
+
     def get_config(self) -> dict:
         """The constructor's arguments, with odds and ideal ratios as they are now."""
         return {

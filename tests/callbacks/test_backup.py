@@ -1,0 +1,242 @@
+"""A run that is killed and resumed is the run that was never killed."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfmlselect as tfml
+from tfmlselect import backups
+
+N, Q = 40, 3
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 5)).astype("float32")
+Y = (X[:, :Q] > [0, 0.5, 1]).astype("float32")
+SCRIPT = Path(__file__).with_name("killed_run.py")
+
+
+def make_model(units=4, loss="binary_crossentropy"):
+    start = tf.keras.initializers.RandomUniform(-1, 1, seed=1)
+    layers = [tf.keras.layers.Dense(n, "sigmoid", kernel_initializer=start) for n in (units, Q)]
+    model = tf.keras.Sequential([tf.keras.Input((5,)), *layers])
+    model.compile("adam", loss)
+    return model
+
+
+def make_run(directory, strategy="online_batch", y=Y, seed=0, **options):
+    train = tfml.adaptive_dataset((X, y), strategy=strategy, batch_size=16, seed=seed)
+    return train, tfml.AdaptiveBatchSelection(train, backup_dir=directory, **options)
+
+
+def trained(directory, epochs=2, model=None, **options):
+    train, selection = make_run(directory, **options)
+    model = model or make_model()
+    model.fit(train, epochs=epochs, verbose=0, callbacks=[selection])
+    return train, model
+
+
+def run_script(*arguments):
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    return subprocess.run(command, check=False, capture_output=True, env=environment)
+
+
+def read_log(path):
+    return {line[0]: line[1:] for line in map(json.loads, path.read_text().splitlines())}
+
+
+@pytest.mark.filterwarnings("default")
+def test_killed_at_random_points(tmp_path):
+    """Ten times, half of them while a backup is written: same plans, distributions and weights."""
+    whole = run_script(tmp_path / "whole", tmp_path / "whole_result", "never")
+    assert whole.returncode == 0, whole.stderr.decode()[-2000:]
+    numbers = random.Random(3)
+    for attempt in range(10):
+        kill = ("write", numbers.randrange(45)) if attempt % 2 else ("batch", numbers.randrange(8))
+        killed = run_script(tmp_path / "run", tmp_path / "result", *kill)
+        assert killed.returncode == -9, (kill, killed.stderr.decode()[-2000:])
+    last = run_script(tmp_path / "run", tmp_path / "result", "never")
+    assert last.returncode == 0, last.stderr.decode()[-2000:]
+    expected, found = read_log(tmp_path / "whole_result.log"), {}
+    for line in (tmp_path / "result.log").read_text().splitlines():
+        epoch, *what = json.loads(line)
+        assert found.setdefault(epoch, what) == what
+    assert found == expected
+    with np.load(tmp_path / "whole_result.npz") as a, np.load(tmp_path / "result.npz") as b:
+        assert set(a) == set(b)
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_the_newest_two_are_kept(tmp_path):
+    trained(tmp_path, epochs=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00000003", "epoch-00000004"]
+
+
+def test_no_backup_yet(tmp_path):
+    _, selection = make_run(tmp_path / "nothing")
+    assert selection.restore(make_model()) == 0
+
+
+def test_resumed_in_one_process(tmp_path):
+    def strategy():
+        return tfml.strategies.OnlineBatch(epochs=5)
+
+    straight, model = trained(tmp_path / "a", epochs=5, strategy=strategy())
+    trained(tmp_path / "b", epochs=3, strategy=strategy())
+    train, selection = make_run(tmp_path / "b", strategy=strategy())
+    again = make_model()
+    epoch = selection.restore(again)
+    assert epoch == train.epoch == 3
+    again.fit(train, initial_epoch=epoch, epochs=5, verbose=0, callbacks=[selection])
+    np.testing.assert_array_equal(train.probabilities, straight.probabilities)
+    for one, other in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def flip_a_bit(place):
+    file = place / "00001.npy"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def truncate(place):
+    file = place / "00001.npy"
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+def lose_a_file(place):
+    (place / "00001.npy").unlink()
+
+
+def cut_manifest(place):
+    file = place / "manifest.json"
+    file.write_text(file.read_text()[:50])
+
+
+def other_format(place):
+    file = place / "manifest.json"
+    file.write_text(file.read_text().replace('"format": 1', '"format": 0'))
+
+
+DAMAGES = [flip_a_bit, truncate, lose_a_file, cut_manifest, other_format]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda f: f.__name__)
+def test_a_damaged_backup_is_passed_over_with_a_warning(tmp_path, damage):
+    trained(tmp_path, epochs=3)
+    damage(tmp_path / "epoch-00000003")
+    train, selection = make_run(tmp_path)
+    with pytest.warns(UserWarning, match=r"damaged backup.* Received: epoch-00000003: .*00000002"):
+        assert selection.restore(make_model()) == 2
+    assert train.epoch == 2
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda f: f.__name__)
+def test_all_backups_damaged(tmp_path, damage):
+    trained(tmp_path)
+    for place in tmp_path.iterdir():
+        damage(place)
+    _, selection = make_run(tmp_path)
+    with pytest.raises(ValueError, match=r"No backup can be read. Received: .*Empty the directory"):
+        selection.restore(make_model())
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"y": 1 - Y}, "labels"),
+        ({"seed": 1}, "seed"),
+        ({"strategy": "learnability"}, "strategy"),
+        ({"strategy": tfml.strategies.OnlineBatch(3.0)}, "config"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.filterwarnings("ignore:Learnability without")
+def test_a_backup_of_another_run(tmp_path, changed, named):
+    trained(tmp_path)
+    _, selection = make_run(tmp_path, **changed)
+    with pytest.raises(ValueError, match=rf"another run. Received: .*'{named}'.* Make the dataset"):
+        selection.restore(make_model())
+
+
+def test_a_backup_of_another_model(tmp_path):
+    trained(tmp_path)
+    _, selection = make_run(tmp_path)
+    with pytest.raises(ValueError, match=r"another model.* Received: variables"):
+        selection.restore(make_model(units=7))
+
+
+def test_a_model_that_is_not_built(tmp_path):
+    trained(tmp_path)
+    _, selection = make_run(tmp_path)
+    model = tf.keras.Sequential([tf.keras.layers.Dense(Q, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    with pytest.raises(ValueError, match=r"Received: a model that is not built"):
+        selection.restore(model)
+
+
+def test_never_a_silent_restart(tmp_path):
+    trained(tmp_path, epochs=2)
+    train, selection = make_run(tmp_path)
+    with pytest.raises(ValueError, match=r"holds a run already.*initial_epoch=selection.restore"):
+        make_model().fit(train, epochs=3, verbose=0, callbacks=[selection])
+
+
+def test_restore_without_a_directory():
+    _, selection = make_run(None)
+    with pytest.raises(ValueError, match=r"Received: backup_dir=None"):
+        selection.restore(make_model())
+
+
+def test_weights_that_another_callback_put_back(tmp_path):
+    _, ahead = trained(tmp_path / "ahead", epochs=3)
+    trained(tmp_path / "run", epochs=2)
+
+    class PutBack(tf.keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.optimizer.iterations.assign(ahead.optimizer.iterations)
+
+    train, selection = make_run(tmp_path / "run")
+    model = make_model()
+    epoch = selection.restore(model)
+    with pytest.raises(RuntimeError, match=r"Received: optimizer.iterations=9, and 6 in"):
+        model.fit(train, initial_epoch=epoch, epochs=4, verbose=0, callbacks=[selection, PutBack()])
+
+
+def test_ratios_are_restored(tmp_path):
+    def make_loss():
+        odds = tfml.label_statistics(Y).odds
+        return tfml.losses.PartialLabelMasking(odds=odds, rate=0.3)
+
+    _, model = trained(tmp_path, epochs=3, model=make_model(loss=make_loss()))
+    _, selection = make_run(tmp_path)
+    again = make_model(loss=make_loss())
+    selection.restore(again)
+    for name, variable in model.loss.state.items():
+        np.testing.assert_array_equal(again.loss.state[name], variable)
+
+
+def test_half_precision_arrays(tmp_path):
+    table = tf.cast(tf.constant([1.5, -2.25]), tf.bfloat16)
+    backups.write(tmp_path, 1, [("table", table)], {})
+    found = backups.read(tmp_path).arrays["table"]
+    assert found.dtype == tf.bfloat16.as_numpy_dtype
+    np.testing.assert_array_equal(found, table.numpy())
+
+
+def test_leftovers_of_a_killed_write_go(tmp_path):
+    shutil.rmtree(tmp_path)
+    (tmp_path / "writing-00000007").mkdir(parents=True)
+    backups.write(tmp_path, 8, [("a", np.arange(3))], {"b": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-00000008"]
+    assert backups.read(tmp_path).facts == {"b": 1, "epoch": 8}
