@@ -9,6 +9,7 @@ import tensorflow as tf
 from test_recorder import KERNEL, Spy, check_rows, linear, numbered, run
 
 import tfmlselect as tfml
+from tfmlselect.hooks import arm_hook, listening, remove_hook
 from tfmlselect.recorder import Recorder
 
 KERAS_3 = hasattr(tf.keras, "version")
@@ -187,6 +188,88 @@ def test_the_users_own_overrides_survive():
     assert model.train_step is train_step
     assert calls
     check_rows(train.strategy, numbered(27)[0])
+
+
+# Several listeners.
+
+
+class Listens(tf.keras.callbacks.Callback):
+    """Counts the steps in which it is told of y, and the times it is told that a fit is over."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps, self.overs = [], []
+
+    def set_model(self, model):
+        super().set_model(model)
+        arm_hook(model, self.record, self.over)
+
+    def on_train_begin(self, logs=None):
+        self.overs.clear()  # of what was before this fit
+
+    def on_train_end(self, logs=None):
+        remove_hook(self.model)
+
+    def record(self, y, y_pred):
+        tf.numpy_function(lambda y: self.steps.append(len(y)), [y], [])
+
+    def over(self):
+        self.overs.append(len(self.steps))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+@pytest.mark.parametrize("eager", [False, True])
+def test_all_listeners_hear_of_every_step_and_once_of_the_end(order, eager):
+    model, train = linear(run_eagerly=eager), adaptive()
+    listeners = Listens(), Listens()
+    callbacks = [*listeners, tfml.AdaptiveBatchSelection(train)]
+    model.fit(train, epochs=3, verbose=0, callbacks=[callbacks[each] for each in order])
+    for each in listeners:
+        assert sum(each.steps) == 81
+        assert each.overs == [21]
+    check_rows(train.strategy, numbered(27)[0])
+    assert is_clean(model)
+
+
+@pytest.mark.parametrize("then", ["nothing", "others", "one of them"])
+def test_listeners_of_a_fit_that_raised_hear_no_more(then):
+    model = linear()
+    x, y = numbered(27)
+    first, second, third = Listens(), Listens(), Listens()
+    broken = [first, second, Breaks(ZeroDivisionError)]
+    with pytest.raises(ZeroDivisionError):
+        model.fit(x, y, epochs=2, batch_size=4, verbose=0, callbacks=broken)
+    heard = [list(each.steps) for each in (first, second)]
+    again = {"nothing": [], "others": [third], "one of them": [second]}[then]
+    model.fit(x, y, batch_size=9, verbose=0, callbacks=again)
+    assert first.steps == heard[0]
+    assert first.overs == [len(first.steps)]
+    assert second.steps == heard[1] + [9] * 3 * (second in again)
+    assert second.overs == [len(second.steps)]
+    assert third.steps == [9] * 3 * (third in again)
+    assert is_clean(model)
+
+
+def test_a_new_fit_with_other_callbacks():
+    model = linear()
+    x, y = numbered(27)
+    first, second = Listens(), Listens()
+    for callbacks in ([first], [second], [first, second], [second, first]):
+        model.fit(x, y, batch_size=9, verbose=0, callbacks=callbacks)
+    assert first.steps == second.steps == [9] * 9
+
+
+def test_it_is_known_who_listens():
+    model = linear()
+    first, second = Listens(), Listens()
+    assert listening(model) == []
+    seen = tf.keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: during.extend(listening(model))
+    )
+    during = []
+    model.fit(*numbered(9), verbose=0, callbacks=[first, seen, second])
+    assert during == [first, second]
+    assert listening(model) == []
 
 
 # What is saved.

@@ -7,7 +7,9 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
+from tfmlselect.labels import check_labels
 from tfmlselect.selection import Selection
+from tfmlselect.sources import Source
 from tfmlselect.strategies import D2ACE, Strategy, Uniform
 
 N, Q, BATCH = 10, 3, 4
@@ -41,8 +43,10 @@ class Model:
 
 
 def make(strategy, x=X, y=Y, batch_size=BATCH, seed=0, drop_remainder=False, **options):
-    given = {"features": None, "neighbors": None, "sample_weight": None, **options}
-    return Selection(x, y, strategy, batch_size, seed, drop_remainder, **given)
+    given = {"features": None, "neighbors": None, **options}
+    labels = check_labels(y)
+    source = Source(x, y)
+    return Selection(source, labels, strategy, batch_size, seed, drop_remainder, **given)
 
 
 def epochs(selection, count, owner=None, model=None):

@@ -16,10 +16,12 @@ from tfmlselect import (  # noqa: E402
 from tfmlselect.callbacks import AdaptiveBatchSelection  # noqa: E402
 from tfmlselect.dataset import AdaptiveDataset, adaptive_dataset  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
+from tfmlselect.stream_selection import adaptive  # noqa: E402
 
 __all__ = [
     "AdaptiveBatchSelection",
     "AdaptiveDataset",
+    "adaptive",
     "adaptive_dataset",
     "callbacks",
     "label_statistics",

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect.labels import check_labels
 from tfmlselect.selection import Selection
+from tfmlselect.sources import Source
 from tfmlselect.strategies import Strategy
 
 _NO_ORDER = "changes which samples a batch holds, and the recorder knows samples by their place"
@@ -246,8 +248,8 @@ def adaptive_dataset(
     if isinstance(data, tf.data.Dataset):
         raise TypeError(
             "`adaptive_dataset` selects by row number and needs arrays. Received: a "
-            f"{type(data).__name__}. Pass (x, y) as arrays, np.memmap or file paths; decode files "
-            "in `.map` after selection."
+            f"{type(data).__name__}. Use source.apply(tfmlselect.adaptive(...)) for a stream; or "
+            "pass (x, y) as arrays, np.memmap or file paths, and decode files in `.map`."
         )
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         size = f" of length {len(data)}" if hasattr(data, "__len__") else ""
@@ -256,8 +258,8 @@ def adaptive_dataset(
             "Pass adaptive_dataset((x, y), ...); sample weights go into `sample_weight=`."
         )
     x, y = data
+    labels = check_labels(y)
+    source = Source(x, y, sample_weight)
     return AdaptiveDataset(
-        Selection(
-            x, y, strategy, batch_size, seed, drop_remainder, features, neighbors, sample_weight
-        )
+        Selection(source, labels, strategy, batch_size, seed, drop_remainder, features, neighbors)
     )

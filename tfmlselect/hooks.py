@@ -5,7 +5,7 @@ A model instance gets its own `train_step`, `compute_loss`, `compute_metrics` an
 call of `compute_loss` or `compute_metrics` hands over y and y_pred, to all callbacks that listen;
 layers and losses find the batch's labels in `tfmlselect.step`. A fit that raises leaves the hook
 behind, and a compiled train function that contains it; the next fit without the callback calls
-`make_train_function`, which is not armed then, takes everything off and compiles anew.
+`make_train_function`, which awaits no listeners then, takes everything off and compiles anew.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TrainStepHook:
     def __init__(self, model: Any):
         remove_hook(model)
         self.listeners: list[Listener] = []
-        self.armed = True
+        self.coming: list[Listener] = []  # of the fit that is about to begin
         # Replicas are traced in turns, each in its thread: what step it is must be the thread's.
         self._step = threading.local()
         self._own = {name: model.__dict__[name] for name in _NAMES if name in model.__dict__}
@@ -73,9 +73,9 @@ class TrainStepHook:
             return originals["compute_metrics"](*args, **kwargs)
 
         def make_train_function(force=False):
-            if self.armed:
-                self.armed = False
+            if self.coming:
                 self._all_over()
+                self.listeners, self.coming = self.coming, []
                 return originals["make_train_function"](force=True)
             remove_hook(model)
             return model.make_train_function(force=True)
@@ -99,7 +99,7 @@ class TrainStepHook:
                 listener.record(y, y_pred)
 
     def _all_over(self) -> None:
-        for listener in self.listeners:
+        for listener in dict.fromkeys(self.listeners + self.coming):
             listener.over()
 
     def take_off(self, model: Any) -> None:
@@ -122,17 +122,15 @@ def remove_hook(model: Any) -> None:
 def arm_hook(model: Any, record: Callable, over: Callable) -> None:
     """Has a listener hear of the fit that is about to begin, beside others that were added for it.
 
-    A hook that is not armed is of an earlier fit, and goes; with one that holds this listener
-    already, the model's train function holds it too, and can stay.
+    A hook that awaits no fit is of an earlier one, and goes; unless it has this listener already:
+    then it may be of the fit that runs, which evaluates with the same callback.
     """
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
     listener = Listener(record, over)
-    if hook is not None and listener in hook.listeners:
-        hook.armed = True
-        return
-    if hook is None or not hook.armed:
+    if hook is None or not (hook.coming or listener in hook.listeners):
         hook = TrainStepHook(model)
-    hook.listeners.append(listener)
+    if listener not in hook.coming:
+        hook.coming.append(listener)
 
 
 def listening(model: Any) -> list[Any]:

@@ -60,6 +60,10 @@ class Plan:
             self.n, self.batch_size, self.seed, epoch, self.drop_remainder
         )
 
+    def drawn(self, strategy: Any, probabilities: np.ndarray, epoch: int) -> np.ndarray:
+        """An adaptive epoch, as the strategy composes it."""
+        return strategy.plan(probabilities, self.batch_size, self.seed, epoch, self.drop_remainder)
+
     def order(self) -> np.ndarray:
         """What one iteration goes through: called by the pipeline at its first element."""
         ids = self.ids

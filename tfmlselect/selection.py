@@ -14,16 +14,18 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect import strategies
-from tfmlselect.labels import check_labels, minority_labels
+from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.neighbors import check_features
 from tfmlselect.plan import Plan
 from tfmlselect.sources import Source
+from tfmlselect.streams import StreamPlan, StreamSource
 
 
 class Selection:
     """A training set, the strategy that selects from it, and how far training has come.
 
-    Arguments as `tfmlselect.adaptive_dataset`.
+    Arguments as `tfmlselect.adaptive_dataset` and `tfmlselect.adaptive`, `source` and `labels` in
+    place of the data; with a `window` the source is a stream.
 
     Attributes:
         source, labels, strategy, plan: what they are called.
@@ -34,18 +36,33 @@ class Selection:
     """
 
     def __init__(
-        self, x, y, strategy, batch_size, seed, drop_remainder, features, neighbors, sample_weight
+        self,
+        source: Source | StreamSource,
+        labels: Labels,
+        strategy: Any,
+        batch_size: int,
+        seed: int | None,
+        drop_remainder: bool,
+        features: Any,
+        neighbors: Any,
+        window: int | None = None,
     ):
-        self.labels = check_labels(y)
+        self.labels = labels
         self.strategy = strategies.get(strategy)
-        self.source = Source(x, y, sample_weight)
-        self._check_batch_size(batch_size, self.source.n)
-        self.plan = Plan(self.source.n, int(batch_size), _checked_seed(seed), bool(drop_remainder))
+        self.source = source
+        self._check_batch_size(batch_size, source.n)
+        arguments = (source.n, int(batch_size), _checked_seed(seed), bool(drop_remainder))
+        self.plan: Plan
+        if isinstance(source, StreamSource):
+            self._check_window(window, batch_size)
+            self.plan = StreamPlan(*arguments, int(window or 0))
+        else:
+            self.plan = Plan(*arguments)
         self._features, self._neighbors = features, neighbors
         if features is not None:
-            self._features = check_features(features, self.source.n)
+            self._features = check_features(features, source.n)
         elif neighbors is None and self.strategy.uses_neighbors:
-            self._features = _searchable(self.source.x)
+            self._features = _searchable(source.x)
         self._check_strategy_is_free()
         self._model: weakref.ref | None = None
         self._owner: tuple[weakref.ref, threading.Thread] | None = None
@@ -57,6 +74,21 @@ class Selection:
         matrix = self.labels.matrix
         minority = minority_labels(matrix.sum(axis=0, dtype=np.int64))
         self._minority_rows: Any = matrix[:, minority].any(axis=1)
+
+    def _check_window(self, window: Any, batch_size: int) -> None:
+        """Copies of a sample are to land in different batches of a window: it must hold some."""
+        if not _is_whole(window) or window < 4 * batch_size:
+            raise ValueError(
+                "`window` is the number of samples that are shuffled together, and it must hold "
+                f"four batches or more. Received: window={window!r}, batch_size={batch_size}. Pass "
+                f"a whole number >= {4 * batch_size}; larger is closer to a draw from all."
+            )
+        if self.strategy.own_plan:
+            raise ValueError(
+                "A stream is read from front to back, and this strategy composes its own batches. "
+                f"Received: strategy={self.strategy!r}. Use it on arrays, or turn that off "
+                "(HardImbalance: correlations=False)."
+            )
 
     def _check_batch_size(self, batch_size: Any, n: int) -> None:
         if not _is_whole(batch_size) or batch_size < 1:
@@ -147,13 +179,7 @@ class Selection:
         else:
             if self.epoch == 0:
                 self.probabilities = np.asarray(self.strategy.probabilities(0))
-            ids = self.strategy.plan(
-                self.probabilities,
-                self.plan.batch_size,
-                self.plan.seed,
-                self.epoch,
-                self.plan.drop_remainder,
-            )
+            ids = self.plan.drawn(self.strategy, self.probabilities, self.epoch)
         self.plan.follow(ids)
 
     def advance(self, refresh: bool) -> None:
@@ -179,29 +205,18 @@ class Selection:
         }
 
     def batches(self) -> tf.data.Dataset:
-        """The pipeline that reads the plan once an iteration and gathers its batches."""
-        plan = self.plan
-
-        def read_plan(_):
-            order = tf.numpy_function(plan.order, [], tf.int64)
-            return tf.ensure_shape(order, [plan.draws])
-
-        return self._gathered(tf.data.Dataset.range(1).map(read_plan), plan.steps)
+        """The pipeline that follows the plan."""
+        return _counted(self.source.batches(self.plan), self.plan.steps)
 
     def in_order(self) -> tf.data.Dataset:
         """All samples once, 0 to n - 1."""
-        every = tf.data.Dataset.from_tensors(tf.range(self.source.n, dtype=tf.int64))
-        return self._gathered(every, -(-self.source.n // self.plan.batch_size))
+        size = self.plan.batch_size
+        return _counted(self.source.in_order(size), -(-self.source.n // size))
 
-    def _gathered(self, order: tf.data.Dataset, steps: int) -> tf.data.Dataset:
-        """Cuts an order, a dataset of one vector of ids, into batches and gathers them.
 
-        Each function in a pipeline costs some milliseconds an iterator; `rebatch` needs none.
-        """
-        ids = order.rebatch(self.plan.batch_size)  # of static shape where all are whole
-        samples = ids.map(self.source.batch, num_parallel_calls=tf.data.AUTOTUNE)
-        counted = samples.apply(tf.data.experimental.assert_cardinality(steps))
-        return counted.prefetch(tf.data.AUTOTUNE)
+def _counted(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:
+    counted = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return counted.prefetch(tf.data.AUTOTUNE)
 
 
 def _is_whole(value: Any) -> bool:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect.checks import check_finite
+from tfmlselect.plan import Plan
 
 
 class Source:
@@ -52,6 +53,28 @@ class Source:
     def batch(self, ids: tf.Tensor) -> tuple:
         """The samples `ids` (b,) int64: `(x, y)` or `(x, y, sample_weight)`."""
         return tf.nest.map_structure(lambda gather: gather(ids), self._parts)
+
+    def batches(self, plan: Plan) -> tf.data.Dataset:
+        """The pipeline that reads the plan once an iteration and gathers its batches."""
+
+        def read_plan(_):
+            order = tf.numpy_function(plan.order, [], tf.int64)
+            return tf.ensure_shape(order, [plan.draws])
+
+        return self._gathered(tf.data.Dataset.range(1).map(read_plan), plan.batch_size)
+
+    def in_order(self, batch_size: int) -> tf.data.Dataset:
+        """All samples once, 0 to n - 1."""
+        every = tf.data.Dataset.from_tensors(tf.range(self.n, dtype=tf.int64))
+        return self._gathered(every, batch_size)
+
+    def _gathered(self, order: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+        """Cuts an order, a dataset of one vector of ids, into batches and gathers them.
+
+        Each function in a pipeline costs some milliseconds an iterator; `rebatch` needs none.
+        """
+        ids = order.rebatch(batch_size)  # of static shape where all are whole
+        return ids.map(self.batch, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _arrays(part: Any, name: str) -> Any:

@@ -141,7 +141,8 @@ def test_both_callbacks_record_once(first):
         if both:
             callbacks.insert(first == "selection", PartialLabelMaskingUpdate())
         loss = make_loss()
-        history = fit(make_model(loss, 0.5), train, callbacks=callbacks)
+        model = make_model(loss, 0.5)
+        history = fit(model, train, callbacks=callbacks, validation_data=(X, Y))
         assert len(history["plm/odds"]) == 3
         results.append(loss.ideal.numpy())
     np.testing.assert_allclose(*results, rtol=1e-6)
@@ -283,3 +284,9 @@ def test_logs_hold_numbers_alone(tmp_path):
     names = [name for name in rows[0] if name.startswith("plm/")]
     assert len(names) == 5
     assert all(float(row[name]) >= 0 for row in rows for name in names)
+
+
+def test_evaluate_with_the_callback_leaves_no_hook():
+    model = make_model(make_loss())
+    model.evaluate(X, Y, verbose=0, callbacks=[PartialLabelMaskingUpdate()])
+    assert "train_step" not in vars(model)

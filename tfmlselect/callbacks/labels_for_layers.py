@@ -29,17 +29,30 @@ class LabelsForLayers(tf.keras.callbacks.Callback):
         >>> history = model.fit(x, y, verbose=0, callbacks=[tfml.callbacks.LabelsForLayers()])
     """
 
+    _running = False
+
     def set_model(self, model: Any) -> None:
         """Puts the hook on the model, before its train function is made."""
         super().set_model(model)
         arm_hook(model, self._nothing, self._over)
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Notes that a fit runs."""
+        self._running = True
+
     def on_train_end(self, logs: dict | None = None) -> None:
         """Takes the hook off."""
         remove_hook(self.model)
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
+        if not self._running:
+            remove_hook(self.model)
+
+    on_predict_end = on_test_end
 
     def _nothing(self, y: Any, y_pred: Any) -> None:
         pass
 
     def _over(self) -> None:
-        pass
+        self._running = False

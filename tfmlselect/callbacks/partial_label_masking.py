@@ -155,6 +155,7 @@ class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
         super().__init__()
         self._output = output
         self._update: RatioUpdate | None = None
+        self._running = False
 
     def set_model(self, model: Any) -> None:
         """Puts the hook on the model, before its train function is made."""
@@ -163,6 +164,7 @@ class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Finds the loss, unless `AdaptiveBatchSelection` leads it."""
+        self._running = True
         loss, output = masking_loss(self.model, self._output)
         if loss is None:
             raise ValueError(
@@ -187,6 +189,13 @@ class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
         self._give_up()
         remove_hook(self.model)
 
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
+        if not self._running:
+            remove_hook(self.model)
+
+    on_predict_end = on_test_end
+
     def _record(self, y: Any, y_pred: Any) -> None:
         if self._update is not None:
             p, _ = self._reader.probabilities(y_pred)
@@ -196,6 +205,7 @@ class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
         if self._update is not None:
             self._update.over()
         self._update = None
+        self._running = False
 
 
 def mean_known(values: np.ndarray) -> float:

@@ -81,7 +81,10 @@ class TrainingProgress(tf.keras.callbacks.Callback):
             )
         self.class_counts = counts
         self._head = head
-        self._reader = OutputReader(len(counts), True, output, from_logits, None)
+        # Logits mean another thing with class ids; which they are is known in the first step.
+        self._readers = {
+            ids: OutputReader(len(counts), ids, output, from_logits, None) for ids in (True, False)
+        }
         self._running = False
         self.history: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
 
@@ -92,7 +95,8 @@ class TrainingProgress(tf.keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts counting."""
-        self._reader.prepare(self.model)
+        for reader in self._readers.values():
+            reader.prepare(self.model)
         shape = [3, len(self.class_counts)]  # hits, sums of gradient norms, positives
         self._sums = tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
         self.history = {name: [] for name in QUANTITIES}
@@ -119,6 +123,13 @@ class TrainingProgress(tf.keras.callbacks.Callback):
         """Takes the hook off."""
         self._give_up()
         remove_hook(self.model)
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
+        if not self._running:
+            remove_hook(self.model)
+
+    on_predict_end = on_test_end
 
     def plot(self, quantity: str = "recall", axes: Any = None) -> Any:
         """Draws a quantity over the epochs: each label thin, the means of both thirds thick.
@@ -161,12 +172,13 @@ class TrainingProgress(tf.keras.callbacks.Callback):
     def _record(self, y: Any, y_pred: Any) -> None:
         if not self._running:
             return
-        p, _ = self._reader.probabilities(y_pred)
-        labels = tf.convert_to_tensor(self._reader.pick(y))
+        labels = tf.convert_to_tensor(self._readers[True].pick(y))
         ids = labels.shape.rank == 1 or labels.shape[-1] == 1
-        y = tf.cast(self._reader.matrix(y), tf.float32)
+        reader = self._readers[ids]
+        p, _ = reader.probabilities(y_pred)
+        y = tf.cast(reader.matrix(y), tf.float32)
         decided = tf.cast(p >= 0.5, tf.float32)
-        if ids or self._reader.one_of_many:
+        if ids or reader.one_of_many:
             decided = tf.one_hot(tf.argmax(p, axis=-1), p.shape[-1])
         finite = tf.reduce_all(tf.math.is_finite(p), axis=1, keepdims=True)
         kernel = tf.cast(tf.convert_to_tensor(self._kernel()), tf.float32)

@@ -75,7 +75,8 @@ class FeatureWeakening(tf.keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         counts = np.asarray(class_counts, np.float64)
-        if counts.ndim != 1 or len(counts) < 2 or not np.all(counts >= 0) or not counts.any():
+        sizes = np.isfinite(counts) & (counts >= 0)
+        if counts.ndim != 1 or len(counts) < 2 or not sizes.all() or not counts.any():
             raise ValueError(
                 "`class_counts` are the positives of each class, (q,) numbers >= 0, not all 0. "
                 f"Received: class_counts={class_counts!r}. Pass "
@@ -116,8 +117,16 @@ class FeatureWeakening(tf.keras.layers.Layer):
 
     def class_sizes(self, labels: Any) -> tf.Tensor:
         """N_n of each sample, (b,) float32, of class ids (b,) or labels (b, q)."""
-        labels = tf.convert_to_tensor(labels)
-        counts = tf.constant(self.class_counts, tf.float32)
+        each = tf.nest.flatten(labels)
+        if len(each) != 1:
+            raise ValueError(
+                f"FeatureWeakening needs the labels of one output. Received: {len(each)} arrays. "
+                "Say which: override train_step and run the model inside "
+                "`with tfmlselect.layers.training_step(y[...]):`."
+            )
+        labels = tf.convert_to_tensor(each[0])
+        # A class that was not counted is as rare as the rarest.
+        counts = tf.constant(np.maximum(self.class_counts, self._smallest()), tf.float32)
         if labels.shape.rank == 1 or labels.shape[-1] == 1:
             return tf.gather(counts, tf.cast(tf.reshape(labels, [-1]), tf.int64))
         if labels.shape[-1] != len(self.class_counts):
@@ -134,14 +143,17 @@ class FeatureWeakening(tf.keras.layers.Layer):
         if self.mode == "relative":
             own, other = sizes**self.exponent, partners**self.exponent
             return self.strength * tf.maximum(0.0, 2.0 * own / (own + other) - 1.0)
-        smallest = min(count for count in self.class_counts if count > 0)
-        return self.strength * (1.0 - (smallest / sizes) ** self.exponent)
+        return self.strength * (1.0 - (self._smallest() / sizes) ** self.exponent)
+
+    def _smallest(self) -> float:
+        return min(count for count in self.class_counts if count > 0)
 
     def _permutation(self, size: tf.Tensor) -> tf.Tensor:
         number = tf.convert_to_tensor(self._drawn)
         self._drawn.assign(number + 1)
         seed = tf.stack([tf.constant(self.seed, tf.int64), number])
-        return tf.argsort(tf.random.stateless_uniform([size], seed))
+        # Whole numbers, which are the same with and without XLA: floats are not.
+        return tf.argsort(tf.random.stateless_uniform([size], seed, None, None, tf.int64))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the input."""

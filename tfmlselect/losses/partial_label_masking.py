@@ -59,7 +59,7 @@ class PartialLabelMasking(LabelLoss):
         from_logits: whether predictions are logits; None: what the loss object says, else False.
         activation: with logits, what makes probabilities of them: "sigmoid", or "softmax" for
             class ids, whose C one-vs-all entries are then masked.
-        seed: of the masks; XLA draws others from the same seed.
+        seed: of the masks.
         name: of the loss.
         **kwargs: `reduction`, and what else a Keras loss takes.
 
@@ -184,7 +184,9 @@ class PartialLabelMasking(LabelLoss):
         number = self._drawn.read_value()
         self._drawn.assign_add(tf.ones_like(number))
         seed = tf.stack([tf.constant(self.seed, tf.int64), number])
-        return tf.random.stateless_uniform(shape, seed)
+        # Whole numbers, which are the same with and without XLA: floats are not.
+        whole = tf.random.stateless_uniform(shape, seed, 0, 1 << 24, tf.int32)
+        return tf.cast(whole, tf.float32) / (1 << 24)
 
     def lead(self, leader: Any) -> None:
         """Notes which callback adapts the ratios; None: nobody does, and every call masks."""

@@ -1,0 +1,93 @@
+"""Selection from a stream: how often each sample is emitted, and in which order inside a window.
+
+A source that is read from front to back gives no sample twice. So an epoch is planned as counts:
+sample i is emitted `c_i` times, n emissions in all, in order of the source but for a window, in
+which all are shuffled. Expected counts follow the distribution.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+
+def emission_counts(probabilities: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Systematic resampling: c (n,) int64 adds up to `draws`, E[c] = draws p, |c - draws p| < 1."""
+    edges = np.cumsum(probabilities)
+    marks = np.floor(edges / edges[-1] * draws + rng.random()).astype(np.int64)
+    marks[-1] = draws
+    return np.diff(np.minimum(marks, draws), prepend=0)
+
+
+def window_sizes(n: int, window: int) -> np.ndarray:
+    """Sizes of the windows that n samples are cut into: `window`, the last one up to twice that."""
+    sizes = np.full(max(1, n // window), min(window, n), np.int64)
+    sizes[-1] += n - sizes.sum()
+    return sizes
+
+
+def emission_order(
+    counts: np.ndarray, sizes: np.ndarray, batch_size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The emissions of an epoch, shuffled window by window, no sample twice in a batch.
+
+    Where a window has fewer batches than copies of a sample, the copies beyond go to other samples
+    of the window; a warning says so where that are more than 1 % of all.
+
+    Args:
+        counts: (n,) how often each sample is emitted.
+        sizes: of the windows; they add up to n.
+        batch_size: emissions a batch; batches run on from window to window.
+
+    Returns:
+        ids (sum of counts,) int64, and how many of them each window emits.
+    """
+    parts, moved = [], 0
+    first = emitted = 0
+    for size in sizes:
+        own = counts[first : first + size].copy()
+        total = int(own.sum())
+        group = (emitted + np.arange(total)) // batch_size  # of each place in the window
+        full = np.count_nonzero(np.bincount(group - group[0]) == batch_size) if total else 0
+        moved += _spread(own, max(1, int(full)), rng)
+        parts.append(first + _arranged(own, group, rng))
+        first, emitted = first + size, emitted + total
+    if moved > 0.01 * max(emitted, 1):
+        warnings.warn(
+            f"The window is too small for the distribution. Received: {moved} of {emitted} draws "
+            "would have put a sample into a batch twice, and went to other samples. Use a larger "
+            "`window`, or a smaller pressure or batch.",
+            stacklevel=4,
+        )
+    return np.concatenate(parts), np.array([len(part) for part in parts])
+
+
+def _spread(counts: np.ndarray, limit: int, rng: np.random.Generator) -> int:
+    """Moves what is beyond `limit` copies of a sample to others, in place; returns how many."""
+    moved = surplus = int(np.maximum(counts - limit, 0).sum())
+    np.minimum(counts, limit, out=counts)
+    while surplus:
+        below = np.flatnonzero(counts < limit)
+        chosen = rng.permutation(below)[:surplus]
+        counts[chosen] += 1
+        surplus -= len(chosen)
+    return moved
+
+
+def _arranged(counts: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Fills the places, whose batches are `group`: copies of a sample go to different batches.
+
+    Copies stand side by side in a list of all; the list is dealt out to the batches in turn, one
+    place of each a round. A batch's next turn is as many places away as there are full batches.
+    """
+    if not len(group):
+        return group
+    shuffled = rng.permutation(len(counts))
+    dealt = np.repeat(shuffled, counts[shuffled])
+    start = np.searchsorted(group, group)  # where each place's batch begins
+    rounds = np.arange(len(group)) - start
+    turns = np.lexsort((group, rounds))
+    ids = np.empty(len(group), np.int64)
+    ids[turns] = dealt
+    return ids[np.lexsort((rng.random(len(group)), group))]
