@@ -30,7 +30,6 @@ _REFUSED = {
     "interleave": _NO_ORDER,
     "padded_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
     "ragged_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
-    "rebatch": _NO_ORDER,
     "rejection_resample": _NO_ORDER,
     "repeat": _NO_REPEAT,
     "sample_from_datasets": _NO_ORDER,
@@ -148,6 +147,21 @@ class AdaptiveDataset(tf.data.Dataset):
             )
         return self._then(lambda dataset: dataset.with_options(options, name=name))
 
+    def rebatch(self, batch_size, drop_remainder=False, name=None) -> tf.data.Dataset:
+        """Cuts each batch into parts, as strategies do, one part a replica; other sizes raise.
+
+        Args:
+            batch_size: vector of sizes that add up to a batch.
+            drop_remainder, name: as `tf.data.Dataset.rebatch`.
+
+        Raises:
+            TypeError: any other sizes.
+        """
+        sizes = tf.get_static_value(batch_size) if tf.is_tensor(batch_size) else batch_size
+        if sizes is None or np.ndim(sizes) != 1 or np.sum(sizes) != self._selection.plan.batch_size:
+            raise _refusal("rebatch", _NO_ORDER)
+        return self._inner.rebatch(batch_size, drop_remainder, name=name)
+
     def __iter__(self):
         if not self._selection.attached and not self._selection.warned:
             self._selection.warned = True
@@ -178,12 +192,16 @@ class AdaptiveDataset(tf.data.Dataset):
         )
 
 
+def _refusal(name: str, reason: str) -> TypeError:
+    return TypeError(
+        f"`{name}` cannot follow an adaptive dataset: {reason}. Received: .{name}(...). "
+        "Do it before selection (to the arrays), or use `.map`, which sees whole batches."
+    )
+
+
 def _refuse(name: str, reason: str) -> Callable:
     def method(self, *args, **kwargs):
-        raise TypeError(
-            f"`{name}` cannot follow an adaptive dataset: {reason}. Received: .{name}(...). "
-            "Do it before selection (to the arrays), or use `.map`, which sees whole batches."
-        )
+        raise _refusal(name, reason)
 
     method.__name__ = name
     method.__doc__ = f"Raises a TypeError: {reason}."

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import replicas
 from tfmlselect.outputs import OutputReader
 from tfmlselect.scoring import chunk_rows
 from tfmlselect.selection import Selection
@@ -29,21 +30,29 @@ class Recorder:
         reader: what the model's outputs mean.
         losses: whether per-label losses are logged beside the predictions.
         check_order: whether the labels that arrive are compared with the planned samples'.
+        replica_count: how many replicas record.
     """
 
-    def __init__(self, selection: Selection, reader: OutputReader, losses: bool, check_order: bool):
+    def __init__(
+        self,
+        selection: Selection,
+        reader: OutputReader,
+        losses: bool,
+        check_order: bool,
+        replica_count: int = 1,
+    ):
         self._selection = selection
         self._reader = reader
         shape = [selection.plan.draws, selection.labels.q]
-        self._predictions = tf.Variable(tf.zeros(shape), trainable=False)
-        self._losses = tf.Variable(tf.zeros(shape), trainable=False) if losses else None
+        self._predictions = _empty(shape, tf.float32)
+        self._losses = _empty(shape, tf.float32) if losses else None
         # int64: what XLA is to touch must be on the step's device, and int32 stays on the host.
-        self._counts = tf.Variable(tf.zeros([4], tf.int64), trainable=False)
+        self._counts = _empty([replica_count, 4], tf.int64)  # each replica has its own row
         self._hashes: Any = None
         self._expected: Any = None
         if check_order:
             self._hashes = reader.hashes_of_rows(selection.labels.matrix)
-            self._expected = tf.Variable(tf.zeros(shape[:1], tf.float64), trainable=False)
+            self._expected = _empty(shape[:1], tf.float64)
         vector = tf.TensorSpec([None], tf.int64)
         self._observe = tf.function(self._observe_rows, [vector, vector], autograph=False)
 
@@ -61,7 +70,8 @@ class Recorder:
             p, outside: what `OutputReader.probabilities` makes of y_pred.
         """
         size = tf.shape(p, out_type=tf.int64)[0]
-        rows = self._counts[_ROWS] + tf.range(size)
+        replica, before, total = replicas.place_in_batch(size)
+        rows = tf.gather(self._counts, replica)[_ROWS] + before + tf.range(size)
         self._predictions.scatter_update(tf.IndexedSlices(p, rows))
         if self._losses is not None:
             losses = self._reader.losses(y, y_pred)
@@ -69,7 +79,8 @@ class Recorder:
         moved = tf.constant(0, tf.int64)
         if self._hashes is not None:
             moved = tf.math.count_nonzero(self._reader.hashes(y) != tf.gather(self._expected, rows))
-        self._counts.assign_add(tf.stack([tf.ones_like(size), size, moved, outside]))
+        counts = tf.stack([tf.ones_like(size), total, moved, outside])
+        self._counts.scatter_add(tf.IndexedSlices(counts[None], replica[None]))
 
     def check(self, done: int) -> None:
         """Reads the counters; called after steps 1, 2, 4, 8, ... and at an epoch's end.
@@ -82,7 +93,7 @@ class Recorder:
                 order than planned.
             ValueError: the predictions are no probabilities.
         """
-        counts = self._counts.numpy()
+        counts = self._numbers()
         plan = self._selection.plan
         if counts[_STEPS] == 0:
             raise RuntimeError(
@@ -121,9 +132,14 @@ class Recorder:
                 nothing = tf.zeros([0, *variable.shape[1:]], variable.dtype)
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=nothing)
 
+    def _numbers(self) -> np.ndarray:
+        """Steps and rows are the same in all replicas, the others are each one's own."""
+        counts = self._counts.numpy()
+        return np.concatenate([counts[0, : _ROWS + 1], counts[:, _MOVED:].sum(axis=0)])
+
     def hand_over(self) -> int:
         """Has the strategy observe the epoch's log; returns how many rows were not finite."""
-        ids = self._selection.plan.ids[: int(self._counts[_ROWS])]
+        ids = self._selection.plan.ids[: int(self._numbers()[_ROWS])]
         dropped = tf.constant(0, tf.int64)
         for rows in visit_rounds(ids, chunk_rows(self._selection.labels.q)):
             dropped += self._observe(tf.constant(rows), tf.constant(ids[rows]))
@@ -133,6 +149,10 @@ class Recorder:
         losses = None if self._losses is None else tf.gather(self._losses, rows)
         predictions = tf.gather(self._predictions, rows)
         return observe_finite(self._selection.strategy, ids, predictions, losses)
+
+
+def _empty(shape: list[int], dtype: tf.DType) -> tf.Variable:
+    return replicas.unmirrored(lambda: tf.Variable(tf.zeros(shape, dtype), trainable=False))
 
 
 def visit_rounds(ids: np.ndarray, size: int) -> Iterator[np.ndarray]:

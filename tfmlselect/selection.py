@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from tfmlselect import strategies
+from tfmlselect import replicas, strategies
 from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.neighbors import check_features
 from tfmlselect.plan import Plan
@@ -113,12 +113,15 @@ class Selection:
             )
 
     def _build(self) -> None:
+        replicas.unmirrored(self._build_strategy)
+        self.epoch = 0
+        self.probabilities = np.full(self.source.n, 1.0 / self.source.n)
+
+    def _build_strategy(self) -> None:
         with tf.device(self._device) if self._device else contextlib.nullcontext():
             self.strategy.build(
                 self.labels.matrix, features=self._features, neighbors=self._neighbors
             )
-        self.epoch = 0
-        self.probabilities = np.full(self.source.n, 1.0 / self.source.n)
 
     def attach(self, owner: Any, model: Any, device: str | None) -> None:
         """Gives the dataset to one fit; a model that is new to it starts it afresh.

@@ -16,7 +16,9 @@ import tfmlselect as tfml
 from tfmlselect import backups
 
 EPOCHS = 12
-DROPOUT = 0.5 if tf.keras.__version__.startswith("3") else 0.0  # Keras 2 cannot restore it
+DROPOUT = (
+    0.5 if getattr(tf.keras, "__version__", "2").startswith("3") else 0.0
+)  # Keras 2 cannot restore it
 
 
 def kill():

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlselect import replicas
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss, show
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
@@ -163,7 +164,9 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         losses = self._signal is not None
         if selection.strategy.uses_predictions:
             if self._scores == "record":
-                self._recorder = Recorder(selection, self._reader, losses, self._check_order)
+                self._recorder = Recorder(
+                    selection, self._reader, losses, self._check_order, replicas.count(self.model)
+                )
             else:
                 self._scorer = Scorer(self.model, self.dataset, self._reader, losses)
         self._draw()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import replicas
 from tfmlselect.callbacks.partial_label_masking import mean_known, show
 from tfmlselect.checks import check_argument
 from tfmlselect.hooks import arm_hook, remove_hook
@@ -98,7 +99,9 @@ class TrainingProgress(tf.keras.callbacks.Callback):
         for reader in self._readers.values():
             reader.prepare(self.model)
         shape = [3, len(self.class_counts)]  # hits, sums of gradient norms, positives
-        self._sums = tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
+        self._sums = replicas.unmirrored(
+            lambda: tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
+        )
         self.history = {name: [] for name in QUANTITIES}
         self._running = True
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import replicas
+
 DIRECTIONS = ("truth_predicted", "predicted_truth")
 
 
@@ -22,7 +24,9 @@ class LabelHistograms:
 
     def __init__(self, q: int, bins: int):
         self._q, self._bins = q, bins
-        self._counts = tf.Variable(tf.zeros([q, 2, bins], tf.int64), trainable=False)
+        self._counts = replicas.unmirrored(
+            lambda: tf.Variable(tf.zeros([q, 2, bins], tf.int64), trainable=False)
+        )
 
     def add(self, y: tf.Tensor, p: tf.Tensor) -> None:
         """Counts labels y and probabilities p, (b, q); rows that are not finite are left out."""

@@ -1,0 +1,50 @@
+"""Several replicas of a model: where each one's rows stand in the batch of all."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def count(model: Any) -> int:
+    """In how many replicas a model is trained."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return 1 if strategy is None else strategy.num_replicas_in_sync
+
+
+def place_in_batch(size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Called by each replica in a step, with its number of rows.
+
+    A batch is cut into one contiguous part a replica. How a short last batch is cut is TensorFlow's
+    business and has changed: so replicas tell each other their sizes.
+
+    Args:
+        size: rows of this replica, int64.
+
+    Returns:
+        This replica's number, the rows of those before it, and the rows of all: int64 scalars.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas == 1:
+        return tf.constant(0, tf.int64), tf.constant(0, tf.int64), size
+    context = tf.distribute.get_replica_context()
+    number = tf.cast(context.replica_id_in_sync_group, tf.int64)
+    own = tf.one_hot(number, replicas, dtype=tf.int64) * size
+    sizes = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+    before = tf.range(replicas, dtype=tf.int64) < number
+    return number, tf.reduce_sum(tf.where(before, sizes, 0)), tf.reduce_sum(sizes)
+
+
+def unmirrored(make: Callable[[], Any]) -> Any:
+    """`make()` outside of every strategy's scope: its variables are plain ones, one for all.
+
+    Mirrored variables cannot be scattered into, and plain ones can be used from replicas. Scopes
+    belong to a thread, so that a new one is in none.
+    """
+    if not tf.distribute.has_strategy():
+        return make()
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        return other.submit(make).result()
