@@ -7,37 +7,64 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("river")
 pytest.importorskip("matplotlib")
+pytest.importorskip("mlxtend")
 
 ROOT = Path(__file__).parents[1]
-QUICKSTART = ROOT / "examples" / "quickstart.py"
+EXAMPLES = ROOT / "examples"
+NUMBER = r"[+-]?\d+(?:\.\d+)?"
 
 
-@pytest.fixture(scope="module")
-def quickstart():
-    spec = importlib.util.spec_from_file_location("quickstart", QUICKSTART)
+def load_example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_quickstart_shows_both_strategies_and_draws_them(tmp_path):
+def run_example(name, *arguments, cwd):
+    """Runs a script in a process of its own; returns what it prints."""
     run = subprocess.run(
-        [sys.executable, QUICKSTART, "--epochs", "2"],
-        cwd=tmp_path,
+        [sys.executable, EXAMPLES / f"{name}.py", *arguments],
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-
     assert run.returncode == 0, run.stderr
     assert "Warning" not in run.stderr, run.stderr
-    assert "Class14         24" in run.stdout  # the label statistics
-    table = run.stdout[run.stdout.index("Macro-AUC") :].splitlines()
+    return run.stdout
+
+
+def table_rows(text, names):
+    """The numbers behind each name that starts a line: {name: [float, ...]}."""
+    rows = {}
+    for line in text.splitlines():
+        # No other name begins a line of figures: only blanks and numbers may follow.
+        found = [name for name in names if re.fullmatch(rf"{re.escape(name)}( +{NUMBER})+", line)]
+        rows.update({name: [*map(float, re.findall(NUMBER, line[len(name) :]))] for name in found})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def quickstart():
+    return load_example("quickstart")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_example("digits")
+
+
+def test_quickstart_shows_both_strategies_and_draws_them(tmp_path):
+    out = run_example("quickstart", "--epochs", "2", cwd=tmp_path)
+    assert "Class14         24" in out  # the label statistics
+    table = out[out.index("Macro-AUC") :].splitlines()
     rows = [line.split() for line in table]
     assert ["epoch", "uniform", "d2ace", "uniform", "d2ace"] in rows
     aucs = [list(map(float, row[1:3])) for row in rows if row[:1] in (["1"], ["2"])]
@@ -76,3 +103,100 @@ def test_yeast_is_whole_and_scaled_by_the_training_part(quickstart):
     assert x_train.min() == 0
     assert x_train.max() == pytest.approx(1)
     assert len(label_names) == y_train.shape[1] == 14
+
+
+def test_partial_label_masking_prints_every_method_and_the_claim(tmp_path):
+    # At a rate that shows within four epochs: at the default, sample and expectation are alike.
+    out = run_example("partial_label_masking", "--quick", "--rate", "0.5", cwd=tmp_path)
+    assert re.search(r"^9 +9 +1\.41% +50\.78 +\*$", out, re.MULTILINE)  # the label statistics
+    assert "rare [9 8 7], frequent [0 1 2]" in out
+    masked = {"PLM, sample": "BCE", "PLM, expected": "BCE", "D2ACE + PLM": "D2ACE"}
+    rows = table_rows(out, [*masked, "BCE", "focal", "asymmetric", "D2ACE"])
+    assert {len(row) for row in rows.values()} == {6}
+    assert all(0 <= value <= 1 for row in rows.values() for value in row)
+    assert len(set(map(tuple, rows.values()))) == 7  # no method trains like another
+    for method, plain in masked.items():
+        claim = re.search(rf"^{re.escape(f'{method} - {plain}')} +(.+)$", out, re.MULTILINE)[1]
+        shown = re.findall(rf"({NUMBER}) \((\d) of 1\)", claim)
+        for (change, gains), column in zip(shown, (2, 5), strict=True):
+            difference = rows[method][column] - rows[plain][column]
+            assert float(change) == pytest.approx(difference, abs=0.0016)  # three roundings
+            assert gains == "1" or float(change) <= 0
+
+
+def test_feature_weakening_prints_accuracies_and_draws_progress(tmp_path):
+    out = run_example("feature_weakening", "--quick", cwd=tmp_path)
+    exponential, step = out.index("exponential imbalance"), out.index("step imbalance")
+    methods = ["plain", "one-vs-all", "PLM", "weakened", "balanced", "weakened + balanced"]
+    shown = {method: () for method in methods}
+    for part, counts in (
+        (out[exponential:step], [100, 65, 42, 27, 18, 11, 7, 5, 3, 2]),
+        (out[step:], [100] * 5 + [2] * 5),
+    ):
+        rows = table_rows(part, [*methods, "training images"])
+        assert rows.pop("training images") == counts
+        assert list(rows) == methods
+        shown = {method: (*shown[method], *row) for method, row in rows.items()}
+        for *classes, everything, rare, frequent in rows.values():
+            assert everything == pytest.approx(np.mean(classes), abs=0.56)  # whole per cents
+            thirds = ([7, 8, 9], [0, 1, 2]) if len(set(counts)) > 2 else ([5, 6, 7], [2, 3, 4])
+            expected = [np.mean(np.take(classes, third)) for third in thirds]
+            assert [rare, frequent] == pytest.approx(expected, abs=0.56)
+    assert len(set(shown.values())) == len(methods)  # no method trains like another
+    picture = (tmp_path / "feature_weakening.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert 20_000 < len(picture) < 1_000_000
+
+
+def test_long_tailed_digits_follow_their_recipe(digits):
+    (x, y), (x_test, y_test) = digits.long_tailed_digits(n_train=400, n_test=100, factor=20, seed=1)
+    assert x.shape == (400, 36, 36, 1)
+    assert x_test.shape == (100, 36, 36, 1)
+    assert set(np.unique(y)) == {0, 1}  # a digit is there or not, never twice
+    assert np.bincount(y.sum(axis=1).astype(int)).tolist() == [0, 134, 133, 133]
+    counts = y.sum(axis=0)
+    falling = counts[0] * 20 ** (-np.arange(10) / 9)
+    np.testing.assert_allclose(counts, falling, atol=2)
+    np.testing.assert_allclose(y_test.sum(axis=0) * 4, counts, atol=8)  # the same frequencies
+    again, _ = digits.long_tailed_digits(n_train=400, n_test=100, factor=20, seed=1)
+    np.testing.assert_array_equal(x, again[0])
+    other, _ = digits.long_tailed_digits(n_train=400, n_test=100, factor=20, seed=2)
+    assert not np.array_equal(y, other[1])
+
+
+def test_long_tailed_digits_are_source_digits_of_their_part(digits):
+    train, test = digits.source_digits(seed=0)
+    known = {digit.tobytes() for digit in np.concatenate(train)}
+    assert known.isdisjoint(digit.tobytes() for digit in np.concatenate(test))
+    _, (x, y) = digits.long_tailed_digits(n_train=30, n_test=30, seed=0)
+    for image, labels in zip(x[..., 0], y, strict=True):
+        if labels.sum() == 1:
+            digit = test[int(labels.argmax())]
+            shifted = [image[i : i + 28, j : j + 28] for i in range(9) for j in range(9)]
+            assert any((digit == place).all(axis=(1, 2)).any() for place in shifted)
+        lit = [test[k].reshape(150, -1).sum(axis=1).min() for k in np.flatnonzero(labels)]
+        assert image.sum() >= max(lit)  # the lighter pixel counts: no digit hides another
+
+
+def test_imbalanced_digits_fall_to_the_factor(digits):
+    (x, y), (x_test, y_test) = digits.imbalanced_digits("exponential")
+    assert x.shape == (982, 28, 28, 1)
+    assert np.bincount(y).tolist() == [350, 227, 147, 95, 62, 40, 26, 17, 11, 7]
+    assert np.bincount(y_test).tolist() == [150] * 10
+    assert x_test.shape == (1500, 28, 28, 1)
+    (_, y), _ = digits.imbalanced_digits("step", factor=10, largest=40)
+    assert np.bincount(y).tolist() == [40] * 5 + [4] * 5
+    with pytest.raises(ValueError, match=r"Received: kind='linear'"):
+        digits.imbalanced_digits("linear")
+
+
+def test_cifar10_comes_from_the_directory_that_is_named(digits, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no cifar10_lt100\.npz\. Received: '.+'"):
+        digits.long_tailed_cifar10(tmp_path)
+    x, y = np.full((4, 32, 32, 3), 255, "uint8"), np.arange(4, dtype="uint8")
+    np.savez(tmp_path / "cifar10_lt100.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    (x, y), (x_test, y_test) = digits.long_tailed_cifar10(tmp_path)
+    assert x.max() == 1
+    assert x_test.shape == (2, 32, 32, 3)
+    assert y.tolist() == [0, 1, 2, 3]
+    assert y_test.tolist() == [0, 1]

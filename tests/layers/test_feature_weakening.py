@@ -67,14 +67,14 @@ def expected(features, y, partner, mode="absolute"):
     ],
 )
 def test_by_hand(mode, partner, y, weakened, monkeypatch):
-    layer = FeatureWeakening(table.SIZES, mode=mode)
+    layer = FeatureWeakening(table.SIZES, 0.5, mode=mode)
     monkeypatch.setattr(layer, "_permutation", lambda size: tf.constant(partner))
     mixed = step(layer, table.FEATURES.astype(np.float32), y)
     assert_allclose(mixed, weakened, rtol=1e-6, atol=1e-6)
 
 
 def test_strength_with_many_labels_by_hand(monkeypatch):
-    layer = FeatureWeakening(table.SIZES)
+    layer = FeatureWeakening(table.SIZES, 0.5)
     monkeypatch.setattr(layer, "_permutation", lambda size: tf.constant(table.PARTNERS))
     mixed = step(layer, np.eye(4, dtype=np.float32), table.Y_MULTILABEL).numpy()
     assert_allclose(mixed[range(4), table.PARTNERS], table.STRENGTH_MULTILABEL, rtol=1e-6)
@@ -87,8 +87,8 @@ def test_strength_with_many_labels_by_hand(monkeypatch):
 def test_as_the_oracle(mode, form, shape):
     labels, y = FORMS[form]
     features = data(shape)
-    mixed = step(FeatureWeakening(table.SIZES, mode=mode, seed=3), features, labels)
-    partner = partners(FeatureWeakening(table.SIZES, seed=3))
+    mixed = step(FeatureWeakening(table.SIZES, 0.5, mode=mode, seed=3), features, labels)
+    partner = partners(FeatureWeakening(table.SIZES, 0.5, seed=3))
     assert_allclose(mixed, expected(features, y, partner, mode), rtol=1e-5, atol=1e-6)
     rare = y[:, 2] == 1
     assert_array_equal(mixed.numpy()[rare], features[rare])  # the rarest class: bit for bit
@@ -98,7 +98,7 @@ def test_as_the_oracle(mode, form, shape):
 def test_strength_and_exponent_are_the_formulas():
     layer = FeatureWeakening([100, 10], strength=0.2, exponent=2.0)
     mixed = step(layer, np.eye(B, dtype=np.float32), np.zeros(B, int)).numpy()
-    partner = partners(FeatureWeakening([100, 10]))
+    partner = partners(FeatureWeakening([100, 10], 0.5))
     strength = oracle.strength([100] * B, 10, 0.2, 2.0)
     assert_allclose(mixed, oracle.weaken(np.eye(B), partner, strength), rtol=1e-6)
 
@@ -106,7 +106,7 @@ def test_strength_and_exponent_are_the_formulas():
 @pytest.mark.parametrize("mode", ["absolute", "relative"])
 @pytest.mark.parametrize("labels", [[0, 0, 1, 2], np.eye(3)[[0, 0, 1, 2]]])
 def test_a_class_that_was_not_counted_is_as_rare_as_the_rarest(mode, labels, monkeypatch):
-    layer = FeatureWeakening([4, 0, 1], mode=mode)
+    layer = FeatureWeakening([4, 0, 1], 0.5, mode=mode)
     monkeypatch.setattr(layer, "_permutation", lambda size: tf.constant([2, 3, 0, 1]))
     mixed = step(layer, np.eye(4, dtype=np.float32), labels).numpy()
     assert_array_equal(mixed[2:], np.eye(4)[2:])
@@ -115,11 +115,11 @@ def test_a_class_that_was_not_counted_is_as_rare_as_the_rarest(mode, labels, mon
 
 
 def test_half_precision_stays_half_precision():
-    layer = FeatureWeakening(table.SIZES, dtype="mixed_float16")
+    layer = FeatureWeakening(table.SIZES, 0.5, dtype="mixed_float16")
     features = data().astype(np.float16)
     mixed = step(layer, features, IDS)
     assert mixed.dtype == tf.float16
-    partner = partners(FeatureWeakening(table.SIZES))
+    partner = partners(FeatureWeakening(table.SIZES, 0.5))
     assert_allclose(mixed, expected(features, ONEHOT, partner), rtol=1e-2, atol=1e-2)
 
 
@@ -127,12 +127,12 @@ def test_half_precision_stays_half_precision():
 
 
 def test_partners_get_no_gradient_and_own_features_the_rest():
-    layer = FeatureWeakening(table.SIZES, seed=3)
+    layer = FeatureWeakening(table.SIZES, 0.5, seed=3)
     features = tf.Variable(data())
     with training_step(tf.constant(IDS)), tf.GradientTape() as tape:
         logits = layer(features, training=True) @ KERNEL
         loss = tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(ONEHOT, logits))
-    mixed = expected(data(), ONEHOT, partners(FeatureWeakening(table.SIZES, seed=3)))
+    mixed = expected(data(), ONEHOT, partners(FeatureWeakening(table.SIZES, 0.5, seed=3)))
     own = 1 - oracle.strength(oracle.sample_sizes(ONEHOT, table.SIZES), 1)
     gradient = oracle.softmax_feature_gradient(mixed @ KERNEL, ONEHOT, KERNEL)
     got = tape.gradient(loss, features)
@@ -143,7 +143,7 @@ def test_partners_get_no_gradient_and_own_features_the_rest():
 
 
 def test_permutations_change_from_step_to_step_and_follow_the_seed():
-    layer, twin, other = (FeatureWeakening([4, 1], seed=seed) for seed in (7, 7, 8))
+    layer, twin, other = (FeatureWeakening([4, 1], 0.5, seed=seed) for seed in (7, 7, 8))
     drawn, again, others = ([partners(each) for _ in range(5)] for each in (layer, twin, other))
     for partner in drawn:
         assert_array_equal(np.sort(partner), np.arange(B))
@@ -153,7 +153,7 @@ def test_permutations_change_from_step_to_step_and_follow_the_seed():
 
 
 def test_all_permutations_are_equally_likely():
-    layer = FeatureWeakening([4, 1])
+    layer = FeatureWeakening([4, 1], 0.5)
     layer.build([None, 1])
     draw = tf.function(lambda: layer._permutation(tf.constant(3)))
     drawn = np.array([draw().numpy() for _ in range(1200)])
@@ -170,7 +170,7 @@ def head(**options):
     model = tf.keras.Sequential(
         [
             tf.keras.layers.Input([D]),
-            FeatureWeakening(table.SIZES, seed=3),
+            FeatureWeakening(table.SIZES, 0.5, seed=3),
             tf.keras.layers.Dense(3, "softmax", use_bias=False, kernel_initializer=start),
         ]
     )
@@ -183,7 +183,7 @@ def check_kernel(model, order=None, steps=2):
     """That of steps on the weakened features of the whole set, by the oracle."""
     order = np.arange(B) if order is None else order
     x, y = data()[order], ONEHOT[order]
-    twin = FeatureWeakening(table.SIZES, seed=3)
+    twin = FeatureWeakening(table.SIZES, 0.5, seed=3)
     kernel = KERNEL.astype(np.float64)
     for _ in range(steps):
         mixed = expected(x, y, partners(twin))
@@ -248,7 +248,7 @@ def test_several_outputs_need_a_word_which_labels_are_meant():
 
     def compiled(kind):
         x = tf.keras.Input([D])
-        features = FeatureWeakening(table.SIZES)(x)
+        features = FeatureWeakening(table.SIZES, 0.5)(x)
         outputs = {name: tf.keras.layers.Dense(3, name=name)(features) for name in "ab"}
         model = kind(x, outputs)
         model.compile("sgd", {"a": "mse", "b": "mse"})
@@ -263,7 +263,7 @@ def test_several_outputs_need_a_word_which_labels_are_meant():
 
 def test_labels_of_another_width():
     with pytest.raises(ValueError, match=r"class_counts, 3 of them.*Received: .*\(12, 5\)"):
-        step(FeatureWeakening(table.SIZES), data(), np.zeros([B, 5]))
+        step(FeatureWeakening(table.SIZES, 0.5), data(), np.zeros([B, 5]))
 
 
 # Out of training, and saved.
@@ -275,7 +275,7 @@ def trained():
     x, layers = tf.keras.Input([6, 6, 1]), tf.keras.layers
     convolution, head = layers.Conv2D(3, 3, activation="relu"), layers.Dense(3, "softmax")
     features = convolution(x)
-    weakened = FeatureWeakening(table.SIZES)(features)
+    weakened = FeatureWeakening(table.SIZES, 0.5)(features)
     model = tf.keras.Model(x, head(layers.Flatten()(weakened)))
     model.compile("adam", "sparse_categorical_crossentropy")
     fit = {"batch_size": B // 2, "verbose": 0, "callbacks": [LabelsForLayers()]}
@@ -325,7 +325,7 @@ def test_a_saved_model_predicts_the_same_and_trains_on(trained, tmp_path):
 )
 def test_a_functional_model_is_built_without_labels(training):
     x = tf.keras.Input([6, 6, 2], dtype="float32")
-    features = FeatureWeakening(table.SIZES)(x, training=training)
+    features = FeatureWeakening(table.SIZES, 0.5)(x, training=training)
     assert tuple(features.shape) == (None, 6, 6, 2)
     assert features.dtype == "float32"
 

@@ -167,7 +167,7 @@ class TrainingProgress(tf.keras.callbacks.Callback):
             axes.plot(epochs, means, color=color, linestyle=line, linewidth=2.0, label=name)
         axes.plot([], [], color="0.8", linewidth=0.8, label="each label")
         axes.set(xlabel="epoch", ylabel=QUANTITIES[quantity], title="Progress of training")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=0, auto=True)  # panels that share it may still grow
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend()
         return axes
