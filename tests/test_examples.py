@@ -200,3 +200,13 @@ def test_cifar10_comes_from_the_directory_that_is_named(digits, tmp_path):
     assert x_test.shape == (2, 32, 32, 3)
     assert y.tolist() == [0, 1, 2, 3]
     assert y_test.tolist() == [0, 1]
+
+
+def test_tfrecord_stream_trains_exports_and_serves(tmp_path):
+    out = run_example("tfrecord_stream", "--quick", cwd=tmp_path)
+    score = float(re.search(r"macro-AP on the test part: ([\d.]+)", out)[1])
+    assert score > 0.6  # of labels with 4 to 40 % positives
+    assert float(re.search(r"largest difference (\S+)", out)[1]) < 1e-5
+    assert "selection/unique_samples: 1.0000" in out  # the warm-up
+    assert float(re.search(r"samples seen in the last epoch: ([\d.]+)%", out)[1]) < 100
+    assert list(tmp_path.iterdir()) == []
