@@ -7,19 +7,17 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
 from tfmlselect import replicas
+from tfmlselect.callbacks.listener import StepListener
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss, show
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
-from tfmlselect.hooks import arm_hook, remove_hook
 from tfmlselect.outputs import OutputReader
 from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
 
 
-class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
+class AdaptiveBatchSelection(StepListener):
     """Makes `model.fit` on an adaptive dataset adaptive.
 
     Records what the training steps predict, hands it to the dataset's strategy at the end of each
@@ -130,16 +128,10 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
         self._recorder: Recorder | None = None
         self._scorer: Scorer | None = None
         self._ratios: RatioUpdate | None = None
-        self._running = False
         self._next_check = 1
 
     def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
         return type(self)(self.dataset, **self._options)
-
-    def set_model(self, model: Any) -> None:
-        """Puts the hook on the model, before its train function is made."""
-        super().set_model(model)
-        arm_hook(model, self._record, self._give_up)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Attaches the dataset and draws its next epoch."""
@@ -239,18 +231,6 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
             )
         return self._state.restore(model, self._masking_loss(model))
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off and sets the dataset free."""
-        self._give_up()
-        remove_hook(self.model)
-
-    def on_test_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
-        if not self._running:
-            remove_hook(self.model)
-
-    on_predict_end = on_test_end
-
     @property
     def _selection(self) -> Any:
         return self.dataset._selection
@@ -308,7 +288,7 @@ class AdaptiveBatchSelection(tf.keras.callbacks.Callback):
 
     def _give_up(self) -> None:
         """The fit is over, however it ended."""
-        self._running = False
+        super()._give_up()
         if self._recorder is not None:
             self._recorder.close()
         if self._ratios is not None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import tensorflow as tf
-
-from tfmlselect.hooks import arm_hook, remove_hook
+from tfmlselect.callbacks.listener import StepListener
 
 
-class LabelsForLayers(tf.keras.callbacks.Callback):
+class LabelsForLayers(StepListener):
     """Hands each training step's labels to layers that need them, such as `FeatureWeakening`.
 
     For a fit that has none of the package's other callbacks: each of them does it too.
@@ -29,30 +25,6 @@ class LabelsForLayers(tf.keras.callbacks.Callback):
         >>> history = model.fit(x, y, verbose=0, callbacks=[tfml.callbacks.LabelsForLayers()])
     """
 
-    _running = False
-
-    def set_model(self, model: Any) -> None:
-        """Puts the hook on the model, before its train function is made."""
-        super().set_model(model)
-        arm_hook(model, self._nothing, self._over)
-
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Notes that a fit runs."""
         self._running = True
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off."""
-        remove_hook(self.model)
-
-    def on_test_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
-        if not self._running:
-            remove_hook(self.model)
-
-    on_predict_end = on_test_end
-
-    def _nothing(self, y: Any, y_pred: Any) -> None:
-        pass
-
-    def _over(self) -> None:
-        self._running = False

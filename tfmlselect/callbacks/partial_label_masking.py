@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.hooks import arm_hook, listening, remove_hook
+from tfmlselect.callbacks.listener import StepListener
+from tfmlselect.hooks import listening
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.losses.ratios import LabelHistograms, divergences, updated_ratios
 from tfmlselect.outputs import OutputReader
@@ -116,7 +117,7 @@ def show(model: Any, logs: dict | None, figures: tuple[dict, dict]) -> None:
             history.setdefault(name, []).append(array)
 
 
-class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
+class PartialLabelMaskingUpdate(StepListener):
     """Adapts the ratios of a compiled `tfmlselect.losses.PartialLabelMasking` once per epoch.
 
     For a fit without `AdaptiveBatchSelection`, which does the same by itself; beside it, this
@@ -155,12 +156,6 @@ class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
         super().__init__()
         self._output = output
         self._update: RatioUpdate | None = None
-        self._running = False
-
-    def set_model(self, model: Any) -> None:
-        """Puts the hook on the model, before its train function is made."""
-        super().set_model(model)
-        arm_hook(model, self._record, self._give_up)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Finds the loss, unless `AdaptiveBatchSelection` leads it."""
@@ -184,18 +179,6 @@ class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
         if self._update is not None:
             show(self.model, logs, self._update.finish())
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off."""
-        self._give_up()
-        remove_hook(self.model)
-
-    def on_test_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
-        if not self._running:
-            remove_hook(self.model)
-
-    on_predict_end = on_test_end
-
     def _record(self, y: Any, y_pred: Any) -> None:
         if self._update is not None:
             p, _ = self._reader.probabilities(y_pred)
@@ -205,7 +188,7 @@ class PartialLabelMaskingUpdate(tf.keras.callbacks.Callback):
         if self._update is not None:
             self._update.over()
         self._update = None
-        self._running = False
+        super()._give_up()
 
 
 def mean_known(values: np.ndarray) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import replicas
+from tfmlselect.callbacks.listener import StepListener
 from tfmlselect.callbacks.partial_label_masking import mean_known, show
 from tfmlselect.checks import check_argument
-from tfmlselect.hooks import arm_hook, remove_hook
 from tfmlselect.outputs import OutputReader
 
 QUANTITIES = {
@@ -19,7 +19,7 @@ QUANTITIES = {
 }
 
 
-class TrainingProgress(tf.keras.callbacks.Callback):
+class TrainingProgress(StepListener):
     """Follows each class' recall and feature gradient over the training steps of each epoch.
 
     Of the predictions that training itself makes, at no further forward pass:
@@ -86,13 +86,7 @@ class TrainingProgress(tf.keras.callbacks.Callback):
         self._readers = {
             ids: OutputReader(len(counts), ids, output, from_logits, None) for ids in (True, False)
         }
-        self._running = False
         self.history: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
-
-    def set_model(self, model: Any) -> None:
-        """Puts the hook on the model, before its train function is made."""
-        super().set_model(model)
-        arm_hook(model, self._record, self._give_up)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts counting."""
@@ -121,18 +115,6 @@ class TrainingProgress(tf.keras.callbacks.Callback):
             numbers[f"progress/{name}_frequent"] = of_frequent
             numbers[f"progress/{name}_ratio"] = of_rare / of_frequent if of_frequent else np.nan
         show(self.model, logs, (numbers, arrays))
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off."""
-        self._give_up()
-        remove_hook(self.model)
-
-    def on_test_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
-        if not self._running:
-            remove_hook(self.model)
-
-    on_predict_end = on_test_end
 
     def plot(self, quantity: str = "recall", axes: Any = None) -> Any:
         """Draws a quantity over the epochs: each label thin, the means of both thirds thick.
@@ -206,9 +188,6 @@ class TrainingProgress(tf.keras.callbacks.Callback):
             f"head={self._head!r}, layers {[layer.name for layer in layers]}. Name it: "
             "TrainingProgress(counts, head=...)."
         )
-
-    def _give_up(self) -> None:
-        self._running = False
 
 
 def thirds(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
