@@ -196,9 +196,9 @@ def seed_claim(losses: dict) -> str:
 {table}
 
 {losses["data"]}, {losses["seeds"]} seeds, TensorFlow {losses["tensorflow"]}
-(`python benchmarks/minority_losses.py --write`). Seed by seed, a minority label have
-{counts};
-in brackets, the cardinality of samples with and without."""
+(`python benchmarks/minority_losses.py --write`). Samples with a minority label, seed by seed,
+and in brackets the mean number of labels of those with and without one:
+{counts}."""
 
 
 def loss_cell(at: dict) -> str:

@@ -53,11 +53,12 @@ class TrainStepHook:
 
         def run_step(data):
             self._step.graph = tf.compat.v1.get_default_graph()
+            self._step.data = data
             try:
                 with training_step(_labels_of(data)):
                     return own_step(data)
             finally:
-                self._step.graph = None
+                self._step.graph = self._step.data = None
 
         run = tf.function(run_step) if compiled else run_step
 
@@ -137,6 +138,11 @@ def listening(model: Any) -> list[Any]:
     """The objects whose methods listen to the model's training steps."""
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
     return [listener.record.__self__ for listener in hook.listeners] if hook else []
+
+
+def step_data(model: Any) -> Any:
+    """What Keras passed to the training step that runs: (x, y) or (x, y, sample_weight)."""
+    return model.__dict__["make_train_function"].hook._step.data
 
 
 def _labels_of(data: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,9 +124,9 @@ class OutputReader:
         shape = tf.TensorShape(shape)
         if not shape.is_compatible_with([None, self._q]):
             raise ValueError(
-                f"The model must predict one value for each of the {self._q} labels of the "
-                f"dataset. Received: an output of shape {shape}. Give the model an output "
-                f"(b, {self._q}), or name the right one: AdaptiveBatchSelection(train, output=...)."
+                f"The model must predict one value for each of the {self._q} labels that "
+                f"training follows. Received: an output of shape {shape}. Give the model an output "
+                f"(b, {self._q}), or name the right one: output=... of the callback."
             )
 
     def pick(self, structure: Any) -> Any:
@@ -151,3 +151,46 @@ class OutputReader:
                 f"{f'one of {names}, ' if names else ''}or an index."
             )
         return structure[key]
+
+
+class AveragedOutputs(OutputReader):
+    """Several outputs of one label space, read as one: the mean of their probabilities.
+
+    Args:
+        outputs: names or indices of the outputs to record.
+        q, single_label, from_logits, signal: as `OutputReader`, the same for each.
+    """
+
+    def __init__(
+        self,
+        q: int,
+        single_label: bool,
+        outputs: Sequence[str | int],
+        from_logits: bool | str,
+        signal: Callable | None,
+    ):
+        super().__init__(q, single_label, outputs[0], from_logits, signal)
+        self._each = [OutputReader(q, single_label, o, from_logits, signal) for o in outputs]
+
+    def prepare(self, model: Any) -> None:
+        """Looks at the compiled model and the loss of each output."""
+        super().prepare(model)
+        for reader in self._each:
+            reader.prepare(model)
+
+    def probabilities(self, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """The mean of the outputs' probabilities, and the most rows outside [0, 1] of any."""
+        rows, outside = zip(*(reader.probabilities(y_pred) for reader in self._each), strict=True)
+        return tf.reduce_mean(tf.stack(rows), axis=0), tf.reduce_max(tf.stack(outside))
+
+    def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
+        """The mean of the outputs' per-label losses."""
+        return tf.reduce_mean(
+            tf.stack([reader.losses(y, y_pred) for reader in self._each]), axis=0
+        )
+
+    def hashes(self, y: Any) -> tf.Tensor:
+        """The hash of the labels; NaN, which is no row's, where the outputs' labels differ."""
+        hashes = tf.stack([reader.hashes(y) for reader in self._each])
+        same = tf.reduce_all(hashes == hashes[0], axis=0)
+        return tf.where(same, hashes[0], tf.constant(np.nan, tf.float64))

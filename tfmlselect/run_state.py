@@ -45,15 +45,20 @@ class RunState:
         Raises:
             ValueError: the backup is of another dataset, strategy or model, or damaged.
         """
-        backup = backups.read(self._directory)
-        if backup is None:
-            return 0
-        self._check_identity(backup.facts)
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError(
+                "A run is put back with its optimizer. Received: a model that is not compiled. "
+                "Call model.compile(...) before restore."
+            )
         if not model.built or not model.variables:
             raise ValueError(
                 "The model has no weights yet to put back. Received: a model that is not built. "
                 "Call it on one batch, or model.build(input_shape), before restore."
             )
+        backup = backups.read(self._directory)
+        if backup is None:
+            return 0
+        self._check_identity(backup.facts)
         _build_optimizer(model)
         variables = dict(self._variables(model, loss))
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
@@ -87,13 +92,26 @@ class RunState:
                 "fit(initial_epoch=selection.restore(model), ...); or empty it."
             )
 
-    def check_iterations(self, model: Any) -> None:
-        """Another callback may have put other weights back since `restore`.
+    def check_first_step(self, model: Any, epoch: int) -> None:
+        """A fit after `restore` must go on where the backup stopped.
+
+        Args:
+            model: that is trained.
+            epoch: that Keras starts with.
 
         Raises:
-            RuntimeError: the optimizer has done another number of steps.
+            ValueError: Keras starts elsewhere.
+            RuntimeError: the optimizer has done another number of steps: something else has put
+                other weights back since.
         """
         here = int(model.optimizer.iterations)
+        completed = self._selection.epoch
+        if self._iterations is not None and epoch != completed:
+            raise ValueError(
+                "The fit does not start where the restored run stopped. Received: "
+                f"initial_epoch={epoch}, and {completed} completed epochs. Pass what restore "
+                "returned: fit(initial_epoch=selection.restore(model), ...)."
+            )
         if self._iterations not in (None, here):
             raise RuntimeError(
                 "The model is not where the selection is. Received: optimizer.iterations="
@@ -133,10 +151,17 @@ class RunState:
         here = self._identity()
         differing = [name for name, value in here.items() if facts.get(name) != value]
         if differing:
-            values = {name: (facts.get(name), here[name]) for name in differing}
+            hashed = ("labels", "config")
+            said = [
+                f"other {name}"
+                if name in hashed
+                else f"{name}={facts.get(name)!r} -> {here[name]!r}"
+                for name in differing
+            ]
             raise ValueError(
-                "The backup is of another run. Received: (backup, here) "
-                f"{values}. Make the dataset as it was, seed= and strategy too, or empty the "
+                "The backup is of another run. Received: "
+                f"{', '.join(said)} (backup -> here). Make the dataset as it was, seed= and "
+                "strategy too, or empty the "
                 f"directory {self._directory!r}."
             )
 

@@ -165,7 +165,7 @@ def test_all_backups_damaged(tmp_path, damage):
 def test_a_backup_of_another_run(tmp_path, changed, named):
     trained(tmp_path)
     _, selection = make_run(tmp_path, **changed)
-    with pytest.raises(ValueError, match=rf"another run. Received: .*'{named}'.* Make the dataset"):
+    with pytest.raises(ValueError, match=rf"another run. Received: .*{named}.* Make the dataset"):
         selection.restore(make_model())
 
 
@@ -183,6 +183,21 @@ def test_a_model_that_is_not_built(tmp_path):
     model.compile("adam", "binary_crossentropy")
     with pytest.raises(ValueError, match=r"Received: a model that is not built"):
         selection.restore(model)
+
+
+def test_a_model_that_is_not_compiled(tmp_path):
+    _, selection = make_run(tmp_path)
+    with pytest.raises(ValueError, match=r"Received: a model that is not compiled"):
+        selection.restore(tf.keras.Sequential([tf.keras.Input((5,)), tf.keras.layers.Dense(Q)]))
+
+
+def test_a_fit_that_starts_elsewhere_after_restore(tmp_path):
+    trained(tmp_path, epochs=2)
+    train, selection = make_run(tmp_path)
+    model = make_model()
+    selection.restore(model)
+    with pytest.raises(ValueError, match=r"Received: initial_epoch=0, and 2 completed"):
+        model.fit(train, epochs=4, verbose=0, callbacks=[selection])
 
 
 def test_never_a_silent_restart(tmp_path):

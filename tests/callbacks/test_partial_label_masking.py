@@ -260,6 +260,12 @@ def test_a_model_without_the_loss():
         fit(make_model("binary_crossentropy"), callbacks=[PartialLabelMaskingUpdate()])
 
 
+def test_logits_without_a_word():
+    model = make_model(make_loss(), activation=None)
+    with pytest.raises(ValueError, match=r"look like logits. Received: \d+ rows.*from_logits=True"):
+        fit(model, callbacks=[PartialLabelMaskingUpdate()])
+
+
 def test_a_fit_that_raised_leaves_nothing_behind():
     class Stop(tf.keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

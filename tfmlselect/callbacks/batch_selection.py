@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from tfmlselect import replicas
 from tfmlselect.callbacks.listener import StepListener
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss, show
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
-from tfmlselect.outputs import OutputReader
+from tfmlselect.hooks import step_data
+from tfmlselect.outputs import AveragedOutputs, OutputReader
 from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
 
@@ -41,7 +44,8 @@ class AdaptiveBatchSelection(StepListener):
         every: refresh the distribution every so many epochs, the first time after the warm-up.
         signal: "probability", or an element-wise loss `(y, y_pred) -> (b, q)` on the model's
             output as it is, when hardness is to be the loss that is really trained.
-        output: name or index of the output that is recorded, for models with several.
+        output: name or index of the output that is recorded, for models with several; a list of
+            them, all of the dataset's labels, is recorded as the mean of their probabilities.
         from_logits: whether that output is logits; "auto" asks the compiled loss.
         check_order: compare the labels that arrive in the steps with those of the planned samples.
             Turn it off where a `.map` changes labels on purpose (mixup).
@@ -78,7 +82,7 @@ class AdaptiveBatchSelection(StepListener):
         scores: str = "record",
         every: int = 1,
         signal: str | Callable = "probability",
-        output: str | int | None = None,
+        output: str | int | Sequence[str | int] | None = None,
         from_logits: bool | str = "auto",
         check_order: bool = True,
         backup_dir: str | None = None,
@@ -104,6 +108,12 @@ class AdaptiveBatchSelection(StepListener):
             from_logits,
             'True, False or "auto"',
         )
+        check_argument(
+            not isinstance(output, (list, tuple)) or len(output) > 0,
+            "output",
+            output,
+            "a name, an index or a list of one or more of them",
+        )
         self.dataset = dataset
         self._options: dict[str, Any] = {
             "scores": scores,
@@ -122,9 +132,8 @@ class AdaptiveBatchSelection(StepListener):
             self._state = RunState(os.fspath(backup_dir), dataset._selection)
         self._signal = signal if callable(signal) else None
         labels = dataset._selection.labels
-        self._reader = OutputReader(
-            labels.q, labels.single_label, output, from_logits, self._signal
-        )
+        reader: Any = AveragedOutputs if isinstance(output, (list, tuple)) else OutputReader
+        self._reader = reader(labels.q, labels.single_label, output, from_logits, self._signal)
         self._recorder: Recorder | None = None
         self._scorer: Scorer | None = None
         self._ratios: RatioUpdate | None = None
@@ -171,7 +180,7 @@ class AdaptiveBatchSelection(StepListener):
             return
         self._first_epoch = epoch
         if self._state is not None:
-            self._state.check_iterations(self.model)
+            self._state.check_first_step(self.model, epoch)
         completed = self._selection.epoch
         self._plan_run(self.params["epochs"] - epoch)
         if epoch not in (0, completed):
@@ -258,6 +267,8 @@ class AdaptiveBatchSelection(StepListener):
             self._recorder.start_epoch()
 
     def _record(self, y: Any, y_pred: Any) -> None:
+        if self._running:
+            self._check_weights(step_data(self.model))
         if not self._running or (self._recorder is None and self._ratios is None):
             return
         p, outside = self._reader.probabilities(y_pred)
@@ -266,12 +277,26 @@ class AdaptiveBatchSelection(StepListener):
         if self._ratios is not None:
             self._ratios.record(self._reader.matrix(y), p)
 
+    def _check_weights(self, data: Any) -> None:
+        """Keras makes weights of `class_weight`: a third element, which the dataset has not."""
+        spec, labels = self.dataset.element_spec, self._selection.labels
+        if not (isinstance(data, tuple) and isinstance(spec, tuple) and len(data) > len(spec)):
+            return
+        if not labels.single_label and np.any(labels.matrix.sum(axis=1, dtype=np.int64) != 1):
+            raise ValueError(
+                "`class_weight` is for one class a sample: Keras takes an argmax over the labels "
+                "and weighs a sample by its first positive one. Received: sample weights in the "
+                f"train step, from a dataset of {len(spec)} elements without. Put label weights "
+                "into the loss, or weights of samples into adaptive_dataset(..., sample_weight=...)"
+                ". If a `.map` adds the weights, pass the callback the mapped dataset."
+            )
+
     def _check_records(self, done: int) -> None:
         if self._selection.plan.reads == 0:
             raise RuntimeError(
                 "This fit does not read the dataset that the callback was made for. Received: "
-                "batches from elsewhere. Pass the same object to both: model.fit(train, "
-                "callbacks=[AdaptiveBatchSelection(train)])."
+                "batches from elsewhere, or another fit on the dataset within this one. Pass the "
+                "same object to both: model.fit(train, callbacks=[AdaptiveBatchSelection(train)])."
             )
         if self._recorder is not None:
             self._recorder.check(done)

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlselect import replicas
 from tfmlselect.hooks import arm_hook, remove_hook
 
 
@@ -17,6 +18,7 @@ class StepListener(tf.keras.callbacks.Callback):
     """
 
     _running = False
+    _outside: Any = None
 
     def set_model(self, model: Any) -> None:
         """Puts the hook on the model, before its train function is made."""
@@ -34,6 +36,28 @@ class StepListener(tf.keras.callbacks.Callback):
             remove_hook(self.model)
 
     on_predict_end = on_test_end
+
+    def _start_counting(self) -> None:
+        """Makes the counter of rows that are no probabilities."""
+        self._outside = replicas.unmirrored(lambda: tf.Variable(tf.constant(0, tf.int64)))
+
+    def _count_outside(self, rows: tf.Tensor) -> None:
+        self._outside.assign_add(rows)
+
+    def _check_probabilities(self) -> None:
+        """Called at an epoch's end.
+
+        Raises:
+            ValueError: outputs were outside [0, 1].
+        """
+        rows = int(self._outside)
+        if rows:
+            raise ValueError(
+                "The model's outputs are no probabilities and look like logits. Received: "
+                f"{rows} rows with values outside [0, 1], and a loss that does not say "
+                "from_logits=True. Make the loss with from_logits=True, or end the model in a "
+                "sigmoid."
+            )
 
     def _record(self, y: Any, y_pred: Any) -> None:
         """Called while a step is traced, or run eagerly."""

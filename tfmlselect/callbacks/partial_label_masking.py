@@ -171,17 +171,20 @@ class PartialLabelMaskingUpdate(StepListener):
             return  # AdaptiveBatchSelection does it
         self._reader = OutputReader(loss.q, True, output, loss.from_logits, None)
         self._reader.prepare(self.model)
+        self._start_counting()
         self._update = RatioUpdate(loss, self)
         self._update.start()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Moves the ratios."""
         if self._update is not None:
+            self._check_probabilities()
             show(self.model, logs, self._update.finish())
 
     def _record(self, y: Any, y_pred: Any) -> None:
         if self._update is not None:
-            p, _ = self._reader.probabilities(y_pred)
+            p, outside = self._reader.probabilities(y_pred)
+            self._count_outside(outside)
             self._update.record(self._reader.matrix(y), p)
 
     def _give_up(self) -> None:

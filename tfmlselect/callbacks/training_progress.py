@@ -97,10 +97,12 @@ class TrainingProgress(StepListener):
             lambda: tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
         )
         self.history = {name: [] for name in QUANTITIES}
+        self._start_counting()
         self._running = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the epoch and starts the next."""
+        self._check_probabilities()
         hits, norms, positives = self._sums.numpy()
         self._sums.assign(tf.zeros_like(self._sums))
         unseen = np.full(len(hits), np.nan)
@@ -160,7 +162,8 @@ class TrainingProgress(StepListener):
         labels = tf.convert_to_tensor(self._readers[True].pick(y))
         ids = labels.shape.rank == 1 or labels.shape[-1] == 1
         reader = self._readers[ids]
-        p, _ = reader.probabilities(y_pred)
+        p, outside = reader.probabilities(y_pred)
+        self._count_outside(outside)
         y = tf.cast(reader.matrix(y), tf.float32)
         decided = tf.cast(p >= 0.5, tf.float32)
         if ids or reader.one_of_many:
