@@ -147,7 +147,7 @@ class AdaptiveDataset(tf.data.Dataset):
             )
         return self._then(lambda dataset: dataset.with_options(options, name=name))
 
-    def rebatch(self, batch_size, drop_remainder=False, name=None) -> tf.data.Dataset:
+    def rebatch(self, batch_size=None, drop_remainder=False, name=None) -> tf.data.Dataset:
         """Cuts each batch into parts, as strategies do, one part a replica; other sizes raise.
 
         Args:
