@@ -185,9 +185,7 @@ class AveragedOutputs(OutputReader):
 
     def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
         """The mean of the outputs' per-label losses."""
-        return tf.reduce_mean(
-            tf.stack([reader.losses(y, y_pred) for reader in self._each]), axis=0
-        )
+        return tf.reduce_mean(tf.stack([reader.losses(y, y_pred) for reader in self._each]), axis=0)
 
     def hashes(self, y: Any) -> tf.Tensor:
         """The hash of the labels; NaN, which is no row's, where the outputs' labels differ."""
