@@ -32,7 +32,7 @@ class RatioUpdate:
         """Takes the odds (q,) of the first epoch, where they are not those of the training set."""
         loss = self._loss
         if odds is not None:
-            self._take_odds(odds, loss.actual.numpy() if loss.starts_at_odds else None)
+            self._take_odds(odds)
         silent = np.flatnonzero(np.isnan(loss.actual.numpy()))
         if silent.size:
             warnings.warn(
@@ -63,7 +63,7 @@ class RatioUpdate:
         loss.ideal.assign(updated_ratios(ideal, actual, positive, negative, loss.rate, loss.limit))
         loss.starts_at_odds = False
         if odds is not None:
-            self._take_odds(odds, None)
+            self._take_odds(odds)
         numbers = {
             "plm/masked_positives": float(share[1]),
             "plm/masked_negatives": float(share[0]),
@@ -83,11 +83,11 @@ class RatioUpdate:
         """The fit is over: nobody leads the loss."""
         self._loss.lead(None)
 
-    def _take_odds(self, odds: np.ndarray, replaced: np.ndarray | None) -> None:
+    def _take_odds(self, odds: np.ndarray) -> None:
         """New odds; ideal ratios that have not moved yet, or were not known, start at them."""
         loss = self._loss
         ideal = loss.ideal.numpy()
-        fresh = np.isnan(ideal) if replaced is None else np.isnan(ideal) | (ideal == replaced)
+        fresh = np.isnan(ideal) | loss.starts_at_odds
         loss.actual.assign(odds)
         loss.ideal.assign(np.where(fresh, odds, ideal))
 
