@@ -11,7 +11,7 @@ import numpy as np
 
 from tfmlselect import replicas
 from tfmlselect.callbacks.listener import StepListener
-from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss, show
+from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.hooks import step_data
@@ -215,7 +215,7 @@ class AdaptiveBatchSelection(StepListener):
             logs.update(selection.figures())
         selection.advance(refresh)
         if self._ratios is not None:
-            show(self.model, logs, self._ratios.finish(selection.odds()))
+            self._show(logs, *self._ratios.finish(selection.odds()))
         if self._state is not None:
             self._state.save(self.model, self._masking_loss(self.model))
         self._draw()

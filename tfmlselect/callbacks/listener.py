@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect import replicas
@@ -59,8 +60,23 @@ class StepListener(tf.keras.callbacks.Callback):
                 "sigmoid."
             )
 
+    def _show(self, logs: dict | None, numbers: dict, arrays: dict) -> None:
+        """Numbers into the epoch's logs; arrays into History alone: others expect numbers there."""
+        if logs is not None:
+            logs.update(numbers)
+        history = getattr(getattr(self.model, "history", None), "history", None)
+        if history is not None:
+            for name, array in arrays.items():
+                history.setdefault(name, []).append(array)
+
     def _record(self, y: Any, y_pred: Any) -> None:
         """Called while a step is traced, or run eagerly."""
 
     def _give_up(self) -> None:
         self._running = False
+
+
+def mean_known(values: np.ndarray) -> float:
+    """The mean of what is not NaN; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

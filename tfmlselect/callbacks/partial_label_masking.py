@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.callbacks.listener import StepListener
+from tfmlselect.callbacks.listener import StepListener, mean_known
 from tfmlselect.hooks import listening
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.losses.ratios import LabelHistograms, divergences, updated_ratios
@@ -106,17 +106,6 @@ def masking_loss(model: Any, output: Any) -> tuple[PartialLabelMasking | None, A
     return None, output
 
 
-def show(model: Any, logs: dict | None, figures: tuple[dict, dict]) -> None:
-    """Numbers into the epoch's logs; arrays into History alone: others expect numbers in logs."""
-    numbers, arrays = figures
-    if logs is not None:
-        logs.update(numbers)
-    history = getattr(getattr(model, "history", None), "history", None)
-    if history is not None:
-        for name, array in arrays.items():
-            history.setdefault(name, []).append(array)
-
-
 class PartialLabelMaskingUpdate(StepListener):
     """Adapts the ratios of a compiled `tfmlselect.losses.PartialLabelMasking` once per epoch.
 
@@ -179,7 +168,7 @@ class PartialLabelMaskingUpdate(StepListener):
         """Moves the ratios."""
         if self._update is not None:
             self._check_probabilities()
-            show(self.model, logs, self._update.finish())
+            self._show(logs, *self._update.finish())
 
     def _record(self, y: Any, y_pred: Any) -> None:
         if self._update is not None:
@@ -192,9 +181,3 @@ class PartialLabelMaskingUpdate(StepListener):
             self._update.over()
         self._update = None
         super()._give_up()
-
-
-def mean_known(values: np.ndarray) -> float:
-    """The mean of what is not NaN; NaN where nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")

@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import replicas
-from tfmlselect.callbacks.listener import StepListener
-from tfmlselect.callbacks.partial_label_masking import mean_known, show
+from tfmlselect.callbacks.listener import StepListener, mean_known
 from tfmlselect.checks import check_argument
 from tfmlselect.outputs import OutputReader
 
@@ -116,7 +115,7 @@ class TrainingProgress(StepListener):
             numbers[f"progress/{name}_rare"] = of_rare
             numbers[f"progress/{name}_frequent"] = of_frequent
             numbers[f"progress/{name}_ratio"] = of_rare / of_frequent if of_frequent else np.nan
-        show(self.model, logs, (numbers, arrays))
+        self._show(logs, numbers, arrays)
 
     def plot(self, quantity: str = "recall", axes: Any = None) -> Any:
         """Draws a quantity over the epochs: each label thin, the means of both thirds thick.
