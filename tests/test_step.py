@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tfmlselect.step import batch_labels, is_running, training_step
+from tfmlselect.step import batch_labels, batch_weights, is_running, training_step
 
 
 def known():
@@ -61,3 +61,12 @@ def test_threads_know_their_own_steps():
         assert known() == (True, "main")
     steps = [((False, None), (True, labels), (False, None)) for labels in "ab"]
     assert sorted(found) == steps
+
+
+def test_weights_of_the_samples_where_there_are_any():
+    assert batch_weights() is None
+    with training_step("labels", "weights"):
+        assert (batch_labels(), batch_weights()) == ("labels", "weights")
+        with training_step("others"):
+            assert batch_weights() is None
+    assert batch_weights() is None

@@ -53,12 +53,11 @@ class TrainStepHook:
 
         def run_step(data):
             self._step.graph = tf.compat.v1.get_default_graph()
-            self._step.data = data
             try:
-                with training_step(_labels_of(data)):
+                with training_step(*_labels_and_weights(data)):
                     return own_step(data)
             finally:
-                self._step.graph = self._step.data = None
+                self._step.graph = None
 
         run = tf.function(run_step) if compiled else run_step
 
@@ -140,13 +139,9 @@ def listening(model: Any) -> list[Any]:
     return [listener.record.__self__ for listener in hook.listeners] if hook else []
 
 
-def step_data(model: Any) -> Any:
-    """What Keras passed to the training step that runs: (x, y) or (x, y, sample_weight)."""
-    return model.__dict__["make_train_function"].hook._step.data
-
-
-def _labels_of(data: Any) -> Any:
-    return data[1] if isinstance(data, (tuple, list)) and len(data) > 1 else None
+def _labels_and_weights(data: Any) -> tuple[Any, Any]:
+    parts = tuple(data) if isinstance(data, (tuple, list)) else (data,)
+    return (*parts[1:3], None, None)[:2]
 
 
 def _argument_names(function: Callable) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a layer or a loss can know of the training step that runs: that it is one, and its labels.
+"""What a layer or a loss can know of the training step that runs: that it is one, and its batch.
 
 Keras hands labels to the loss alone, and tells no loss whether it trains or evaluates. Both are
 known where `train_step` is called, so whoever calls it says so here, for the thread that traces or
@@ -16,22 +16,26 @@ _thread = threading.local()
 
 
 @contextlib.contextmanager
-def training_step(labels: Any) -> Iterator[None]:
-    """Inside, `is_running()` is true and `batch_labels()` gives `labels`."""
-    before = getattr(_thread, "labels", ())
-    _thread.labels = (labels,)
+def training_step(labels: Any, weights: Any = None) -> Iterator[None]:
+    """Inside, `is_running()` is true, and the batch's labels and weights of samples are these."""
+    before = getattr(_thread, "batch", ())
+    _thread.batch = (labels, weights)
     try:
         yield
     finally:
-        _thread.labels = before
+        _thread.batch = before
 
 
 def is_running() -> bool:
     """Whether a training step runs, or is traced, in this thread."""
-    return bool(getattr(_thread, "labels", ()))
+    return bool(getattr(_thread, "batch", ()))
 
 
 def batch_labels() -> Any:
     """The labels of the step's batch; None outside of a training step, or where it has none."""
-    labels = getattr(_thread, "labels", ())
-    return labels[0] if labels else None
+    return _thread.batch[0] if is_running() else None
+
+
+def batch_weights() -> Any:
+    """The weights of the batch's samples; None outside of a training step, or where it has none."""
+    return _thread.batch[1] if is_running() else None

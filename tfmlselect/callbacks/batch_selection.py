@@ -14,10 +14,10 @@ from tfmlselect.callbacks.listener import StepListener
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
-from tfmlselect.hooks import step_data
 from tfmlselect.outputs import AveragedOutputs, OutputReader
 from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
+from tfmlselect.step import batch_weights
 
 
 class AdaptiveBatchSelection(StepListener):
@@ -267,9 +267,10 @@ class AdaptiveBatchSelection(StepListener):
             self._recorder.start_epoch()
 
     def _record(self, y: Any, y_pred: Any) -> None:
-        if self._running:
-            self._check_weights(step_data(self.model))
-        if not self._running or (self._recorder is None and self._ratios is None):
+        if not self._running:
+            return
+        self._check_weights()
+        if self._recorder is None and self._ratios is None:
             return
         p, outside = self._reader.probabilities(y_pred)
         if self._recorder is not None:
@@ -277,10 +278,10 @@ class AdaptiveBatchSelection(StepListener):
         if self._ratios is not None:
             self._ratios.record(self._reader.matrix(y), p)
 
-    def _check_weights(self, data: Any) -> None:
+    def _check_weights(self) -> None:
         """Keras makes weights of `class_weight`: a third element, which the dataset has not."""
         spec, labels = self.dataset.element_spec, self._selection.labels
-        if not (isinstance(data, tuple) and isinstance(spec, tuple) and len(data) > len(spec)):
+        if batch_weights() is None or not isinstance(spec, tuple) or len(spec) == 3:
             return
         if not labels.single_label and np.any(labels.matrix.sum(axis=1, dtype=np.int64) != 1):
             raise ValueError(
