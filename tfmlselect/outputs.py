@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect.losses.elementwise import is_from_logits
+
 
 class OutputReader:
     """Turns what a train step sees, y and y_pred, into rows of probabilities and losses.
@@ -50,9 +52,7 @@ class OutputReader:
         loss = self.pick(model.loss) if model.loss else None
         logits = self._from_logits
         if logits == "auto":
-            # Keras 2 tells of some losses in their config alone.
-            config = loss.get_config() if isinstance(loss, tf.keras.losses.Loss) else {}
-            logits = bool(getattr(loss, "from_logits", config.get("from_logits", False)))
+            logits = bool(is_from_logits(loss))
         name = f"{getattr(loss, '__name__', type(loss).__name__)} {loss}".lower()
         self.one_of_many = "categorical" in name
         softmax = self.one_of_many or (self._single_label and "binary" not in name)
@@ -192,3 +192,12 @@ class AveragedOutputs(OutputReader):
         hashes = tf.stack([reader.hashes(y) for reader in self._each])
         same = tf.reduce_all(hashes == hashes[0], axis=0)
         return tf.where(same, hashes[0], tf.constant(np.nan, tf.float64))
+
+
+def no_probabilities(rows: str, remedy: str) -> ValueError:
+    """What is raised where outputs are outside [0, 1]: `rows` is how many, `remedy` what to do."""
+    return ValueError(
+        "The model's outputs are no probabilities and look like logits. Received: "
+        f"{rows} rows with values outside [0, 1], and a loss that does not say from_logits=True. "
+        f"{remedy}, or end the model in a sigmoid."
+    )

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import replicas
-from tfmlselect.outputs import OutputReader
+from tfmlselect.outputs import OutputReader, no_probabilities
 from tfmlselect.scoring import chunk_rows
 from tfmlselect.selection import Selection
 
@@ -230,9 +230,5 @@ class Scorer:
 
 
 def _no_probabilities(rows: int, of: int) -> ValueError:
-    return ValueError(
-        "The model's outputs are no probabilities and look like logits. Received: "
-        f"{rows} of {of} rows with values outside [0, 1], and a loss that does not say "
-        "from_logits=True. Pass AdaptiveBatchSelection(train, from_logits=True), or end the model "
-        "in a sigmoid."
-    )
+    remedy = "Pass AdaptiveBatchSelection(train, from_logits=True)"
+    return no_probabilities(f"{rows} of {of}", remedy)

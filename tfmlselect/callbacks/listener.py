@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmlselect import replicas
 from tfmlselect.hooks import arm_hook, remove_hook
+from tfmlselect.outputs import no_probabilities
 
 
 class StepListener(tf.keras.callbacks.Callback):
@@ -40,7 +41,8 @@ class StepListener(tf.keras.callbacks.Callback):
 
     def _start_counting(self) -> None:
         """Makes the counter of rows that are no probabilities."""
-        self._outside = replicas.unmirrored(lambda: tf.Variable(tf.constant(0, tf.int64)))
+        zero = tf.constant(0, tf.int64)
+        self._outside = replicas.unmirrored(lambda: tf.Variable(zero, trainable=False))
 
     def _count_outside(self, rows: tf.Tensor) -> None:
         self._outside.assign_add(rows)
@@ -53,12 +55,7 @@ class StepListener(tf.keras.callbacks.Callback):
         """
         rows = int(self._outside)
         if rows:
-            raise ValueError(
-                "The model's outputs are no probabilities and look like logits. Received: "
-                f"{rows} rows with values outside [0, 1], and a loss that does not say "
-                "from_logits=True. Make the loss with from_logits=True, or end the model in a "
-                "sigmoid."
-            )
+            raise no_probabilities(str(rows), "Make the loss with from_logits=True")
 
     def _show(self, logs: dict | None, numbers: dict, arrays: dict) -> None:
         """Numbers into the epoch's logs; arrays into History alone: others expect numbers there."""

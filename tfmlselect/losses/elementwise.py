@@ -50,6 +50,7 @@ def elementwise(loss: Any, from_logits: bool) -> Callable[[tf.Tensor, tf.Tensor]
 
 def is_from_logits(loss: Any) -> bool | None:
     """What the loss object says about its predictions; None where it says nothing."""
+    # Keras 2 tells of some losses in their config alone.
     config = loss.get_config() if isinstance(loss, tf.keras.losses.Loss) else {}
     value = getattr(loss, "from_logits", config.get("from_logits"))
     return None if value is None else bool(value)
