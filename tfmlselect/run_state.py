@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -35,9 +36,8 @@ class RunState:
             loss: a `PartialLabelMasking` that is adapted, or None.
         """
         named = list(self._variables(model, loss))
-        facts = {**self._identity(), "iterations": int(model.optimizer.iterations)}
         named.append(("probabilities", self._selection.probabilities))
-        backups.write(self._directory, self._selection.epoch, named, facts)
+        backups.write(self._directory, self._selection.epoch, named, self._identity)
 
     def restore(self, model: Any, loss: Any) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
@@ -45,16 +45,6 @@ class RunState:
         Raises:
             ValueError: the backup is of another dataset, strategy or model, or damaged.
         """
-        if getattr(model, "optimizer", None) is None:
-            raise ValueError(
-                "A run is put back with its optimizer. Received: a model that is not compiled. "
-                "Call model.compile(...) before restore."
-            )
-        if not model.built or not model.variables:
-            raise ValueError(
-                "The model has no weights yet to put back. Received: a model that is not built. "
-                "Call it on one batch, or model.build(input_shape), before restore."
-            )
         backup = backups.read(self._directory)
         if backup is None:
             return 0
@@ -78,6 +68,23 @@ class RunState:
         self._iterations = int(model.optimizer.iterations)
         self._selection.resume(model, backup.facts["epoch"], backup.arrays["probabilities"])
         return backup.facts["epoch"]
+
+    def check_model(self, model: Any) -> None:
+        """What `restore` needs to put a run back into.
+
+        Raises:
+            ValueError: the model is not compiled, or has no weights yet.
+        """
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError(
+                "A run is put back with its optimizer. Received: a model that is not compiled. "
+                "Call model.compile(...) before restore."
+            )
+        if not model.built or not model.variables:
+            raise ValueError(
+                "The model has no weights yet to put back. Received: a model that is not built. "
+                "Call it on one batch, or model.build(input_shape), before restore."
+            )
 
     def check_start(self) -> None:
         """A run that was kept is gone on with, or started anew on purpose: never by accident.
@@ -132,6 +139,7 @@ class RunState:
             for name, variable in loss.state.items():
                 yield f"loss/{name}", variable
 
+    @functools.cached_property
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a backup to be of this run."""
         selection = self._selection
@@ -148,7 +156,7 @@ class RunState:
         }
 
     def _check_identity(self, facts: dict[str, Any]) -> None:
-        here = self._identity()
+        here = self._identity
         differing = [name for name, value in here.items() if facts.get(name) != value]
         if differing:
             hashed = ("labels", "config")

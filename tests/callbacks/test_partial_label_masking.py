@@ -214,7 +214,7 @@ def test_class_ids_with_selection():
     assert np.abs(np.log(history["plm/odds"][2] / odds)).max() > 0.01
 
 
-def test_one_of_two_outputs():
+def two_outputs(loss):
     inputs = tf.keras.Input((6,))
     start = tf.keras.initializers.RandomUniform(-1, 1, seed=1)
     outputs = {
@@ -222,14 +222,38 @@ def test_one_of_two_outputs():
         "size": tf.keras.layers.Dense(1, kernel_initializer="zeros", name="size")(inputs),
     }
     model = tf.keras.Model(inputs, outputs)
-    loss = make_loss()
     model.compile(tf.keras.optimizers.SGD(0.0), {"tags": loss, "size": "mse"})
+    return model
+
+
+def test_one_of_two_outputs():
+    loss = make_loss()
+    model = two_outputs(loss)
     data = {"tags": Y, "size": X[:, :1]}
     model.fit(
         X, data, batch_size=BATCH, epochs=2, verbose=0, callbacks=[PartialLabelMaskingUpdate()]
     )
     p = model.predict(X, verbose=0)["tags"]
     np.testing.assert_allclose(loss.ideal, expected_ratios(p, epochs=2)[-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("output", ["tags", 1])  # dicts go by name
+def test_one_of_two_outputs_with_selection(output):
+    loss = make_loss()
+    model = two_outputs(loss)
+    train = adaptive("online_batch")
+    callback = tfml.AdaptiveBatchSelection(train, output=output)
+    given = train.map(lambda x, y: (x, {"tags": y, "size": x[:, :1]}))
+    history = model.fit(given, epochs=2, verbose=0, callbacks=[callback]).history
+    assert len(history["plm/odds"]) == 2
+    assert np.abs(loss.ideal / ODDS - 1).max() > 0.1
+
+
+def test_logits_without_a_word_and_without_a_recorder():
+    model = make_model(make_loss(), activation=None)
+    train = adaptive("uniform")
+    with pytest.raises(ValueError, match=r"look like logits. Received: \d+ rows"):
+        fit(model, train, callbacks=[tfml.AdaptiveBatchSelection(train)])
 
 
 def test_mixed_precision():

@@ -11,9 +11,10 @@ import numpy as np
 
 from tfmlselect import replicas
 from tfmlselect.callbacks.listener import StepListener
-from tfmlselect.callbacks.partial_label_masking import RatioUpdate, masking_loss
+from tfmlselect.callbacks.partial_label_masking import RatioUpdate
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
+from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.outputs import AveragedOutputs, OutputReader
 from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
@@ -152,14 +153,15 @@ class AdaptiveBatchSelection(StepListener):
                 f"{steps} steps an epoch, len(dataset)={selection.plan.steps}. Leave "
                 "`steps_per_epoch` out, and pass fit the dataset that the callback was made for."
             )
+        if self._state is not None:
+            self._state.check_start()
         self._reader.prepare(self.model)
         selection.attach(self, self.model, self._device)
         self._running = True
         self._first_epoch: int | None = None
         self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
         self._recorder = self._scorer = None
-        if self._state is not None:
-            self._state.check_start()
+        self._start_counting()
         loss = self._masking_loss(self.model)
         self._ratios = None if loss is None else RatioUpdate(loss, self)
         losses = self._signal is not None
@@ -238,14 +240,18 @@ class AdaptiveBatchSelection(StepListener):
                 "There is nothing to restore from. Received: backup_dir=None. Pass "
                 "AdaptiveBatchSelection(train, backup_dir=...)."
             )
+        self._state.check_model(model)
+        self._reader.prepare(model)
         return self._state.restore(model, self._masking_loss(model))
 
     @property
     def _selection(self) -> Any:
         return self.dataset._selection
 
-    def _masking_loss(self, model: Any) -> Any:
-        return masking_loss(model, self._options["output"])[0]
+    def _masking_loss(self, model: Any) -> PartialLabelMasking | None:
+        """The loss of the recorded output, if its ratios are to be adapted."""
+        loss = self._reader.pick(model.loss) if model.loss else None
+        return loss if isinstance(loss, PartialLabelMasking) else None
 
     def _plan_run(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
@@ -275,6 +281,8 @@ class AdaptiveBatchSelection(StepListener):
         p, outside = self._reader.probabilities(y_pred)
         if self._recorder is not None:
             self._recorder.record(y, y_pred, p, outside)
+        else:
+            self._count_outside(outside)
         if self._ratios is not None:
             self._ratios.record(self._reader.matrix(y), p)
 
@@ -301,6 +309,8 @@ class AdaptiveBatchSelection(StepListener):
             )
         if self._recorder is not None:
             self._recorder.check(done)
+        else:
+            self._check_probabilities()
 
     def _warn_dropped(self, dropped: int) -> None:
         if not self._selection.warned_not_finite:
