@@ -4,21 +4,9 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from watching import Watch
 
 import tfmlselect as tfml
-
-
-class Watch(tf.keras.callbacks.Callback):
-    """Keeps the plan and the distribution of every epoch."""
-
-    def __init__(self, train):
-        super().__init__()
-        self._train = train
-        self.plans, self.distributions = [], []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.plans.append(self._train._selection.plan.ids.copy())
-        self.distributions.append(self._train.probabilities)
 
 
 def main(replicas, n, batch_size, rate, result):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from watching import Watch
 
 import tfmlselect as tfml
 from tfmlselect.strategies import D2ACE, HardImbalance, OnlineBatch
@@ -36,19 +37,6 @@ def make_model(q=Q, activation="sigmoid"):
     loss = "binary_crossentropy" if activation == "sigmoid" else "sparse_categorical_crossentropy"
     model.compile(tf.keras.optimizers.SGD(0.1), loss)
     return model
-
-
-class Watch(tf.keras.callbacks.Callback):
-    """Notes the plan and the distribution of every epoch."""
-
-    def __init__(self, train):
-        super().__init__()
-        self._train = train
-        self.plans, self.distributions = [], []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.plans.append(self._train._selection.plan.ids.copy())
-        self.distributions.append(self._train.probabilities)
 
 
 def fit(train, epochs=3, model=None, given=None, **options):

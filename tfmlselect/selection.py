@@ -195,6 +195,17 @@ class Selection:
         """Positives over negatives of each label in the draws of the coming epoch: (q,)."""
         return self.labels.odds(self.probabilities)
 
+    def warn_not_finite(self, rows: int) -> None:
+        """Says once that predictions were left out."""
+        if not self.warned_not_finite:
+            self.warned_not_finite = True
+            warnings.warn(
+                f"Predictions were not finite and are left out. Received: {rows} rows with NaN "
+                f"or infinity in epoch {self.epoch}; their samples keep the last good value. Lower "
+                "the learning rate or clip gradients.",
+                stacklevel=3,
+            )
+
     def figures(self) -> dict[str, float]:
         """What History shows of the epoch that was just drawn and trained."""
         n, p, ids = self.source.n, self.probabilities, self.plan.ids

@@ -126,8 +126,6 @@ class AdaptiveBatchSelection(StepListener):
             "backup_dir": backup_dir,
             "state_device": state_device,
         }
-        self._scores, self._every, self._device = scores, every, state_device
-        self._check_order = check_order
         self._state: RunState | None = None
         if backup_dir is not None:
             self._state = RunState(os.fspath(backup_dir), dataset._selection)
@@ -156,7 +154,7 @@ class AdaptiveBatchSelection(StepListener):
         if self._state is not None:
             self._state.check_start()
         self._reader.prepare(self.model)
-        selection.attach(self, self.model, self._device)
+        selection.attach(self, self.model, self._options["state_device"])
         self._running = True
         self._first_epoch: int | None = None
         self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
@@ -166,10 +164,9 @@ class AdaptiveBatchSelection(StepListener):
         self._ratios = None if loss is None else RatioUpdate(loss, self)
         losses = self._signal is not None
         if selection.strategy.uses_predictions:
-            if self._scores == "record":
-                self._recorder = Recorder(
-                    selection, self._reader, losses, self._check_order, replicas.count(self.model)
-                )
+            if self._options["scores"] == "record":
+                check_order, count = self._options["check_order"], replicas.count(self.model)
+                self._recorder = Recorder(selection, self._reader, losses, check_order, count)
             else:
                 self._scorer = Scorer(self.model, self.dataset, self._reader, losses)
         self._draw()
@@ -205,14 +202,14 @@ class AdaptiveBatchSelection(StepListener):
         selection = self._selection
         self._check_records(done=self._begun)
         # Counted from the warm-up's end, where the first adaptive epoch needs its distribution.
-        refresh = (selection.epoch + 1 - selection.strategy.warmup) % self._every == 0
+        refresh = (selection.epoch + 1 - selection.strategy.warmup) % self._options["every"] == 0
         dropped = 0
         if self._recorder is not None:
             dropped = self._recorder.hand_over()
         elif refresh and self._scorer is not None:
             dropped = self._scorer.score_all()
         if dropped:
-            self._warn_dropped(dropped)
+            selection.warn_not_finite(dropped)
         if logs is not None:
             logs.update(selection.figures())
         selection.advance(refresh)
@@ -311,16 +308,6 @@ class AdaptiveBatchSelection(StepListener):
             self._recorder.check(done)
         else:
             self._check_probabilities()
-
-    def _warn_dropped(self, dropped: int) -> None:
-        if not self._selection.warned_not_finite:
-            self._selection.warned_not_finite = True
-            warnings.warn(
-                f"Predictions were not finite and are left out. Received: {dropped} rows with NaN "
-                f"or infinity in epoch {self._selection.epoch}; their samples keep the last good "
-                "value. Lower the learning rate or clip gradients.",
-                stacklevel=3,
-            )
 
     def _give_up(self) -> None:
         """The fit is over, however it ended."""

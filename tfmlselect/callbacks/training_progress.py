@@ -170,10 +170,10 @@ class TrainingProgress(StepListener):
         finite = tf.reduce_all(tf.math.is_finite(p), axis=1, keepdims=True)
         kernel = tf.cast(tf.convert_to_tensor(self._kernel()), tf.float32)
         norm = tf.norm(tf.matmul(p - y, kernel, transpose_b=True), axis=1, keepdims=True)
-        positive = tf.cast((y > 0.5) & finite, tf.float64)
-        each = [decided, tf.where(finite, norm, 0.0), tf.ones_like(y)]
-        sums = [tf.reduce_sum(positive * tf.cast(value, tf.float64), axis=0) for value in each]
-        self._sums.assign_add(tf.stack(sums))
+        positive = tf.cast((y > 0.5) & finite, tf.float32)
+        each = [positive * decided, positive * tf.where(finite, norm, 0.0), positive]
+        sums = tf.stack([tf.reduce_sum(values, axis=0) for values in each])
+        self._sums.assign_add(tf.cast(sums, tf.float64))  # of a batch exact, of an epoch not
 
     def _kernel(self) -> Any:
         """The kernel (d, q) of the head."""

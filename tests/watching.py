@@ -1,0 +1,16 @@
+"""What several tests look at while a fit runs."""
+
+import tensorflow as tf
+
+
+class Watch(tf.keras.callbacks.Callback):
+    """Keeps the plan and the distribution of every epoch."""
+
+    def __init__(self, train):
+        super().__init__()
+        self._train = train
+        self.plans, self.distributions = [], []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.plans.append(self._train._selection.plan.ids.copy())
+        self.distributions.append(self._train.probabilities)
