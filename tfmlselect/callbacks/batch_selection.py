@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from tfmlselect import replicas
+from tfmlselect.callbacks import fit_checks
 from tfmlselect.callbacks.listener import StepListener
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate
 from tfmlselect.checks import check_argument
@@ -18,7 +16,6 @@ from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.outputs import AveragedOutputs, OutputReader
 from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
-from tfmlselect.step import batch_weights
 
 
 class AdaptiveBatchSelection(StepListener):
@@ -144,13 +141,7 @@ class AdaptiveBatchSelection(StepListener):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Attaches the dataset and draws its next epoch."""
         selection = self._selection
-        steps = self.params.get("steps")
-        if steps is not None and steps != selection.plan.steps:
-            raise ValueError(
-                "An epoch of this fit is not an epoch of the callback's dataset. Received: "
-                f"{steps} steps an epoch, len(dataset)={selection.plan.steps}. Leave "
-                "`steps_per_epoch` out, and pass fit the dataset that the callback was made for."
-            )
+        fit_checks.check_steps(self.params.get("steps"), self.dataset)
         if self._state is not None:
             self._state.check_start()
         self._reader.prepare(self.model)
@@ -182,13 +173,7 @@ class AdaptiveBatchSelection(StepListener):
             self._state.check_first_step(self.model, epoch)
         completed = self._selection.epoch
         self._plan_run(self.params["epochs"] - epoch)
-        if epoch not in (0, completed):
-            warnings.warn(
-                f"Keras starts with epoch {epoch}, and the dataset has completed {completed}. "
-                f"Received: initial_epoch={epoch}. Selection goes by the dataset's own counter; "
-                f"pass initial_epoch={completed} where both are to agree.",
-                stacklevel=2,
-            )
+        fit_checks.warn_of_other_epoch(epoch, completed)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Checks what was recorded, after 1, 2, 4, 8, ... steps."""
@@ -254,14 +239,8 @@ class AdaptiveBatchSelection(StepListener):
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
         strategy = self._selection.strategy
         strategy.run_epochs = self._selection.epoch + epochs_left
-        known = self._first_epoch is not None and epochs_left > 0
-        if known and strategy.uses_predictions and strategy.warmup >= strategy.run_epochs:
-            warnings.warn(
-                "No adaptive epoch is left after the warm-up. Received: a run of "
-                f"{strategy.run_epochs} epochs, the first {strategy.warmup} of them uniform. "
-                "Train longer, or make the strategy with a shorter `warmup`.",
-                stacklevel=3,
-            )
+        if self._first_epoch is not None and epochs_left > 0:
+            fit_checks.warn_if_too_short(strategy)
 
     def _draw(self) -> None:
         self._selection.draw()
@@ -272,7 +251,7 @@ class AdaptiveBatchSelection(StepListener):
     def _record(self, y: Any, y_pred: Any) -> None:
         if not self._running:
             return
-        self._check_weights()
+        fit_checks.check_weights(self.dataset.element_spec, self._selection.labels)
         if self._recorder is None and self._ratios is None:
             return
         p, outside = self._reader.probabilities(y_pred)
@@ -283,27 +262,8 @@ class AdaptiveBatchSelection(StepListener):
         if self._ratios is not None:
             self._ratios.record(self._reader.matrix(y), p)
 
-    def _check_weights(self) -> None:
-        """Keras makes weights of `class_weight`: a third element, which the dataset has not."""
-        spec, labels = self.dataset.element_spec, self._selection.labels
-        if batch_weights() is None or not isinstance(spec, tuple) or len(spec) == 3:
-            return
-        if not labels.single_label and np.any(labels.matrix.sum(axis=1, dtype=np.int64) != 1):
-            raise ValueError(
-                "`class_weight` is for one class a sample: Keras takes an argmax over the labels "
-                "and weighs a sample by its first positive one. Received: sample weights in the "
-                f"train step, from a dataset of {len(spec)} elements without. Put label weights "
-                "into the loss, or weights of samples into adaptive_dataset(..., sample_weight=...)"
-                ". If a `.map` adds the weights, pass the callback the mapped dataset."
-            )
-
     def _check_records(self, done: int) -> None:
-        if self._selection.plan.reads == 0:
-            raise RuntimeError(
-                "This fit does not read the dataset that the callback was made for. Received: "
-                "batches from elsewhere, or another fit on the dataset within this one. Pass the "
-                "same object to both: model.fit(train, callbacks=[AdaptiveBatchSelection(train)])."
-            )
+        fit_checks.check_read(self._selection.plan)
         if self._recorder is not None:
             self._recorder.check(done)
         else:

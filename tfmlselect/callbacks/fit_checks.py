@@ -1,0 +1,71 @@
+"""What can be wrong with a fit on an adaptive dataset, and what is said about it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from tfmlselect.step import batch_weights
+
+
+def check_steps(steps: int | None, dataset: Any) -> None:
+    """Keras' epoch, `steps` long where it is known, is an epoch of the dataset."""
+    if steps is not None and steps != len(dataset):
+        raise ValueError(
+            "An epoch of this fit is not an epoch of the callback's dataset. Received: "
+            f"{steps} steps an epoch, len(dataset)={len(dataset)}. Leave "
+            "`steps_per_epoch` out, and pass fit the dataset that the callback was made for."
+        )
+
+
+def check_read(plan: Any) -> None:
+    """The fit reads the callback's dataset."""
+    if plan.reads == 0:
+        raise RuntimeError(
+            "This fit does not read the dataset that the callback was made for. Received: "
+            "batches from elsewhere, or another fit on the dataset within this one. Pass the "
+            "same object to both: model.fit(train, callbacks=[AdaptiveBatchSelection(train)])."
+        )
+
+
+def check_weights(spec: Any, labels: Any) -> None:
+    """Keras makes weights of `class_weight`: a third element, which the dataset has not.
+
+    Args:
+        spec: element_spec of the dataset.
+        labels: of the training set.
+    """
+    if batch_weights() is None or not isinstance(spec, tuple) or len(spec) == 3:
+        return
+    if not labels.single_label and np.any(labels.matrix.sum(axis=1, dtype=np.int64) != 1):
+        raise ValueError(
+            "`class_weight` is for one class a sample: Keras takes an argmax over the labels "
+            "and weighs a sample by its first positive one. Received: sample weights in the "
+            f"train step, from a dataset of {len(spec)} elements without. Put label weights "
+            "into the loss, or weights of samples into adaptive_dataset(..., sample_weight=...)"
+            ". If a `.map` adds the weights, pass the callback the mapped dataset."
+        )
+
+
+def warn_of_other_epoch(epoch: int, completed: int) -> None:
+    """Keras starts with another epoch than the dataset's own counter says."""
+    if epoch not in (0, completed):
+        warnings.warn(
+            f"Keras starts with epoch {epoch}, and the dataset has completed {completed}. "
+            f"Received: initial_epoch={epoch}. Selection goes by the dataset's own counter; "
+            f"pass initial_epoch={completed} where both are to agree.",
+            stacklevel=3,
+        )
+
+
+def warn_if_too_short(strategy: Any) -> None:
+    """No epoch would be adaptive."""
+    if strategy.uses_predictions and strategy.warmup >= strategy.run_epochs:
+        warnings.warn(
+            "No adaptive epoch is left after the warm-up. Received: a run of "
+            f"{strategy.run_epochs} epochs, the first {strategy.warmup} of them uniform. "
+            "Train longer, or make the strategy with a shorter `warmup`.",
+            stacklevel=4,
+        )
