@@ -62,14 +62,10 @@ class OutputReader:
         if output is not None and (self._output is not None or len(tf.nest.flatten(output)) == 1):
             self._check_width(self.pick(output).shape)
 
-    def probabilities(self, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Probabilities (b, q) float32, and how many rows lie outside [0, 1], int64."""
+    def probabilities(self, y_pred: Any) -> tf.Tensor:
+        """Probabilities (b, q) float32, if the output is what the loss says it is."""
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
-        if self._activation is not None:
-            return self._activation(y_pred), tf.constant(0, tf.int64)
-        # Half precision rounds; NaN compares false and is dealt with where rows are taken in.
-        outside = tf.reduce_any((y_pred < -0.01) | (y_pred > 1.01), axis=1)
-        return y_pred, tf.math.count_nonzero(outside)
+        return y_pred if self._activation is None else self._activation(y_pred)
 
     def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
         """The user's per-label loss: (b, q) float32.
@@ -99,7 +95,7 @@ class OutputReader:
     def hashes(self, y: Any) -> tf.Tensor:
         """The same of the labels that arrive in a train step: (b,) whole float64."""
         positive = tf.cast(self.matrix(y), tf.float32) > 0.5
-        return tf.linalg.matvec(tf.cast(positive, tf.float64), self._hash_row)
+        return tf.squeeze(tf.cast(positive, tf.float64) @ self._hash_row[:, None], axis=1)
 
     def matrix(self, y: Any) -> tf.Tensor:
         """The labels that arrive as (b, q); class ids as one-hot rows."""
@@ -178,10 +174,10 @@ class AveragedOutputs(OutputReader):
         for reader in self._each:
             reader.prepare(model)
 
-    def probabilities(self, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """The mean of the outputs' probabilities, and the most rows outside [0, 1] of any."""
-        rows, outside = zip(*(reader.probabilities(y_pred) for reader in self._each), strict=True)
-        return tf.reduce_mean(tf.stack(rows), axis=0), tf.reduce_max(tf.stack(outside))
+    def probabilities(self, y_pred: Any) -> tf.Tensor:
+        """The mean of the outputs' probabilities."""
+        rows = [reader.probabilities(y_pred) for reader in self._each]
+        return tf.reduce_mean(tf.stack(rows), axis=0)
 
     def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
         """The mean of the outputs' per-label losses."""
@@ -192,6 +188,12 @@ class AveragedOutputs(OutputReader):
         hashes = tf.stack([reader.hashes(y) for reader in self._each])
         same = tf.reduce_all(hashes == hashes[0], axis=0)
         return tf.where(same, hashes[0], tf.constant(np.nan, tf.float64))
+
+
+def rows_outside(p: tf.Tensor) -> tf.Tensor:
+    """How many rows of p (b, q) lie outside [0, 1]: int64."""
+    # Half precision rounds; NaN compares false and is dealt with where rows are taken in.
+    return tf.math.count_nonzero(tf.reduce_any((p < -0.01) | (p > 1.01), axis=1))
 
 
 def no_probabilities(rows: str, remedy: str) -> ValueError:

@@ -15,11 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import replicas
-from tfmlselect.outputs import OutputReader, no_probabilities
+from tfmlselect.outputs import OutputReader, no_probabilities, rows_outside
 from tfmlselect.scoring import chunk_rows
 from tfmlselect.selection import Selection
-
-_STEPS, _ROWS, _MOVED, _OUTSIDE = range(4)
 
 
 class Recorder:
@@ -46,8 +44,10 @@ class Recorder:
         shape = [selection.plan.draws, selection.labels.q]
         self._predictions = _empty(shape, tf.float32)
         self._losses = _empty(shape, tf.float32) if losses else None
-        # int64: what XLA is to touch must be on the step's device, and int32 stays on the host.
-        self._counts = _empty([replica_count, 4], tf.int64)  # each replica has its own row
+        # Of all replicas together; each counts for itself. int64: what XLA is to touch must be
+        # on the step's device, and int32 stays on the host.
+        self._rows = _empty([replica_count], tf.int64)
+        self._checked = 0  # rows
         self._hashes: Any = None
         self._expected: Any = None
         if check_order:
@@ -58,29 +58,32 @@ class Recorder:
 
     def start_epoch(self) -> None:
         """Empties the log and notes the labels that the plan's samples have."""
-        self._counts.assign(tf.zeros_like(self._counts))
+        self._rows.assign(tf.zeros_like(self._rows))
+        self._checked = 0
         if self._hashes is not None:
             self._expected.assign(self._hashes[self._selection.plan.ids])
 
-    def record(self, y: Any, y_pred: Any, p: tf.Tensor, outside: tf.Tensor) -> None:
+    def record(self, y: Any, y_pred: Any, p: tf.Tensor) -> None:
         """Adds one batch to the log; traced into the train step.
+
+        TensorFlow keeps the graph of every train step that was ever compiled: so there are few ops
+        here, and what can wait is looked at in `check`.
 
         Args:
             y, y_pred: as the train step has them.
-            p, outside: what `OutputReader.probabilities` makes of y_pred.
+            p: what `OutputReader.probabilities` makes of y_pred.
         """
-        size = tf.shape(p, out_type=tf.int64)[0]
+        size = tf.unstack(tf.shape(p, out_type=tf.int64))[0]
         replica, before, total = replicas.place_in_batch(size)
-        rows = tf.gather(self._counts, replica)[_ROWS] + before + tf.range(size)
+        start = tf.gather(self._rows, replica) + before
+        rows = tf.range(start, start + size, tf.constant(1, tf.int64))
         self._predictions.scatter_update(tf.IndexedSlices(p, rows))
         if self._losses is not None:
             losses = self._reader.losses(y, y_pred)
             self._losses.scatter_update(tf.IndexedSlices(losses, rows))
-        moved = tf.constant(0, tf.int64)
         if self._hashes is not None:
-            moved = tf.math.count_nonzero(self._reader.hashes(y) != tf.gather(self._expected, rows))
-        counts = tf.stack([tf.ones_like(size), total, moved, outside])
-        self._counts.scatter_add(tf.IndexedSlices(counts[None], replica[None]))
+            self._expected.scatter_sub(tf.IndexedSlices(self._reader.hashes(y), rows))
+        self._rows.scatter_add(tf.IndexedSlices(total, replica))
 
     def check(self, done: int) -> None:
         """Reads the counters; called after steps 1, 2, 4, 8, ... and at an epoch's end.
@@ -93,30 +96,31 @@ class Recorder:
                 order than planned.
             ValueError: the predictions are no probabilities.
         """
-        counts = self._numbers()
-        plan = self._selection.plan
-        if counts[_STEPS] == 0:
+        rows, plan = int(self._rows[0]), self._selection.plan
+        if rows == 0:
             raise RuntimeError(
                 "No prediction was recorded: the model's train_step calls neither compute_loss nor "
-                "compute_metrics. Received: 0 recorded steps. Call one of them in it, or pass "
+                "compute_metrics. Received: 0 recorded rows. Call one of them in it, or pass "
                 'AdaptiveBatchSelection(train, scores="predict").'
             )
-        if counts[_OUTSIDE]:
-            raise _no_probabilities(counts[_OUTSIDE], counts[_ROWS])
-        if counts[_MOVED]:
+        outside, moved = self._check_rows(self._checked, rows)
+        new, self._checked = rows - self._checked, rows
+        if outside:
+            raise _no_probabilities(outside, new)
+        if moved:
             raise RuntimeError(
                 "The samples that arrive are not the planned ones. Received: "
-                f"{counts[_MOVED]} of {counts[_ROWS]} rows with other labels than planned. "
+                f"{moved} of {new} rows with other labels than planned. "
                 "Something between the dataset and the model changes the order (shuffling, "
                 "filtering, a wrapper that drops batches) or the labels. If labels are changed on "
                 "purpose (mixup), pass AdaptiveBatchSelection(train, check_order=False)."
             )
-        planned = min(counts[_STEPS] * plan.batch_size, plan.draws)
-        if counts[_STEPS] < done or counts[_ROWS] != planned:
+        too_few = rows < min(done * plan.batch_size, plan.draws)
+        if too_few or rows > plan.draws or (rows < plan.draws and rows % plan.batch_size):
             raise RuntimeError(
                 "The train_step does not hand over one prediction of each sample in every step. "
-                f"Received: {counts[_ROWS]} predictions in {counts[_STEPS]} of {done} steps, of "
-                f"batches of {plan.batch_size}. Let its first call of compute_loss or "
+                f"Received: {rows} predictions in {done} steps or more, of batches of "
+                f"{plan.batch_size}. Let its first call of compute_loss or "
                 "compute_metrics be for the whole batch, outside of branches, or pass "
                 'AdaptiveBatchSelection(train, scores="predict").'
             )
@@ -132,14 +136,21 @@ class Recorder:
                 nothing = tf.zeros([0, *variable.shape[1:]], variable.dtype)
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=nothing)
 
-    def _numbers(self) -> np.ndarray:
-        """Steps and rows are the same in all replicas, the others are each one's own."""
-        counts = self._counts.numpy()
-        return np.concatenate([counts[0, : _ROWS + 1], counts[:, _MOVED:].sum(axis=0)])
+    def _check_rows(self, first: int, stop: int) -> tuple[int, int]:
+        """Of rows of the log, how many are no probabilities, and of other samples than planned."""
+        outside = moved = 0
+        size = chunk_rows(self._selection.labels.q)
+        for start in range(first, min(stop, self._selection.plan.draws), size):
+            rows = tf.range(start, min(start + size, stop), dtype=tf.int64)
+            outside += int(rows_outside(tf.gather(self._predictions, rows)))
+            if self._hashes is not None:
+                # Of the planned hashes those that arrived were taken off.
+                moved += int(tf.math.count_nonzero(tf.gather(self._expected, rows)))
+        return outside, moved
 
     def hand_over(self) -> int:
         """Has the strategy observe the epoch's log; returns how many rows were not finite."""
-        ids = self._selection.plan.ids[: int(self._numbers()[_ROWS])]
+        ids = self._selection.plan.ids[: int(self._rows[0])]
         dropped = tf.constant(0, tf.int64)
         for rows in visit_rounds(ids, chunk_rows(self._selection.labels.q)):
             dropped += self._observe(tf.constant(rows), tf.constant(ids[rows]))
@@ -224,9 +235,9 @@ class Scorer:
 
     def _score_batch(self, ids: tf.Tensor, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
         y_pred = self._model.predict_step(data)
-        p, outside = self._reader.probabilities(y_pred)
+        p = self._reader.probabilities(y_pred)
         losses = self._reader.losses(data[1], y_pred) if self._losses else None
-        return outside, observe_finite(self._dataset.strategy, ids, p, losses)
+        return rows_outside(p), observe_finite(self._dataset.strategy, ids, p, losses)
 
 
 def _no_probabilities(rows: int, of: int) -> ValueError:

@@ -254,11 +254,11 @@ class AdaptiveBatchSelection(StepListener):
         fit_checks.check_weights(self.dataset.element_spec, self._selection.labels)
         if self._recorder is None and self._ratios is None:
             return
-        p, outside = self._reader.probabilities(y_pred)
+        p = self._reader.probabilities(y_pred)
         if self._recorder is not None:
-            self._recorder.record(y, y_pred, p, outside)
+            self._recorder.record(y, y_pred, p)
         else:
-            self._count_outside(outside)
+            self._count_outside(p)
         if self._ratios is not None:
             self._ratios.record(self._reader.matrix(y), p)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmlselect import replicas
 from tfmlselect.hooks import arm_hook, remove_hook
-from tfmlselect.outputs import no_probabilities
+from tfmlselect.outputs import no_probabilities, rows_outside
 
 
 class StepListener(tf.keras.callbacks.Callback):
@@ -44,8 +44,8 @@ class StepListener(tf.keras.callbacks.Callback):
         zero = tf.constant(0, tf.int64)
         self._outside = replicas.unmirrored(lambda: tf.Variable(zero, trainable=False))
 
-    def _count_outside(self, rows: tf.Tensor) -> None:
-        self._outside.assign_add(rows)
+    def _count_outside(self, p: tf.Tensor) -> None:
+        self._outside.assign_add(rows_outside(p))
 
     def _check_probabilities(self) -> None:
         """Called at an epoch's end.

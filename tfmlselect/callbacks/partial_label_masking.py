@@ -172,8 +172,8 @@ class PartialLabelMaskingUpdate(StepListener):
 
     def _record(self, y: Any, y_pred: Any) -> None:
         if self._update is not None:
-            p, outside = self._reader.probabilities(y_pred)
-            self._count_outside(outside)
+            p = self._reader.probabilities(y_pred)
+            self._count_outside(p)
             self._update.record(self._reader.matrix(y), p)
 
     def _give_up(self) -> None:

@@ -161,8 +161,8 @@ class TrainingProgress(StepListener):
         labels = tf.convert_to_tensor(self._readers[True].pick(y))
         ids = labels.shape.rank == 1 or labels.shape[-1] == 1
         reader = self._readers[ids]
-        p, outside = reader.probabilities(y_pred)
-        self._count_outside(outside)
+        p = reader.probabilities(y_pred)
+        self._count_outside(p)
         y = tf.cast(reader.matrix(y), tf.float32)
         decided = tf.cast(p >= 0.5, tf.float32)
         if ids or reader.one_of_many:
