@@ -111,6 +111,35 @@ def test_relative_links_are_alive(page):
     assert not dead
 
 
+def test_every_page_is_linked_from_another_and_in_the_navigation():
+    nav = read(ROOT / "mkdocs.yml")
+    linked = {
+        (page.parent / link.split("#")[0]).resolve()
+        for page in PAGES
+        for link in LINK.findall(read(page))
+        if "://" not in link
+    }
+    for page in PAGES[1:]:
+        assert page in linked, f"{page.name} is linked from nowhere"
+        assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in nav, page.name
+
+
+def table_rows(text):
+    """The cells of each row of all tables, their headings left out."""
+    bodies = re.findall(r"^\|[-|]+\|\n((?:\|.*\n)+)", text, flags=re.M)
+    return [line.strip("|").split("|") for body in bodies for line in body.splitlines()]
+
+
+def test_each_row_of_any_fit_names_its_tests_and_each_no_its_error():
+    tests = "\n".join(map(read, (ROOT / "tests").rglob("test_*.py")))
+    known = {*re.findall(r"^def (test_\w+)", tests, flags=re.M)}
+    rows = table_rows(read(ROOT / "docs" / "any_fit.md"))
+    assert len(rows) > 20
+    for _, verdict, otherwise, named in rows:
+        assert {*named.strip(" `").split("`, `")} <= known, named
+        assert "Error`" in otherwise or not re.match(r" no\b", verdict), verdict
+
+
 @pytest.mark.parametrize("card", sorted(BALANCING.glob("*.md")), ids=lambda path: path.stem)
 def test_cards_of_losses_and_layers(card):
     text = read(card)

@@ -6,13 +6,11 @@ import weakref
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_recorder import KERNEL, Spy, check_rows, linear, numbered, run
+from test_recorder import KERAS_3, KERNEL, Spy, check_rows, linear, numbered, run
 
 import tfmlselect as tfml
 from tfmlselect.hooks import arm_hook, listening, remove_hook
 from tfmlselect.recorder import Recorder
-
-KERAS_3 = hasattr(tf.keras, "version")
 
 
 class Breaks(tf.keras.callbacks.Callback):
@@ -473,6 +471,7 @@ class Branches(Custom):
 
 
 STEPS = [
+    Custom,  # with Keras' own step
     CallsLoss,
     CallsMetrics,
     OwnMetrics,

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tfmlselect as tfml
 from tfmlselect.recorder import visit_rounds
 
+KERAS_3 = hasattr(tf.keras, "version")
 KERNEL = np.array([[0.1, 0.3, 0.5, 0.7, 0.9]], np.float32)
 
 
@@ -104,6 +105,10 @@ def test_rows_are_the_planned_samples_predictions(n, drop_remainder):
         {"jit_compile": True},
         {"jit_compile": True, "steps_per_execution": 4},
         {"jit_compile": False},
+        pytest.param(
+            {"jit_compile": "auto"},
+            marks=pytest.mark.skipif(not KERAS_3, reason='"auto" is of Keras 3'),
+        ),
         {"run_eagerly": True},
     ],
     ids=str,
@@ -145,16 +150,17 @@ def test_rows_of_a_warmup_are_a_permutation():
     np.testing.assert_allclose(np.stack(spy.rows), x[spy.ids] * KERNEL, rtol=1e-6)
 
 
-def test_rows_are_float32_under_mixed_precision():
+@pytest.mark.parametrize(("policy", "rtol"), [("mixed_float16", 2e-3), ("mixed_bfloat16", 2e-2)])
+def test_rows_are_float32_under_mixed_precision(policy, rtol):
     x, y = numbered(27)
     train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
-    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    tf.keras.mixed_precision.set_global_policy(policy)
     try:
         run(linear(), train)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
     assert train.strategy.rows[0].dtype == np.float32
-    check_rows(train.strategy, x, rtol=2e-3)
+    check_rows(train.strategy, x, rtol=rtol)
 
 
 def test_validation_batches_are_not_recorded():

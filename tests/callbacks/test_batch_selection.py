@@ -12,8 +12,6 @@ import tfmlselect as tfml
 from tfmlselect.signals import binary_cross_entropy
 from tfmlselect.strategies import D2ACE, Uniform
 
-KEYS = ["effective_sample_size", "entropy", "unique_samples", "minority_share"]
-
 
 def adaptive(n=27, strategy=None, **options):
     return tfml.adaptive_dataset(numbered(n), strategy or Spy(), 4, seed=1, **options)
@@ -63,16 +61,6 @@ def test_three_fits_of_one_epoch_are_one_fit_of_three():
     np.testing.assert_array_equal(*weights)
     np.testing.assert_array_equal(*plans)
     assert np.ptp(plans[0]) > 0
-
-
-def test_three_fits_of_one_epoch_each_from_zero():
-    train, model = adaptive(strategy=D2ACE(neighbors=2, warmup=1, epochs=3)), learner()
-    other, twin = adaptive(strategy=D2ACE(neighbors=2, warmup=1, epochs=3)), learner()
-    for _ in range(3):
-        run(model, train, epochs=1)
-    run(twin, other, epochs=3)
-    np.testing.assert_array_equal(train.probabilities, other.probabilities)
-    np.testing.assert_array_equal(model.get_weights()[0], twin.get_weights()[0])
 
 
 def test_the_same_seed_gives_the_same_training():
@@ -422,23 +410,6 @@ def test_history_by_hand():
     }
     for key, values in by_hand.items():
         np.testing.assert_allclose(history[f"selection/{key}"], values, rtol=1e-12)
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_beside_other_callbacks_in_any_order(first, tmp_path):
-    train, model = adaptive(), learner()
-    path = str(tmp_path / "model.keras")
-    callbacks = [
-        tf.keras.callbacks.EarlyStopping("loss", patience=0, min_delta=9.0),
-        tf.keras.callbacks.ModelCheckpoint(path, monitor="loss"),
-        tf.keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=9.0),
-    ]
-    callbacks.insert(0 if first else 3, tfml.AdaptiveBatchSelection(train))
-    history = model.fit(train, epochs=9, verbose=0, callbacks=callbacks).history
-    assert train.epoch == len(history["loss"]) == 2
-    assert all(len(history[f"selection/{key}"]) == 2 for key in KEYS)
-    loaded = tf.keras.models.load_model(path)
-    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
 
 
 def test_our_figures_can_be_monitored():
