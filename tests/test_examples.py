@@ -210,3 +210,43 @@ def test_tfrecord_stream_trains_exports_and_serves(tmp_path):
     assert "selection/unique_samples: 1.0000" in out  # the warm-up
     assert float(re.search(r"samples seen in the last epoch: ([\d.]+)%", out)[1]) < 100
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_from_paths_prints_minority_results_of_both(tmp_path, digits):
+    out = run_example("images_from_paths", "--quick", cwd=tmp_path)
+    (_, y), _ = digits.long_tailed_digits(640, 640, seed=0)
+    assert "640 PNG files to train on, 640 to test on" in out
+    assert "minority labels: [7, 8, 9]" in out
+    rows = table_rows(out, ["uniform", "positive_hardness"])
+    uniform, adaptive = rows.values()  # minority drawn, minority AP, minority recall, macro-AP
+    assert uniform[0] == pytest.approx(y[:, 7:].any(axis=1).mean(), abs=5e-4)
+    assert adaptive[0] > uniform[0] + 0.01
+    assert uniform[1:] != adaptive[1:]
+    assert min(uniform[3], adaptive[3]) > y.mean() + 0.04  # better than chance
+    gains = int(uniform[1] < adaptive[1])
+    if uniform[1] != adaptive[1]:  # rounded
+        assert f"higher with positive_hardness in {gains} of 1 seeds" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_from_paths_are_read_as_written_and_augmented_anew(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = load_example("images_from_paths")
+    images = np.zeros((3, 36, 36, 1), "float32")
+    images[[0, 1, 2], [5, 17, 30], [9, 20, 8]] = [[1.0], [0.8], [0.4]]
+    paths = example.write_images(images, tmp_path / "images")
+    assert (tmp_path / "images" / "00000.png").read_bytes().startswith(b"\x89PNG")
+    loaded, y = example.load(paths[[2, 0, 1]], "y")
+    np.testing.assert_allclose(loaded, images[[2, 0, 1]], atol=0.5 / 255)
+    assert y == "y"
+    shifts, factors = set(), set()
+    for _ in range(9):
+        moved, _ = example.augment(loaded, y)
+        for before, after in zip(loaded.numpy(), moved.numpy(), strict=True):
+            (old,), (new,) = np.argwhere(before), np.argwhere(after)
+            shifts.add(tuple((new - old).tolist()))
+            factors.add(after.max() / before.max())
+    assert np.abs([*shifts]).max() == 2
+    assert len(shifts) > 6  # of 25, in 27 draws
+    assert len(factors) == 27
+    assert 0.7 <= min(factors) < max(factors) <= 1.0
