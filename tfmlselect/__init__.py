@@ -16,6 +16,7 @@ from tfmlselect import (  # noqa: E402
 from tfmlselect.callbacks import AdaptiveBatchSelection  # noqa: E402
 from tfmlselect.dataset import AdaptiveDataset, adaptive_dataset  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
+from tfmlselect.shards import stratified_shards  # noqa: E402
 from tfmlselect.stream_selection import adaptive  # noqa: E402
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "sampling",
     "schedules",
     "strategies",
+    "stratified_shards",
     "testing",
 ]
 

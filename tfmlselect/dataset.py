@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import workers
 from tfmlselect.labels import check_labels
 from tfmlselect.selection import Selection
 from tfmlselect.sources import Source
@@ -84,6 +85,15 @@ class AdaptiveDataset(tf.data.Dataset):
         return self._selection.probabilities.copy()
 
     @property
+    def mass(self) -> float:
+        """The share of the whole distribution that these samples have.
+
+        1.0; less where several machines train, each on a shard of the samples: the workers'
+        `mass * probabilities` together are the distribution over all of them.
+        """
+        return float(self._selection.mass)
+
+    @property
     def epoch(self) -> int:
         """Epochs completed; a second fit of the same model goes on from here."""
         return self._selection.epoch
@@ -150,16 +160,22 @@ class AdaptiveDataset(tf.data.Dataset):
     def rebatch(self, batch_size=None, drop_remainder=False, name=None) -> tf.data.Dataset:
         """Cuts each batch into parts, as strategies do, one part a replica; other sizes raise.
 
+        Where several machines train, the batches are this one's, and are cut for its replicas.
+
         Args:
             batch_size: vector of sizes that add up to a batch.
             drop_remainder, name: as `tf.data.Dataset.rebatch`.
 
         Raises:
             TypeError: any other sizes.
+            RuntimeError: several machines with Keras 3, which cannot train on them.
         """
         sizes = tf.get_static_value(batch_size) if tf.is_tensor(batch_size) else batch_size
         if sizes is None or np.ndim(sizes) != 1 or np.sum(sizes) != self._selection.plan.batch_size:
             raise _refusal("rebatch", _NO_ORDER)
+        workers.check_keras()
+        if workers.spans_workers(tf.distribute.get_strategy()):
+            return workers.own_batches(self._inner, int(np.sum(sizes)))
         return self._inner.rebatch(batch_size, drop_remainder, name=name)
 
     def __iter__(self):

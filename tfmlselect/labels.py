@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from tfmlselect import workers
+
 _ROWS_AT_ONCE = 65536
 
 
@@ -31,12 +33,12 @@ class Labels(NamedTuple):
         return self.matrix.shape[1]
 
     def odds(self, p: np.ndarray) -> np.ndarray:
-        """`label_odds` of draws from the distribution p (n,): (q,) float64."""
+        """`label_odds` of draws from the distribution p (n,), of all workers: (q,) float64."""
         share = np.zeros(self.q)
         for start in range(0, self.n, _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
             share += p[part] @ self.matrix[part]
-        return label_odds(share, p.sum())
+        return label_odds(workers.total(share).numpy(), float(workers.total(p.sum())))
 
 
 def check_labels(y: Any, name: str = "y") -> Labels:

@@ -8,33 +8,39 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlselect import workers
+
 
 def count(model: Any) -> int:
-    """In how many replicas a model is trained."""
+    """In how many replicas a model is trained on this machine."""
     strategy = getattr(model, "distribute_strategy", None)
-    return 1 if strategy is None else strategy.num_replicas_in_sync
+    return 1 if strategy is None else workers.replicas_here(strategy)
 
 
 def place_in_batch(size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Called by each replica in a step, with its number of rows.
 
-    A batch is cut into one contiguous part a replica. How a short last batch is cut is TensorFlow's
-    business and has changed: so replicas tell each other their sizes.
+    A machine's batch is cut into one contiguous part a replica. How a short last batch is cut is
+    TensorFlow's business and has changed: so replicas tell each other their sizes.
 
     Args:
         size: rows of this replica, int64.
 
     Returns:
-        This replica's number, the rows of those before it, and the rows of all: int64 scalars.
+        This replica's number, the rows of those before it, and the rows of all, on this machine:
+        int64 scalars.
     """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas == 1:
+    strategy = tf.distribute.get_strategy()
+    here = workers.replicas_here(strategy)
+    if here == 1:
         return tf.constant(0, tf.int64), tf.constant(0, tf.int64), size
     context = tf.distribute.get_replica_context()
     number = tf.cast(context.replica_id_in_sync_group, tf.int64)
-    own = tf.one_hot(number, replicas, dtype=tf.int64) * size
+    own = tf.one_hot(number, strategy.num_replicas_in_sync, dtype=tf.int64) * size
     sizes = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
-    before = tf.range(replicas, dtype=tf.int64) < number
+    first, number = number // here * here, number % here
+    sizes = sizes[first : first + here]
+    before = tf.range(here, dtype=tf.int64) < number
     return number, tf.reduce_sum(tf.where(before, sizes, 0)), tf.reduce_sum(sizes)
 
 

@@ -150,7 +150,7 @@ class RunState:
             "n": plan.n,
             "batch_size": plan.batch_size,
             "drop_remainder": plan.drop_remainder,
-            "seed": plan.seed,
+            "seed": selection.seed,
             "strategy": type(strategy).__name__,
             "config": hashlib.sha256(config.encode()).hexdigest(),
         }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import workers
 from tfmlselect.checks import (
     require,
     require_distribution,
@@ -59,12 +60,24 @@ def pressure_probabilities(score: Any, pressure: Any, *, lowest: float | None = 
     if _is_known(pressure):
         require_pressure("pressure", float(pressure))
     score = tf.cast(score, tf.float64)
-    n = tf.cast(tf.shape(score)[0], tf.float64)
-    high = tf.reduce_max(score)
-    low = tf.reduce_min(score) if lowest is None else tf.constant(lowest, tf.float64)
+    n = workers.total(tf.cast(tf.shape(score)[0], tf.float64))
+    high = workers.highest(score)
+    low = workers.lowest(score) if lowest is None else tf.constant(lowest, tf.float64)
     u = tf.math.divide_no_nan(score - low, high - low)
     q = tf.clip_by_value(tf.math.ceil((1.0 - u) * n), 1.0, n)
-    return tf.nn.softmax(-tf.math.log(tf.cast(pressure, tf.float64)) / n * q)
+    return exponential_law(q, n, pressure)
+
+
+def exponential_law(rank: tf.Tensor, n: Any, pressure: Any) -> tf.Tensor:
+    """`p ∝ exp(-(ln s / n) rank)`: (n,) float64, whose total over all workers is 1.
+
+    Args:
+        rank: from 1, the most often drawn, to n: (n,) float64.
+        n: number of samples, of all workers.
+        pressure: the selection pressure s.
+    """
+    weight = tf.exp(-tf.math.log(tf.cast(pressure, tf.float64)) / n * rank)
+    return weight / workers.total(tf.reduce_sum(weight))
 
 
 def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> float:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import workers
+
 CHUNK_ENTRIES = 1 << 19  # of float32: 2 MiB a table; smaller chunks cost allocations (measured)
 
 
@@ -107,8 +109,19 @@ class Moments(NamedTuple):
         between = delta**2 * (self.seen * size / total)
         return Moments(total, self.mean + delta * (size / total), self.square + square + between)
 
+    def of_all_workers(self) -> Moments:
+        """Those of all workers' rows together."""
+        if not workers.several():
+            return self
+        seen = workers.total(self.seen)
+        mean = workers.total(self.seen / seen * self.mean)
+        between = self.seen * (self.mean - mean) ** 2
+        return Moments(seen, mean, workers.total(self.square + between))
+
 
 def signal_weights(signal, n: int, q: int) -> tf.Tensor:
     """`label_weights` of a signal's columns: (q,) float32; `signal.gather(ids)` gives rows."""
-    moments = fold_rows(n, q, lambda ids, seen: seen.add(signal.gather(ids)), Moments.start(q))
-    return tf.cast(label_weights(moments.mean, tf.sqrt(moments.square / n)), tf.float32)
+    here = fold_rows(n, q, lambda ids, seen: seen.add(signal.gather(ids)), Moments.start(q))
+    moments = here.of_all_workers()
+    std = tf.sqrt(moments.square / moments.seen)
+    return tf.cast(label_weights(moments.mean, std), tf.float32)

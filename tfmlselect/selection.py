@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import numbers
 import threading
 import warnings
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from tfmlselect import replicas, strategies
+from tfmlselect import replicas, strategies, workers
 from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.neighbors import check_features
 from tfmlselect.plan import Plan
@@ -31,6 +32,8 @@ class Selection:
         source, labels, strategy, plan: what they are called.
         epoch: epochs completed.
         probabilities: (n,) float64, the distribution of the epoch that comes next or runs now.
+        seed: of the draws; on several machines each has one of its own, made of it.
+        mass: the share of the distribution over all workers' samples that these n have.
         warned, warned_not_finite: whether it was said that no callback leads the iterations, that
             predictions were not finite.
     """
@@ -68,12 +71,11 @@ class Selection:
         self._owner: tuple[weakref.ref, threading.Thread] | None = None
         self._device: str | None = None
         self._used = False
+        self._workers: Any = None  # the strategy that trains on several machines
+        self.seed = self.plan.seed
         self.warned = self.warned_not_finite = False
         self._build()
         self.strategy._selection = weakref.ref(self)
-        matrix = self.labels.matrix
-        minority = minority_labels(matrix.sum(axis=0, dtype=np.int64))
-        self._minority_rows: Any = matrix[:, minority].any(axis=1)
 
     def _check_window(self, window: Any, batch_size: int) -> None:
         """Copies of a sample are to land in different batches of a window: it must hold some."""
@@ -116,9 +118,17 @@ class Selection:
         replicas.unmirrored(self._build_strategy)
         self.epoch = 0
         self.probabilities = np.full(self.source.n, 1.0 / self.source.n)
+        matrix = self.labels.matrix
+        with workers.sharing(self._workers):
+            counts = workers.total(matrix.sum(axis=0, dtype=np.int64)).numpy()
+            drawn = workers.each(tf.constant(self.plan.draws, tf.float64)).numpy()
+        self._minority_rows: Any = matrix[:, minority_labels(counts)].any(axis=1)
+        self._share = self.plan.draws / drawn.sum()  # of all workers' draws
+        self.mass = self._share
 
     def _build_strategy(self) -> None:
-        with tf.device(self._device) if self._device else contextlib.nullcontext():
+        device = tf.device(self._device) if self._device else contextlib.nullcontext()
+        with workers.sharing(self._workers), device:
             self.strategy.build(
                 self.labels.matrix, features=self._features, neighbors=self._neighbors
             )
@@ -140,11 +150,41 @@ class Selection:
                 )
         self._owner = (weakref.ref(owner), here)
         known = self._model is not None and self._model() is model
-        if (self._used and not known) or device != self._device:
+        spread = workers.of_model(model)
+        if (self._used and not known) or device != self._device or spread is not self._workers:
             self._device = device
+            self._join(spread)
             self._rebuild(keep=known)
         self._model = weakref.ref(model)
         self._used = True
+
+    def _join(self, strategy: Any) -> None:
+        """Makes the samples one worker's shard of those of all, or the whole again."""
+        self._workers = strategy
+        self.plan.seed = self.seed
+        if strategy is None:
+            return
+        if self.plan.draws % self.plan.batch_size:
+            raise ValueError(
+                "On several machines all batches must be whole. Received: batch_size="
+                f"{self.plan.batch_size} for a shard of {self.source.n} samples. Pass "
+                "drop_remainder=True; what an epoch leaves out is another part each time."
+            )
+        with workers.sharing(strategy):
+            workers.check_same(
+                {
+                    "len(train)": self.plan.steps,
+                    "batch_size": self.plan.batch_size,
+                    "labels": self.labels.q,
+                    "epoch": self.epoch,
+                }
+            )
+            own = np.random.SeedSequence(self.seed, spawn_key=(workers.number(),))
+        self.plan.seed = int(own.generate_state(1)[0])
+
+    def together(self) -> contextlib.AbstractContextManager:
+        """Inside, figures are of all workers that train on shards of one set, if there are any."""
+        return workers.sharing(self._workers)
 
     def _rebuild(self, keep: bool) -> None:
         """Builds the strategy again, afresh or with all that it remembers."""
@@ -181,7 +221,7 @@ class Selection:
             ids = self.plan.permutation(self.epoch)
         else:
             if self.epoch == 0:
-                self.probabilities = np.asarray(self.strategy.probabilities(0))
+                self._take_distribution(0)
             ids = self.plan.drawn(self.strategy, self.probabilities, self.epoch)
         self.plan.follow(ids)
 
@@ -189,11 +229,21 @@ class Selection:
         """Counts a completed epoch and, with `refresh`, takes the strategy's new distribution."""
         self.epoch += 1
         if refresh and self.epoch >= self.strategy.warmup:
-            self.probabilities = np.asarray(self.strategy.probabilities(self.epoch - 1))
+            self._take_distribution(self.epoch - 1)
+
+    def _take_distribution(self, epoch: int) -> None:
+        with self.together():
+            p = np.asarray(self.strategy.probabilities(epoch))
+            if workers.several():
+                here = p.sum()
+                self.mass = here / float(workers.total(here))
+                p = p / here if here > 0 else np.full(len(p), 1.0 / len(p))
+        self.probabilities = p
 
     def odds(self) -> np.ndarray:
         """Positives over negatives of each label in the draws of the coming epoch: (q,)."""
-        return self.labels.odds(self.probabilities)
+        with self.together():
+            return self.labels.odds(self._share * self.probabilities)
 
     def warn_not_finite(self, rows: int) -> None:
         """Says once that predictions were left out."""
@@ -208,15 +258,30 @@ class Selection:
 
     def figures(self) -> dict[str, float]:
         """What History shows of the epoch that was just drawn and trained."""
-        n, p, ids = self.source.n, self.probabilities, self.plan.ids
+        p, ids = self._share * self.probabilities, self.plan.ids
         positive = p[p > 0]
-        entropy = -np.sum(positive * np.log(positive)) / np.log(n) if n > 1 else 1.0
-        return {
-            "selection/effective_sample_size": float(1.0 / np.sum(p**2)),
-            "selection/entropy": float(entropy),
-            "selection/unique_samples": float(np.count_nonzero(np.bincount(ids)) / n),
-            "selection/minority_share": float(self._minority_rows[ids].mean()),
+        here = {
+            "n": self.source.n,
+            "squares": np.sum(p**2),
+            "entropy": -np.sum(positive * np.log(positive)),
+            "unique": np.count_nonzero(np.bincount(ids)),
+            "minority": np.count_nonzero(self._minority_rows[ids]),
+            "draws": len(ids),
         }
+        with self.together():
+            sums = workers.total(np.array([*here.values()], np.float64)).numpy()
+            uneven = workers.highest(tf.constant([self.mass / self._share], tf.float64))
+        of_all = dict(zip(here, sums.tolist(), strict=True))
+        n = of_all["n"]
+        figures = {
+            "selection/effective_sample_size": 1.0 / of_all["squares"],
+            "selection/entropy": of_all["entropy"] / math.log(n) if n > 1 else 1.0,
+            "selection/unique_samples": of_all["unique"] / n,
+            "selection/minority_share": of_all["minority"] / of_all["draws"],
+        }
+        if self._workers is not None:
+            figures["selection/shard_imbalance"] = float(uneven)
+        return figures
 
     def batches(self) -> tf.data.Dataset:
         """The pipeline that follows the plan."""

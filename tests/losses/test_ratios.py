@@ -118,3 +118,11 @@ def test_permuting_labels_permutes_ratios():
     arrays = random_ratios()
     moved = updated_ratios(*(each[order] for each in arrays), 0.3, 100)
     np.testing.assert_allclose(moved, updated_ratios(*arrays, 0.3, 100)[order], rtol=1e-12)
+
+
+def test_labels_of_any_type():
+    y, p = random_batch()
+    for dtype in ("uint8", "bool", "int64", "float64"):
+        histograms = LabelHistograms(6, 10)
+        histograms.add(tf.constant(y.astype(dtype)), p)
+        np.testing.assert_array_equal(histograms.read(), oracle.histograms(y, p))

@@ -199,7 +199,8 @@ class AdaptiveBatchSelection(StepListener):
             logs.update(selection.figures())
         selection.advance(refresh)
         if self._ratios is not None:
-            self._show(logs, *self._ratios.finish(selection.odds()))
+            with self._together():
+                self._show(logs, *self._ratios.finish(selection.odds()))
         if self._state is not None:
             self._state.save(self.model, self._masking_loss(self.model))
         self._draw()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import replicas
+from tfmlselect import replicas, workers
 from tfmlselect.hooks import arm_hook, remove_hook
 from tfmlselect.outputs import no_probabilities, rows_outside
 
@@ -38,6 +39,10 @@ class StepListener(tf.keras.callbacks.Callback):
             remove_hook(self.model)
 
     on_predict_end = on_test_end
+
+    def _together(self) -> contextlib.AbstractContextManager:
+        """Inside, figures are of all workers that train the model."""
+        return workers.sharing(workers.of_model(self.model))
 
     def _start_counting(self) -> None:
         """Makes the counter of rows that are no probabilities."""

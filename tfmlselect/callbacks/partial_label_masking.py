@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import workers
 from tfmlselect.callbacks.listener import StepListener, mean_known
 from tfmlselect.hooks import listening
 from tfmlselect.losses import PartialLabelMasking
@@ -53,7 +54,7 @@ class RatioUpdate:
             What History shows of the epoch: numbers, and arrays (q,).
         """
         loss = self._loss
-        counts = self._histograms.read()
+        counts = workers.total(self._histograms.read()).numpy()
         self._histograms.reset()
         ideal, actual = (v.numpy().astype(np.float64) for v in (loss.ideal, loss.actual))
         positive, negative = divergences(counts, loss.direction, loss.smoothing)
@@ -168,7 +169,8 @@ class PartialLabelMaskingUpdate(StepListener):
         """Moves the ratios."""
         if self._update is not None:
             self._check_probabilities()
-            self._show(logs, *self._update.finish())
+            with self._together():
+                self._show(logs, *self._update.finish())
 
     def _record(self, y: Any, y_pred: Any) -> None:
         if self._update is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import replicas
+from tfmlselect import replicas, workers
 from tfmlselect.callbacks.listener import StepListener, mean_known
 from tfmlselect.checks import check_argument
 from tfmlselect.outputs import OutputReader
@@ -102,7 +102,8 @@ class TrainingProgress(StepListener):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the epoch and starts the next."""
         self._check_probabilities()
-        hits, norms, positives = self._sums.numpy()
+        with self._together():
+            hits, norms, positives = workers.total(self._sums.numpy()).numpy()
         self._sums.assign(tf.zeros_like(self._sums))
         unseen = np.full(len(hits), np.nan)
         rare, frequent = thirds(self.class_counts)

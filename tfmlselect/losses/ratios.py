@@ -33,7 +33,8 @@ class LabelHistograms:
         finite = tf.reduce_all(tf.math.is_finite(p), axis=1, keepdims=True)
         level = tf.cast(tf.where(finite, p, 0.0) * self._bins, tf.int64)
         level = tf.clip_by_value(level, 0, self._bins - 1)
-        cell = (2 * tf.range(self._q, dtype=tf.int64) + tf.cast(y > 0.5, tf.int64)) * self._bins
+        positive = tf.cast(tf.cast(y, tf.float32) > 0.5, tf.int64)
+        cell = (2 * tf.range(self._q, dtype=tf.int64) + positive) * self._bins
         counted = tf.cast(finite & tf.ones_like(p, tf.bool), tf.int64)
         counts = tf.math.unsorted_segment_sum(
             tf.reshape(counted, [-1]), tf.reshape(cell + level, [-1]), 2 * self._q * self._bins

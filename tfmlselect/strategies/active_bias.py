@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlselect import workers
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import map_rows
 from tfmlselect.signals import Memory, Visits, clamp
@@ -51,6 +52,7 @@ class ActiveBias(Strategy):
         self._visits = Visits(n)
         self._mean = Memory(n, q, 0.0, "mean")
         self._square = Memory(n, q, 0.0, "square")
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch, by Welford's update of mean and sum of squares."""
@@ -77,11 +79,15 @@ class ActiveBias(Strategy):
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by spread: (n,) float64, sums to 1."""
+        return self._distribution()
+
+    def _distribution_ops(self) -> tf.Tensor:
         known = self._visits.gather(tf.range(self._positive.shape[0])) >= 2
         spread = tf.where(known, tf.cast(self.scores(), tf.float64), 0.0)
         count = tf.math.count_nonzero(known, dtype=tf.float64)
-        mean = tf.math.divide_no_nan(tf.reduce_sum(spread), count)
+        sums = workers.total(tf.stack([tf.reduce_sum(spread), count]))
+        mean = tf.math.divide_no_nan(sums[0], sums[1])
         weight = tf.where(known, spread, mean) + mean
-        total = tf.reduce_sum(weight)
-        n = weight.shape[0]
+        total = workers.total(tf.reduce_sum(weight))
+        n = workers.total(tf.constant(weight.shape[0], tf.float64))
         return tf.where(total > 0, weight / tf.where(total > 0, total, 1.0), 1.0 / n)

@@ -6,7 +6,7 @@ import warnings
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
+from tfmlselect import sampling, schedules, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.correlations import make_context, make_gram
 from tfmlselect.labels import check_labels
@@ -144,7 +144,7 @@ class D2ACE(Strategy):
         context = label_context(labels, self._neighborhood(n, features, neighbors))
         self._gram = make_gram(labels)
         self._context = make_context(labels, context)
-        self._mixture = tf.function(self._mixture_ops, autograph=False)
+        self._mixture = workers.compiled(self._mixture_ops)
 
     def _neighborhood(self, n, features, neighbors):
         if self.neighbors == 0:
@@ -173,9 +173,8 @@ class D2ACE(Strategy):
         n, q = self._shape
         signals = [self._uncertainty, self._hardness]
         weights = [signal_weights(signal, n, q) for signal in signals]
-        correlations = [
-            tf.cast(cosine_correlation(self._gram(signal)), tf.float32) for signal in signals
-        ]
+        grams = [workers.total(self._gram(signal)) for signal in signals]
+        correlations = [tf.cast(cosine_correlation(gram), tf.float32) for gram in grams]
         of_uncertainty, of_hardness = self._context.scores(signals, weights, correlations)
         return of_uncertainty, of_hardness
 

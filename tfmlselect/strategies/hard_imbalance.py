@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
+from tfmlselect import sampling, schedules, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.correlated_batches import draw_correlated_epoch
 from tfmlselect.labels import check_labels, minority_labels
@@ -99,6 +99,7 @@ class HardImbalance(Strategy):
         self._labels = labels
         self._weight = tf.constant(sample_weights(labels, ids, self.weighting))
         self._loss = MeanLoss(labels)
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records the mean loss of one batch."""
@@ -111,6 +112,9 @@ class HardImbalance(Strategy):
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by score: (n,) float64, sums to 1."""
         pressure = self.pressure(epoch, self.run_epochs)
+        return self._distribution(tf.constant(pressure, tf.float64))
+
+    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure, lowest=0.0)
 
     def plan(
@@ -144,7 +148,8 @@ def local_imbalance(labels: np.ndarray, neighbors: np.ndarray) -> tuple[np.ndarr
     Returns:
         rows, columns and C, each (m,), of all positive entries of minority labels.
     """
-    rows, columns = np.nonzero(labels * minority_labels(labels.sum(axis=0, dtype=np.int64)))
+    counts = workers.total(labels.sum(axis=0, dtype=np.int64)).numpy()
+    rows, columns = np.nonzero(labels * minority_labels(counts))
     lacking = labels[neighbors[rows], columns[:, None]] == 0
     share = lacking.mean(axis=1)
     return rows, columns, np.where(lacking.all(axis=1), 0.0, share)
@@ -154,6 +159,7 @@ def sample_weights(labels: np.ndarray, neighbors: np.ndarray, weighting: str) ->
     """W (n,) float64; arguments as `local_imbalance` and `HardImbalance`."""
     rows, columns, share = local_imbalance(labels, neighbors)
     if weighting == "normalized":
-        total = np.bincount(columns, share, minlength=labels.shape[1])[columns]
+        sums = workers.total(np.bincount(columns, share, minlength=labels.shape[1]))
+        total = sums.numpy()[columns]
         share = np.divide(share, total, out=np.zeros_like(share), where=total > 0)
     return 1.0 + np.bincount(rows, share, minlength=len(labels))

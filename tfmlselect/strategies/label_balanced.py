@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import workers
 from tfmlselect.labels import check_labels
 from tfmlselect.strategies.base import Strategy
 
@@ -40,12 +41,12 @@ class LabelBalanced(Strategy):
     def build(self, y, features=None, neighbors=None) -> None:
         """Counts positives; `features` and `neighbors` are not used."""
         labels = check_labels(y).matrix
-        counts = labels.sum(axis=0, dtype=np.int64)
+        counts = workers.total(labels.sum(axis=0, dtype=np.int64)).numpy()
         present = counts > 0
         p = labels[:, present] @ (1.0 / counts[present])
         if not present.any():
             p = np.ones(len(labels))
-        self._probabilities = tf.constant(p / p.sum())
+        self._probabilities = tf.constant(p / workers.total(p.sum()))
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Does nothing: the distribution is static."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
+from tfmlselect import sampling, schedules, workers
 from tfmlselect.checks import check_finite
 from tfmlselect.labels import check_labels
 from tfmlselect.signals import MeanLoss
@@ -122,6 +122,7 @@ class Learnability(Strategy):
             )
         self._reference = tf.constant(losses if losses.ndim == 1 else losses.mean(axis=1))
         self._loss = MeanLoss(labels)
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records the mean loss of one batch."""
@@ -134,6 +135,9 @@ class Learnability(Strategy):
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by reducible loss: (n,) float64, sums to 1."""
         pressure = self.pressure(epoch, self.run_epochs)
+        return self._distribution(tf.constant(pressure, tf.float64))
+
+    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure)
 
     def get_config(self) -> dict:

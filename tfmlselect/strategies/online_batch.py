@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import tensorflow as tf
 
-from tfmlselect import schedules
+from tfmlselect import sampling, schedules, workers
 from tfmlselect.labels import check_labels
+from tfmlselect.ranks import ascending_ranks
 from tfmlselect.signals import MeanLoss
 from tfmlselect.strategies.base import Strategy
 
@@ -54,6 +53,7 @@ class OnlineBatch(Strategy):
     def build(self, y, features=None, neighbors=None) -> None:
         """Allocates one loss a sample; `features` and `neighbors` are not used."""
         self._loss = MeanLoss(check_labels(y).matrix)
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records the mean loss of one batch."""
@@ -61,14 +61,13 @@ class OnlineBatch(Strategy):
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by rank: (n,) float64, sums to 1."""
+        pressure = self.pressure(epoch, self.run_epochs)
+        return self._distribution(tf.constant(pressure, tf.float64))
+
+    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         losses = self._loss.variable.read_value()
-        ordered = tf.sort(losses)
-        smaller = tf.searchsorted(ordered, losses, side="left")
-        not_larger = tf.searchsorted(ordered, losses, side="right")
-        n = losses.shape[0]
-        # Of m equal losses with s smaller ones, ranks from the top are n - s - m + 1 .. n - s.
-        rank = n - (tf.cast(smaller + not_larger, tf.float64) - 1.0) / 2.0
-        return tf.nn.softmax(-math.log(self.pressure(epoch, self.run_epochs)) / n * rank)
+        n = workers.total(tf.constant(losses.shape[0], tf.float64))
+        return sampling.exponential_law(n + 1.0 - ascending_ranks(losses), n, pressure)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
+from tfmlselect import sampling, schedules, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import map_rows
@@ -68,7 +68,7 @@ class PositiveHardness(Strategy):
         """Allocates predictions, flip averages and hardness; neighbours are not used."""
         labels = check_labels(y).matrix
         n, q = labels.shape
-        counts = labels.sum(axis=0, dtype=np.int64)
+        counts = workers.total(labels.sum(axis=0, dtype=np.int64)).numpy()
         rows, columns = np.nonzero(labels)
         self._counts = tf.constant(counts, tf.float64)
         self._rarity = tf.constant(np.sqrt(max(1, counts.max()) / np.maximum(counts, 1)))
@@ -77,6 +77,7 @@ class PositiveHardness(Strategy):
         self._shape = (n, q)
         self._predictions = Predictions(n, q)
         self._hardness = Hardness(labels, self.flip_weight, self.hardness)
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch."""
@@ -87,7 +88,7 @@ class PositiveHardness(Strategy):
         n, q = self._shape
         rows, columns = self._entries[:, 0], self._entries[:, 1]
         values = tf.cast(self._hardness.gather_entries(self._entries), tf.float64)
-        sums = tf.math.unsorted_segment_sum(values, columns, q)
+        sums = workers.total(tf.math.unsorted_segment_sum(values, columns, q))
         need = tf.math.divide_no_nan(sums, self._counts) * self._rarity
         present = tf.math.count_nonzero(self._counts, dtype=tf.float64)
         weight = tf.math.divide_no_nan(need * present, tf.reduce_sum(need))
@@ -96,12 +97,17 @@ class PositiveHardness(Strategy):
             n, q, lambda ids: [tf.reduce_mean(self._hardness.gather(ids), axis=1)], count=1
         )[0]
         means = tf.cast(means, tf.float64)
-        general = tf.math.divide_no_nan(means, tf.reduce_mean(means))
+        everywhere = workers.total(tf.constant(n, tf.float64))
+        mean = workers.total(tf.reduce_sum(means)) / everywhere
+        general = tf.math.divide_no_nan(means, mean)
         return own / self._labels_of + 0.25 * general
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by score: (n,) float64, sums to 1."""
         pressure = self.pressure(epoch, self.run_epochs)
+        return self._distribution(tf.constant(pressure, tf.float64))
+
+    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure)
 
     def get_config(self) -> dict:

@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
+from tfmlselect import sampling, schedules, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import map_rows
@@ -70,6 +70,7 @@ class RecencyBias(Strategy):
         self._shape = (n, q)
         self._visits = Visits(n)
         self._decisions = tf.Variable(tf.zeros([n, q], tf.int64), trainable=False)
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch of decisions: shifts a bit into each word."""
@@ -95,6 +96,9 @@ class RecencyBias(Strategy):
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by entropy: (n,) float64, sums to 1."""
         pressure = self.pressure(epoch, self.run_epochs)
+        return self._distribution(tf.constant(pressure, tf.float64))
+
+    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure)
 
     def get_config(self) -> dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, signals
+from tfmlselect import sampling, schedules, signals, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import fold_rows, map_rows
@@ -81,7 +81,7 @@ class Uncertainty(Strategy):
         self._shape = (n, q)
         self._predictions = signals.Predictions(n, q)
         self._uncertainty = signals.Uncertainty(n, q, self.window)
-        self._distribution = tf.function(self._distribution_ops, autograph=False)
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Records one batch."""
@@ -93,7 +93,8 @@ class Uncertainty(Strategy):
         if self.correlation is None:
             weight = tf.ones([q])
         else:
-            information = mutual_information(self._joint_counts(), n, q, self.bins)
+            counts = workers.total(self._joint_counts())
+            information = mutual_information(counts, q, self.bins)
             weight = tf.cast(tf.reduce_sum(normalised(information), axis=1), tf.float32)
 
         def sums(ids):
@@ -138,15 +139,15 @@ class Uncertainty(Strategy):
         }
 
 
-def mutual_information(counts: tf.Tensor, n: int, q: int, bins: int) -> tf.Tensor:
+def mutual_information(counts: tf.Tensor, q: int, bins: int) -> tf.Tensor:
     """Mutual information in nats of each pair of binned columns: (q, q) float64.
 
     Args:
         counts: joint counts (q bins, q bins), label by label.
-        n: samples.
         q: labels.
         bins: bins of each label.
     """
+    n = tf.reduce_sum(counts[:bins, :bins])
     joint = tf.transpose(tf.reshape(counts / n, [q, bins, q, bins]), [0, 2, 1, 3])
     own = tf.reshape(tf.linalg.diag_part(counts), [q, bins]) / n
     independent = own[:, None, :, None] * own[None, :, None, :]

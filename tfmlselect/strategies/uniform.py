@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling
+from tfmlselect import sampling, workers
 from tfmlselect.strategies.base import Strategy
 
 
@@ -30,13 +30,14 @@ class Uniform(Strategy):
     def build(self, y, features=None, neighbors=None) -> None:
         """Remembers how many samples there are."""
         self._n = y.shape[0]
+        self._everywhere = int(workers.total(self._n))
 
     def observe(self, ids, y_pred, loss=None) -> None:
         """Does nothing: no prediction changes a uniform distribution."""
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """1/n for every sample: (n,) float64."""
-        return tf.fill([self._n], tf.constant(1.0 / self._n, tf.float64))
+        return tf.fill([self._n], tf.constant(1.0 / self._everywhere, tf.float64))
 
     def plan(
         self, probabilities, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False

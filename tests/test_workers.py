@@ -1,0 +1,149 @@
+"""Two workers, each with its shard of the samples, select as one machine with all of them."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfmlselect as tfml
+from tfmlselect import workers
+
+SCRIPT = Path(__file__).with_name("workers_run.py")
+KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
+
+
+def run(task, count, folder):
+    """The results of each worker, in processes of their own."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = ",".join(str(each.getsockname()[1]) for each in sockets)
+    for each in sockets:
+        each.close()
+    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
+    files = [folder / f"{task}_{count}_{number}.npz" for number in range(count)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), task, str(number), ports, str(file)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        for number, file in enumerate(files)
+    ]
+    try:
+        errors = [each.communicate(timeout=500)[1].decode()[-3000:] for each in running]
+    finally:
+        for each in running:
+            each.kill()
+    assert [each.returncode for each in running] == [0] * count, "\n".join(errors)
+    return [dict(np.load(file)) for file in files]
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distributions")
+    return [run("distributions", count, folder) for count in (1, 2)]
+
+
+NAMES = [*tfml.strategies.names(), "correlated", "learnt", "mixture"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_workers_distributions_together_are_that_of_one_machine(distributions, name):
+    (one,), two = distributions
+    expected = one[f"{name}_4000"]
+    together = np.concatenate([each[f"{name}_4000"] for each in two])
+    assert together.sum() == pytest.approx(1.0, abs=1e-9)
+    # Sums in another order move single samples by one step of the pressure law, s^(1/n).
+    np.testing.assert_allclose(together, expected, rtol=2e-3)
+    off = np.abs(together - expected) / expected.max()
+    assert np.quantile(off, 0.95) < (1e-3 if name in RANKED else 1e-6)
+
+
+RANKED = ("online_batch", "mixture")  # by histograms of the ranks
+
+
+def test_the_strategies_are_not_uniform_here(distributions):
+    (one,), _ = distributions
+    uniform = {name for name in NAMES if np.ptp(one[f"{name}_4000"]) < 1e-6}
+    assert uniform == {"uniform"}
+
+
+def test_what_is_sent_does_not_grow_with_the_number_of_samples(distributions):
+    for each in distributions[1]:
+        for name in NAMES:
+            few, many = each[f"{name}_400_sent"], each[f"{name}_4000_sent"]
+            assert 0 < few == many < 200_000, name
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory):
+    if KERAS_3:
+        pytest.skip("the fit of Keras 3 cannot train on several machines")
+    folder = tmp_path_factory.mktemp("fits")
+    return [run("fit", count, folder) for count in (1, 2)]
+
+
+def test_workers_record_every_sample_of_their_plans(fits):
+    for each in fits[1]:
+        assert each["still_plans"].shape == (4, 42)
+        np.testing.assert_allclose(each["still_prediction"], each["still_expected"], rtol=1e-5)
+        assert sorted(each["still_plans"][0]) == list(range(42))
+        assert len(set(each["still_plans"][3])) < 42
+    plans = [each["still_plans"] for each in fits[1]]
+    assert (plans[0] != plans[1]).any(axis=1).all()  # each worker draws by its own random numbers
+
+
+def test_a_fit_selects_as_on_one_machine(fits):
+    """With a rate of 0 the predictions are the same, whatever is drawn."""
+    (one,), two = fits
+    together = np.concatenate([each["still_distribution"] for each in two])
+    np.testing.assert_allclose(together, one["still_distribution"], rtol=3e-2)  # a step: 8^(1/84)
+    assert np.median(np.abs(together / one["still_distribution"] - 1)) < 1e-4
+    assert np.ptp(one["still_distribution"]) > 0.4 / 84
+    np.testing.assert_array_equal(one["still_masses"], 1.0)
+    np.testing.assert_allclose(sum(each["still_masses"] for each in two), 1.0)
+
+
+def test_all_workers_have_the_same_model_and_the_same_figures(fits):
+    first, second = fits[1]
+    own = ("plans", "distribution", "masses", "prediction", "expected")
+    shared = [name for name in first if not name.endswith(own)]
+    assert {"learning_kernel", "learning_ideal", "learning_recall", "learning_entropy"} < {*shared}
+    for name in shared:
+        np.testing.assert_allclose(first[name], second[name], rtol=1e-6, err_msg=name)
+    assert np.abs(first["learning_kernel"] - first["still_kernel"]).max() > 0.05
+
+
+def test_figures_are_of_all_samples(fits):
+    (one,), (first, second) = fits
+    # The warm-up goes through all samples on both sides.
+    for name in ("effective_sample_size", "entropy", "unique_samples", "minority_share"):
+        assert first[f"still_{name}"][0] == pytest.approx(one[f"still_{name}"][0], rel=1e-6), name
+    np.testing.assert_allclose(first["still_recall"][0], one["still_recall"][0], rtol=1e-6)
+    uneven = np.maximum(first["still_masses"], second["still_masses"])[:-1] / 0.5
+    np.testing.assert_allclose(first["still_shard_imbalance"], uneven, rtol=1e-6)
+    assert uneven[0] == 1.0
+    assert uneven[-1] > 1.01
+    assert not [name for name in one if "shard_imbalance" in name]
+
+
+def test_epochs_of_other_lengths_and_keras_3_are_refused(tmp_path):
+    for each in run("other_sizes", 2, tmp_path):
+        wanted = "Keras 3 cannot train" if KERAS_3 else r"len(train)=[6, 8]"
+        assert wanted in str(each["error"])
+
+
+def test_alone_figures_are_what_was_given():
+    with workers.sharing(None):
+        assert not workers.several()
+        assert float(workers.total(2.5)) == 2.5
+        assert workers.each([1, 2]).numpy().tolist() == [[1, 2]]
+        assert workers.number() == 0
+        workers.check_same({"steps": 3})
+    assert not workers.spans_workers(tf.distribute.get_strategy())
+    assert workers.of_model(tf.keras.Sequential()) is None

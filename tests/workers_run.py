@@ -1,0 +1,161 @@
+"""One of several workers: `workers_run.py TASK NUMBER PORTS RESULT`, run by test_workers.
+
+With one port it is the single machine that several are compared with.
+"""
+
+import json
+import os
+import sys
+import warnings
+
+import numpy as np
+
+Q = 6
+
+
+def training_set(n):
+    """Labels (n, Q) from frequent to rare, in a skewed order, features, and neighbours (n, 6).
+
+    Neighbours are inside halves: where two workers hold half each, both have all they name.
+    """
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(n, 8)).astype("float32")
+    y = (x[:, :Q] > np.linspace(0.0, 1.6, Q)).astype("uint8")
+    order = np.argsort(y[:, 0] + 2 * y[:, 1], kind="stable")  # workers get different labels
+    half = n // 2
+    neighbors = np.stack([(np.arange(n) + k) % half for k in range(1, 7)], axis=1)
+    neighbors += np.where(np.arange(n) < half, 0, half)[:, None]
+    return x[order], y[order], neighbors
+
+
+def shard(number, count, n):
+    """The samples that a worker holds."""
+    return np.arange(n)[number * n // count : (number + 1) * n // count]
+
+
+def each_strategy(tfml, losses):
+    """All strategies, by name, with constant pressures: as different as they can be."""
+    for name in tfml.strategies.names():
+        yield name, tfml.strategies.get(name)
+    yield "correlated", tfml.strategies.HardImbalance(weighting="local", pressure=16.0)
+    yield "learnt", tfml.strategies.Learnability(losses)
+    parts = [("online_batch", 0.25), ("label_balanced", 0.75)]
+    yield "mixture", tfml.strategies.Mixture(parts)
+
+
+def distributions(strategy, number, count):
+    """What each strategy makes of the same three visits, and the bytes that it sends for it."""
+    import tfmlselect as tfml
+    from tfmlselect import workers
+
+    sent = []
+    total = workers.total
+
+    def counting(x):
+        result = total(x)
+        sent.append(int(np.prod(result.shape)) * result.dtype.size)
+        return result
+
+    workers.total = counting
+    results = {}
+    for n in (400, 4000):
+        x, y, neighbors = training_set(n)
+        here = shard(number, count, n)
+        rng = np.random.default_rng(2)
+        visits = np.clip(0.4 * y + 0.6 * rng.random((3, n, Q)), 0, 1).astype("float32")
+        for name, selector in each_strategy(tfml, rng.random(n)[here]):
+            sent.clear()
+            with workers.sharing(strategy), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                selector.build(y[here], x[here], neighbors[here] - here[0])
+                for p in visits:
+                    selector.observe(np.arange(len(here)), p[here])
+                results[f"{name}_{n}"] = selector.probabilities(30).numpy()
+            results[f"{name}_{n}_sent"] = sum(sent)
+    return results
+
+
+def fit(strategy, number, count):
+    """One fit with a rate of 0, which shows what is recorded, and one that learns."""
+    import contextlib
+
+    import tensorflow as tf
+    from watching import Watch
+
+    import tfmlselect as tfml
+
+    n = 84
+    x, y, neighbors = training_set(n)
+    here = shard(number, count, n)
+    results = {}
+    for name, rate in (("still", 0.0), ("learning", 0.5)):
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            start = tf.keras.initializers.RandomUniform(-1, 1, seed=1)
+            dense = tf.keras.layers.Dense(Q, "sigmoid", kernel_initializer=start)
+            model = tf.keras.Sequential([tf.keras.Input((8,)), dense])
+            loss = tfml.losses.PartialLabelMasking(
+                odds=tfml.label_statistics(y).odds, mask="expected"
+            )
+            model.compile(tf.keras.optimizers.SGD(rate), loss)
+        train = tfml.adaptive_dataset(
+            (x[here], y[here]),
+            tfml.strategies.D2ACE(warmup=1),
+            batch_size=14 // count,
+            seed=0,
+            neighbors=neighbors[here] - here[0],
+        ).map(lambda x, y: (x, y))
+        watch = Watch(train)
+        progress = tfml.callbacks.TrainingProgress(y.sum(axis=0))
+        callbacks = [tfml.AdaptiveBatchSelection(train), progress, watch]
+        history = model.fit(train, epochs=4, verbose=0, callbacks=callbacks).history
+        results |= {
+            f"{name}_plans": watch.plans,
+            f"{name}_distribution": train.mass * train.probabilities,
+            f"{name}_masses": [*watch.masses, train.mass],
+            f"{name}_prediction": train.strategy.state["prediction"].numpy(),
+            f"{name}_expected": model(x[here]).numpy(),
+            f"{name}_kernel": model.get_weights()[0],
+            f"{name}_ideal": loss.ideal.numpy(),
+            f"{name}_recall": progress.history["recall"],
+        }
+        results |= {
+            f"{name}_{figure.split('/')[1]}": values
+            for figure, values in history.items()
+            if figure.startswith("selection/")
+        }
+    return results
+
+
+def other_sizes(strategy, number, count):
+    """Workers whose epochs are of different length."""
+    import tensorflow as tf
+
+    import tfmlselect as tfml
+
+    x, y, _ = training_set(60 + 20 * number)
+    with strategy.scope():
+        model = tf.keras.Sequential([tf.keras.Input((8,)), tf.keras.layers.Dense(Q, "sigmoid")])
+        model.compile("sgd", "binary_crossentropy")
+    train = tfml.adaptive_dataset((x, y), "online_batch", batch_size=10)
+    try:
+        model.fit(train, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+    except (ValueError, RuntimeError) as error:
+        return {"error": str(error)}
+    return {"error": ""}
+
+
+def main(task, number, ports, result):
+    """Joins the others, does the task and writes its arrays."""
+    addresses = [f"127.0.0.1:{port}" for port in ports.split(",")]
+    strategy = None
+    if len(addresses) > 1:
+        here = {"type": "worker", "index": number}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": here})
+        import tensorflow as tf
+
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    np.savez(result, **globals()[task](strategy, number, len(addresses)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])
