@@ -145,7 +145,7 @@ def measure_correlations(d2ace, uncertainty, n: int, q: int) -> dict[str, float]
     cosines = tf.function(lambda: [cosine_correlation(d2ace._gram(s)) for s in signals])
     bins = uncertainty.bins
     information = tf.function(
-        lambda: mutual_information(uncertainty._joint_counts(), n, q, bins), autograph=False
+        lambda: mutual_information(uncertainty._joint_counts(), q, bins), autograph=False
     )
     return {
         "d2ace_cosines_of_two_signals": rounded(median_seconds(lambda: cosines()[1].numpy())),
