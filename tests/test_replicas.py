@@ -50,8 +50,9 @@ def test_two_replicas_are_as_one(tmp_path, n, batch_size, rate):
 
 
 def test_without_a_strategy_rows_begin_at_the_batch():
-    replica, before, total = replicas.place_in_batch(tf.constant(5, tf.int64))
-    assert (int(replica), int(before), int(total)) == (0, 0, 5)
+    counts = tf.Variable([7], dtype=tf.int64)
+    replica, start, total = replicas.place_in_batch(counts, tf.constant(5, tf.int64))
+    assert (int(replica), int(start), int(total)) == (0, 7, 5)
     assert replicas.count(object()) == 1
 
 

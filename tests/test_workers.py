@@ -77,7 +77,11 @@ def test_what_is_sent_does_not_grow_with_the_number_of_samples(distributions):
     for each in distributions[1]:
         for name in NAMES:
             few, many = each[f"{name}_400_sent"], each[f"{name}_4000_sent"]
-            assert 0 < few == many < 200_000, name
+            assert 0 < few == many < 66_000, name
+        q = 6
+        assert each["d2ace_4000_sent"] == 16 * q**2 + 32 * q + 112  # as docs/distributed.md has it
+        assert each["uncertainty_4000_sent"] == 8 * (5 * q) ** 2 + 48
+        assert each["online_batch_4000_sent"] == 2 * 8 * 4096 + 48
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +134,16 @@ def test_figures_are_of_all_samples(fits):
     assert uneven[0] == 1.0
     assert uneven[-1] > 1.01
     assert not [name for name in one if "shard_imbalance" in name]
+
+
+@pytest.mark.skipif(KERAS_3, reason="the fit of Keras 3 cannot train on several machines")
+def test_a_run_is_put_back_on_all_workers(tmp_path):
+    for each in run("resume", 2, tmp_path):
+        assert len(each["first_plans"]) == len(each["second_plans"]) == 2
+        together = np.concatenate([each["first_plans"], each["second_plans"]])
+        np.testing.assert_array_equal(together, each["whole_plans"])
+        np.testing.assert_allclose(each["second_kernel"], each["whole_kernel"], rtol=1e-5)
+        np.testing.assert_allclose(each["second_imbalance"], each["whole_imbalance"][2:])
 
 
 def test_epochs_of_other_lengths_and_keras_3_are_refused(tmp_path):

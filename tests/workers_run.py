@@ -3,12 +3,19 @@
 With one port it is the single machine that several are compared with.
 """
 
+import contextlib
 import json
 import os
 import sys
+import tempfile
 import warnings
 
 import numpy as np
+import tensorflow as tf
+from watching import Watch
+
+import tfmlselect as tfml
+from tfmlselect import workers
 
 Q = 6
 
@@ -33,7 +40,7 @@ def shard(number, count, n):
     return np.arange(n)[number * n // count : (number + 1) * n // count]
 
 
-def each_strategy(tfml, losses):
+def each_strategy(losses):
     """All strategies, by name, with constant pressures: as different as they can be."""
     for name in tfml.strategies.names():
         yield name, tfml.strategies.get(name)
@@ -45,9 +52,6 @@ def each_strategy(tfml, losses):
 
 def distributions(strategy, number, count):
     """What each strategy makes of the same three visits, and the bytes that it sends for it."""
-    import tfmlselect as tfml
-    from tfmlselect import workers
-
     sent = []
     total = workers.total
 
@@ -63,7 +67,7 @@ def distributions(strategy, number, count):
         here = shard(number, count, n)
         rng = np.random.default_rng(2)
         visits = np.clip(0.4 * y + 0.6 * rng.random((3, n, Q)), 0, 1).astype("float32")
-        for name, selector in each_strategy(tfml, rng.random(n)[here]):
+        for name, selector in each_strategy(rng.random(n)[here]):
             sent.clear()
             with workers.sharing(strategy), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -75,37 +79,55 @@ def distributions(strategy, number, count):
     return results
 
 
+N = 84
+
+
+def make_run(strategy, number, count, rate):
+    """This worker's x, an adaptive dataset of its samples, and a model."""
+    x, y, neighbors = training_set(N)
+    here = shard(number, count, N)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        start = tf.keras.initializers.RandomUniform(-1, 1, seed=1)
+        dense = tf.keras.layers.Dense(Q, "sigmoid", kernel_initializer=start)
+        model = tf.keras.Sequential([tf.keras.Input((8,)), dense])
+        loss = tfml.losses.PartialLabelMasking(odds=tfml.label_statistics(y).odds, mask="expected")
+        model.compile(tf.keras.optimizers.SGD(rate), loss)
+    train = tfml.adaptive_dataset(
+        (x[here], y[here]),
+        tfml.strategies.D2ACE(warmup=1, epochs=4),
+        batch_size=14 // count,
+        seed=0,
+        neighbors=neighbors[here] - here[0],
+    )
+    return x[here], train.map(lambda x, y: (x, y)), model
+
+
+def resume(strategy, number, count):
+    """A run of four epochs, and one that is put back after two."""
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {"whole": (4, None), "first": (2, folder), "second": (4, folder)}
+        for name, (epochs, place) in runs.items():
+            _, train, model = make_run(strategy, number, count, rate=0.5)
+            selection, watch = tfml.AdaptiveBatchSelection(train, backup_dir=place), Watch(train)
+            start = selection.restore(model) if name == "second" else 0
+            run = {"initial_epoch": start, "epochs": epochs, "verbose": 0}
+            history = model.fit(train, callbacks=[selection, watch], **run).history
+            results |= {
+                f"{name}_plans": watch.plans,
+                f"{name}_kernel": model.get_weights()[0],
+                f"{name}_imbalance": history.get("selection/shard_imbalance", []),
+            }
+    return results
+
+
 def fit(strategy, number, count):
     """One fit with a rate of 0, which shows what is recorded, and one that learns."""
-    import contextlib
-
-    import tensorflow as tf
-    from watching import Watch
-
-    import tfmlselect as tfml
-
-    n = 84
-    x, y, neighbors = training_set(n)
-    here = shard(number, count, n)
     results = {}
     for name, rate in (("still", 0.0), ("learning", 0.5)):
-        with strategy.scope() if strategy else contextlib.nullcontext():
-            start = tf.keras.initializers.RandomUniform(-1, 1, seed=1)
-            dense = tf.keras.layers.Dense(Q, "sigmoid", kernel_initializer=start)
-            model = tf.keras.Sequential([tf.keras.Input((8,)), dense])
-            loss = tfml.losses.PartialLabelMasking(
-                odds=tfml.label_statistics(y).odds, mask="expected"
-            )
-            model.compile(tf.keras.optimizers.SGD(rate), loss)
-        train = tfml.adaptive_dataset(
-            (x[here], y[here]),
-            tfml.strategies.D2ACE(warmup=1),
-            batch_size=14 // count,
-            seed=0,
-            neighbors=neighbors[here] - here[0],
-        ).map(lambda x, y: (x, y))
-        watch = Watch(train)
-        progress = tfml.callbacks.TrainingProgress(y.sum(axis=0))
+        x, train, model = make_run(strategy, number, count, rate)
+        loss, watch = model.loss, Watch(train)
+        progress = tfml.callbacks.TrainingProgress(training_set(N)[1].sum(axis=0))
         callbacks = [tfml.AdaptiveBatchSelection(train), progress, watch]
         history = model.fit(train, epochs=4, verbose=0, callbacks=callbacks).history
         results |= {
@@ -113,7 +135,7 @@ def fit(strategy, number, count):
             f"{name}_distribution": train.mass * train.probabilities,
             f"{name}_masses": [*watch.masses, train.mass],
             f"{name}_prediction": train.strategy.state["prediction"].numpy(),
-            f"{name}_expected": model(x[here]).numpy(),
+            f"{name}_expected": model(x).numpy(),
             f"{name}_kernel": model.get_weights()[0],
             f"{name}_ideal": loss.ideal.numpy(),
             f"{name}_recall": progress.history["recall"],
@@ -128,10 +150,6 @@ def fit(strategy, number, count):
 
 def other_sizes(strategy, number, count):
     """Workers whose epochs are of different length."""
-    import tensorflow as tf
-
-    import tfmlselect as tfml
-
     x, y, _ = training_set(60 + 20 * number)
     with strategy.scope():
         model = tf.keras.Sequential([tf.keras.Input((8,)), tf.keras.layers.Dense(Q, "sigmoid")])
@@ -151,8 +169,6 @@ def main(task, number, ports, result):
     if len(addresses) > 1:
         here = {"type": "worker", "index": number}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": here})
-        import tensorflow as tf
-
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     np.savez(result, **globals()[task](strategy, number, len(addresses)))
 

@@ -48,7 +48,8 @@ def write(directory: str, epoch: int, arrays: Iterable[tuple[str, Any]], facts: 
     aside.mkdir()
     files = {}
     for number, (name, value) in enumerate(arrays):
-        array = np.asarray(value)
+        # Of a variable that has a copy in each replica, NumPy itself makes no array.
+        array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
         file = aside / f"{number:05d}.npy"
         with open(file, "wb") as stream:
             np.save(stream, array.view(np.uint16) if array.dtype.kind == "V" else array)

@@ -93,9 +93,9 @@ class OutputReader:
         return hashes
 
     def hashes(self, y: Any) -> tf.Tensor:
-        """The same of the labels that arrive in a train step: (b,) whole float64."""
+        """The same of the labels that arrive in a train step: (b, 1) whole float64."""
         positive = tf.cast(self.matrix(y), tf.float32) > 0.5
-        return tf.squeeze(tf.cast(positive, tf.float64) @ self._hash_row[:, None], axis=1)
+        return tf.cast(positive, tf.float64) @ self._hash_row[:, None]
 
     def matrix(self, y: Any) -> tf.Tensor:
         """The labels that arrive as (b, q); class ids as one-hot rows."""

@@ -52,7 +52,7 @@ class Recorder:
         self._expected: Any = None
         if check_order:
             self._hashes = reader.hashes_of_rows(selection.labels.matrix)
-            self._expected = _empty(shape[:1], tf.float64)
+            self._expected = _empty([selection.plan.draws, 1], tf.float64)
         vector = tf.TensorSpec([None], tf.int64)
         self._observe = tf.function(self._observe_rows, [vector, vector], autograph=False)
 
@@ -61,7 +61,7 @@ class Recorder:
         self._rows.assign(tf.zeros_like(self._rows))
         self._checked = 0
         if self._hashes is not None:
-            self._expected.assign(self._hashes[self._selection.plan.ids])
+            self._expected.assign(self._hashes[self._selection.plan.ids, None])
 
     def record(self, y: Any, y_pred: Any, p: tf.Tensor) -> None:
         """Adds one batch to the log; traced into the train step.
@@ -74,8 +74,7 @@ class Recorder:
             p: what `OutputReader.probabilities` makes of y_pred.
         """
         size = tf.unstack(tf.shape(p, out_type=tf.int64))[0]
-        replica, before, total = replicas.place_in_batch(size)
-        start = tf.gather(self._rows, replica) + before
+        replica, start, total = replicas.place_in_batch(self._rows, size)
         rows = tf.range(start, start + size, tf.constant(1, tf.int64))
         self._predictions.scatter_update(tf.IndexedSlices(p, rows))
         if self._losses is not None:

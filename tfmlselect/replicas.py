@@ -17,23 +17,25 @@ def count(model: Any) -> int:
     return 1 if strategy is None else workers.replicas_here(strategy)
 
 
-def place_in_batch(size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Called by each replica in a step, with its number of rows.
+def place_in_batch(counts: tf.Variable, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Where the rows of a replica stand among all rows; called by each replica in a step.
 
     A machine's batch is cut into one contiguous part a replica. How a short last batch is cut is
     TensorFlow's business and has changed: so replicas tell each other their sizes.
 
     Args:
+        counts: rows that there were before this step, kept by each replica: (replicas,) int64.
         size: rows of this replica, int64.
 
     Returns:
-        This replica's number, the rows of those before it, and the rows of all, on this machine:
-        int64 scalars.
+        This replica's number, its first row's place, and the rows of all in this step, on this
+        machine: int64 scalars.
     """
     strategy = tf.distribute.get_strategy()
     here = workers.replicas_here(strategy)
     if here == 1:
-        return tf.constant(0, tf.int64), tf.constant(0, tf.int64), size
+        number = tf.constant(0, tf.int64)
+        return number, tf.gather(counts, number), size
     context = tf.distribute.get_replica_context()
     number = tf.cast(context.replica_id_in_sync_group, tf.int64)
     own = tf.one_hot(number, strategy.num_replicas_in_sync, dtype=tf.int64) * size
@@ -41,7 +43,8 @@ def place_in_batch(size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     first, number = number // here * here, number % here
     sizes = sizes[first : first + here]
     before = tf.range(here, dtype=tf.int64) < number
-    return number, tf.reduce_sum(tf.where(before, sizes, 0)), tf.reduce_sum(sizes)
+    start = tf.gather(counts, number) + tf.reduce_sum(tf.where(before, sizes, 0))
+    return number, start, tf.reduce_sum(sizes)
 
 
 def unmirrored(make: Callable[[], Any]) -> Any:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from tfmlselect import backups
 from tfmlselect.selection import Selection
 
@@ -37,6 +39,7 @@ class RunState:
         """
         named = list(self._variables(model, loss))
         named.append(("probabilities", self._selection.probabilities))
+        named.append(("mass", np.float64(self._selection.mass)))
         backups.write(self._directory, self._selection.epoch, named, self._identity)
 
     def restore(self, model: Any, loss: Any) -> int:
@@ -53,7 +56,9 @@ class RunState:
         variables = dict(self._variables(model, loss))
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         saved = {name: array.shape for name, array in backup.arrays.items()}
-        saved.pop("probabilities", None)
+        probabilities, mass = (backup.arrays[name] for name in ("probabilities", "mass"))
+        for name in ("probabilities", "mass"):
+            saved.pop(name)
         if shapes != saved:
             differing = sorted(shapes.items() ^ saved.items())[:4]
             raise ValueError(
@@ -65,8 +70,8 @@ class RunState:
             variable.assign(backup.arrays[name])
         if loss is not None:
             loss.starts_at_odds = False
-        self._iterations = int(model.optimizer.iterations)
-        self._selection.resume(model, backup.facts["epoch"], backup.arrays["probabilities"])
+        self._iterations = _steps_of(model)
+        self._selection.resume(model, backup.facts["epoch"], probabilities, float(mass))
         return backup.facts["epoch"]
 
     def check_model(self, model: Any) -> None:
@@ -111,7 +116,7 @@ class RunState:
             RuntimeError: the optimizer has done another number of steps: something else has put
                 other weights back since.
         """
-        here = int(model.optimizer.iterations)
+        here = _steps_of(model)
         completed = self._selection.epoch
         if self._iterations is not None and epoch != completed:
             raise ValueError(
@@ -172,6 +177,10 @@ class RunState:
                 "strategy too, or empty the "
                 f"directory {self._directory!r}."
             )
+
+
+def _steps_of(model: Any) -> int:
+    return int(model.optimizer.iterations.numpy())  # also where each replica has a copy
 
 
 def _build_optimizer(model: Any) -> None:

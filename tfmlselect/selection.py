@@ -188,7 +188,7 @@ class Selection:
 
     def _rebuild(self, keep: bool) -> None:
         """Builds the strategy again, afresh or with all that it remembers."""
-        epoch, probabilities = self.epoch, self.probabilities
+        epoch, probabilities, mass = self.epoch, self.probabilities, self.mass
         state = {name: variable.numpy() for name, variable in self.strategy.state.items() if keep}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said when the dataset was made
@@ -196,13 +196,13 @@ class Selection:
         for name, value in state.items():
             self.strategy.state[name].assign(value)
         if keep:
-            self.epoch, self.probabilities = epoch, probabilities
+            self.epoch, self.probabilities, self.mass = epoch, probabilities, mass
 
-    def resume(self, model: Any, epoch: int, probabilities: np.ndarray) -> None:
+    def resume(self, model: Any, epoch: int, probabilities: np.ndarray, mass: float) -> None:
         """Goes on with a model from a backup; the strategy's state was put back already."""
         self._model = weakref.ref(model)
         self._used = True
-        self.epoch, self.probabilities = epoch, probabilities
+        self.epoch, self.probabilities, self.mass = epoch, probabilities, mass
 
     def release(self, owner: Any) -> None:
         """The fit of `owner` is over: iterations are fresh permutations again."""
