@@ -2,7 +2,11 @@
 
 import copy
 import gc
+import os
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +96,22 @@ def test_model_hook_state_and_all_else_die(broken):
     for _ in range(3):
         gc.collect()
     assert [reference() for reference in references] == [None] * len(references)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_grows_little_more_than_in_plain_fits():
+    """TensorFlow keeps the graph of each step that it compiled, and recording adds some ops."""
+    script = Path(__file__).with_name("growth_run.py")
+    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
+    grown = {}
+    for kind in ("plain", "selected"):
+        out = subprocess.run(
+            [sys.executable, str(script), kind],
+            check=True,
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": paths},
+        ).stdout
+        grown[kind] = float(out.split()[-1])
+    assert grown["plain"] > 10  # it is seen at all
+    assert grown["selected"] < grown["plain"] + 5, grown
