@@ -352,3 +352,15 @@ def test_weights_that_are_not_one_number_a_sample(weights):
 def test_no_array_of_numbers_or_strings(x, received):
     with refused(TypeError, "must be an array of numbers or of strings", received):
         Source(x, Y)
+
+
+def test_fingerprints_tell_numbers_apart_and_leave_strings_out():
+    y = np.eye(3)
+    x = {"a": np.arange(6.0).reshape(3, 2), "b": np.array(["p", "q", "r"])}
+    own = Source(x, y).fingerprint()
+    assert own == Source({"a": x["a"].copy(), "b": np.array(["p", "q", "s"])}, 1 - y).fingerprint()
+    assert own != Source({"a": x["a"] + 1e-6, "b": x["b"]}, y).fingerprint()
+    csr = sparse.csr_matrix(x["a"])
+    assert Source(csr, y).fingerprint() == Source(csr.tocoo(), y).fingerprint()
+    rows = tf.ragged.constant([[1], [2, 3], []])
+    assert Source(rows, y).fingerprint() != Source(rows + 1, y).fingerprint()

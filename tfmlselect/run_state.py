@@ -152,6 +152,7 @@ class RunState:
         config = json.dumps(strategy.get_config(), sort_keys=True, default=repr)
         return {
             "labels": hashlib.sha256(selection.labels.matrix.tobytes()).hexdigest(),
+            "x": selection.source.fingerprint(),
             "n": plan.n,
             "batch_size": plan.batch_size,
             "drop_remainder": plan.drop_remainder,
@@ -164,7 +165,7 @@ class RunState:
         here = self._identity
         differing = [name for name, value in here.items() if facts.get(name) != value]
         if differing:
-            hashed = ("labels", "config")
+            hashed = ("labels", "x", "config")
             said = [
                 f"other {name}"
                 if name in hashed

@@ -30,8 +30,8 @@ def make_model(units=4, loss="binary_crossentropy"):
     return model
 
 
-def make_run(directory, strategy="online_batch", y=Y, seed=0, **options):
-    train = tfml.adaptive_dataset((X, y), strategy=strategy, batch_size=16, seed=seed)
+def make_run(directory, strategy="online_batch", x=X, y=Y, seed=0, **options):
+    train = tfml.adaptive_dataset((x, y), strategy=strategy, batch_size=16, seed=seed)
     return train, tfml.AdaptiveBatchSelection(train, backup_dir=directory, **options)
 
 
@@ -155,6 +155,7 @@ def test_all_backups_damaged(tmp_path, damage):
     ("changed", "named"),
     [
         ({"y": 1 - Y}, "labels"),
+        ({"x": X + 1}, "other x"),
         ({"seed": 1}, "seed"),
         ({"strategy": "learnability"}, "strategy"),
         ({"strategy": tfml.strategies.OnlineBatch(3.0)}, "config"),
