@@ -163,7 +163,6 @@ def test_any_elementwise_loss(kind):
         AsymmetricLoss(from_logits=True),
         lambda y, p: tf.abs(y - p),
     ],
-    ids=str,
 )
 def test_logits_are_probabilities_before_the_sigmoid(inner):
     of_logits = None if isinstance(inner, tf.keras.losses.Loss) else True
@@ -283,7 +282,7 @@ def test_config_keeps_ratios_through_json():
 
 
 @pytest.mark.parametrize(
-    "inner", [tf.keras.losses.BinaryFocalCrossentropy(gamma=3.0), AsymmetricLoss(1.0, 3.0)], ids=str
+    "inner", [tf.keras.losses.BinaryFocalCrossentropy(gamma=3.0), AsymmetricLoss(1.0, 3.0)]
 )
 def test_config_keeps_the_inner_object(inner):
     config = json.loads(json.dumps(masking(inner, mask="expected").get_config()))
@@ -326,7 +325,7 @@ def test_config_finds_a_registered_function():
         {"loss": tf.keras.losses.BinaryCrossentropy},
         {"loss": tf.keras.losses.BinaryCrossentropy(), "from_logits": True},
     ],
-    ids=str,
+    ids="-".join,  # of the names
 )
 def test_bad_arguments(settings):
     with pytest.raises(ValueError, match=r"Received: .*\. \w+"):
