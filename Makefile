@@ -3,27 +3,39 @@
 PYTHON ?= python3
 VENV ?= .venv
 TF_EXTRA ?= tf-cpu
+PYTHON_ADDONS ?= $(PYTHON)
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/$(INSTALL)
 # Empty files that say what is installed; out of date when setup.cfg is newer.
 HAS_VENV := $(VENV)/.has-venv
 HAS_EXAMPLES := $(VENV)/.has-examples-$(TF_EXTRA)
 HAS_TEST := $(VENV)/.has-test-$(TF_EXTRA)
 HAS_DEV := $(VENV)/.has-dev-$(TF_EXTRA)
+HAS_TF_KERAS := $(VENV)-tf-keras/.has-test
+HAS_ADDONS := $(VENV)-addons/.has-test
 
-.PHONY: help quickstart test lint bench clean
+# Each process begins with its half of the tests in order: most fixtures of modules are made once.
+PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
+
+.PHONY: help quickstart test test-tf-keras test-addons test-all lint bench clean
 
 help:
 	@echo 'make quickstart  train on real data with uniform and with adaptive batches, draw the curves'
 	@echo '                 STRATEGY=name picks the strategy, EPOCHS=n the length, SEED=n the seed'
-	@echo 'make test        run all tests'
+	@echo 'make test        run all tests, with Keras 3'
+	@echo 'make test-all    the same, with tf_keras (make test-tf-keras), and with TensorFlow 2.15,'
+	@echo '                 Keras 2.15 and TensorFlow Addons (make test-addons; Python 3.10 or 3.11)'
 	@echo 'make bench       time the training loop'
 	@echo 'make lint        check style and types'
-	@echo 'make clean       remove the virtual environment'
+	@echo 'make clean       remove the virtual environments'
 	@echo
-	@echo 'The first call makes a virtual environment in $(VENV) and installs into it.'
-	@echo 'PYTHON=python3.12 picks the interpreter, TF_EXTRA=tf the TensorFlow with GPU support.'
+	@echo 'The first call makes a virtual environment in $(VENV) and installs into it; the other'
+	@echo 'generations of Keras have $(VENV)-tf-keras and $(VENV)-addons.'
+	@echo 'PYTHON=python3.12 picks the interpreter, PYTHON_ADDONS=python3.11 that of test-addons,'
+	@echo 'TF_EXTRA=tf the TensorFlow with GPU support, WORKERS=4 how many processes test.'
 
 # Only what was given: the defaults stand in the script.
 OPTIONS := $(strip $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
@@ -33,7 +45,16 @@ quickstart: $(HAS_EXAMPLES)
 	$(BIN)/python examples/quickstart.py $(OPTIONS)
 
 test: $(HAS_TEST)
-	$(BIN)/python -m pytest
+	$(BIN)/$(PYTEST)
+
+test-tf-keras: $(HAS_TF_KERAS)
+	TF_USE_LEGACY_KERAS=1 $(<D)/bin/$(PYTEST)
+
+test-addons: $(HAS_ADDONS)
+	$(<D)/bin/$(PYTEST)
+
+# The environment that not every Python can have is made first.
+test-all: $(HAS_ADDONS) test test-tf-keras test-addons
 
 bench: $(HAS_EXAMPLES)
 	$(BIN)/python benchmarks/bench_loop.py
@@ -44,7 +65,7 @@ lint: $(HAS_DEV)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-tf-keras $(VENV)-addons
 
 $(HAS_VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -64,4 +85,22 @@ $(HAS_TEST): setup.cfg $(HAS_EXAMPLES)
 
 $(HAS_DEV): setup.cfg $(HAS_EXAMPLES)
 	$(PIP) -e '.[$(TF_EXTRA),examples,dev]'
+	@touch $@
+
+# The older generations go without the examples, whose data wants NumPy 2: their tests are skipped.
+# tf_keras brings the TensorFlow of its version, which is not to be mixed with tensorflow-cpu.
+$(HAS_TF_KERAS): setup.cfg
+	@echo 'Installing TensorFlow, tf_keras and the rest into $(@D): once, it takes some minutes.'
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/$(INSTALL) -e '.[tf-keras,test]'
+	@touch $@
+
+$(HAS_ADDONS): setup.cfg
+	@$(PYTHON_ADDONS) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' || { \
+		echo 'TensorFlow Addons need Python 3.10 or 3.11. Received:' \
+			'PYTHON_ADDONS=$(PYTHON_ADDONS). Name another: make PYTHON_ADDONS=python3.11 ...' >&2; \
+		exit 1; }
+	@echo 'Installing TensorFlow 2.15, Addons and the rest into $(@D): once, it takes some minutes.'
+	$(PYTHON_ADDONS) -m venv $(@D)
+	$(@D)/bin/$(INSTALL) -e '.[addons,test]'
 	@touch $@
