@@ -148,18 +148,22 @@ def fit(strategy, number, count):
     return results
 
 
-def other_sizes(strategy, number, count):
-    """Workers whose epochs are of different length."""
-    x, y, _ = training_set(60 + 20 * number)
+def refusals(strategy, number, count):
+    """What is said to workers whose epochs or strategies differ, or end in part of a batch."""
+    errors = {}
     with strategy.scope():
         model = tf.keras.Sequential([tf.keras.Input((8,)), tf.keras.layers.Dense(Q, "sigmoid")])
         model.compile("sgd", "binary_crossentropy")
-    train = tfml.adaptive_dataset((x, y), "online_batch", batch_size=10)
-    try:
-        model.fit(train, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
-    except (ValueError, RuntimeError) as error:
-        return {"error": str(error)}
-    return {"error": ""}
+    for kind in ("size", "strategy", "part"):
+        n = {"size": 60 + 20 * number, "strategy": 60, "part": 65}[kind]
+        name = "d2ace" if (kind, number) == ("strategy", 1) else "online_batch"
+        x, y, _ = training_set(n)
+        try:
+            train = tfml.adaptive_dataset((x, y), name, batch_size=10)
+            model.fit(train, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+        except (ValueError, RuntimeError) as error:
+            errors[kind] = str(error)
+    return errors
 
 
 def main(task, number, ports, result):

@@ -168,12 +168,10 @@ class AdaptiveDataset(tf.data.Dataset):
 
         Raises:
             TypeError: any other sizes.
-            RuntimeError: several machines with Keras 3, which cannot train on them.
         """
         sizes = tf.get_static_value(batch_size) if tf.is_tensor(batch_size) else batch_size
         if sizes is None or np.ndim(sizes) != 1 or np.sum(sizes) != self._selection.plan.batch_size:
             raise _refusal("rebatch", _NO_ORDER)
-        workers.check_keras()
         if workers.spans_workers(tf.distribute.get_strategy()):
             return workers.own_batches(self._inner, int(np.sum(sizes)))
         return self._inner.rebatch(batch_size, drop_remainder, name=name)
@@ -264,6 +262,7 @@ def adaptive_dataset(
         ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
             columns, NaN in x or features, no samples, n < batch_size, an unknown strategy.
         TypeError: `data` is no pair.
+        RuntimeError: several machines with Keras 3, which cannot train on them.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml

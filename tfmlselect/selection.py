@@ -8,6 +8,7 @@ import numbers
 import threading
 import warnings
 import weakref
+import zlib
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class Selection:
         neighbors: Any,
         window: int | None = None,
     ):
+        workers.check_keras()
         self.labels = labels
         self.strategy = strategies.get(strategy)
         self.source = source
@@ -177,6 +179,9 @@ class Selection:
                     "batch_size": self.plan.batch_size,
                     "labels": self.labels.q,
                     "epoch": self.epoch,
+                    "checksum of the strategy's class": zlib.crc32(
+                        type(self.strategy).__name__.encode()
+                    ),
                 }
             )
             own = np.random.SeedSequence(self.seed, spawn_key=(workers.number(),))

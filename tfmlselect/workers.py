@@ -169,7 +169,7 @@ def check_same(facts: dict[str, Any]) -> None:
 
 
 def check_keras() -> None:
-    """Called where a dataset is cut for replicas; Keras 3 is in no scope there.
+    """Called where a dataset is made: the fit of Keras 3 would fail before it calls us.
 
     Raises:
         RuntimeError: Keras 3 on several machines, where its `fit` fails.
