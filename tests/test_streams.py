@@ -275,3 +275,17 @@ def test_strategies_that_compose_their_own_batches():
     strategy = HardImbalance(correlations=True)
     with pytest.raises(ValueError, match=r"front to back.*correlations=False"):
         stream(strategy, features=X)
+
+
+def test_batches_are_no_samples():
+    batched = tf.data.Dataset.from_tensor_slices((np.ones([40, 2]), np.eye(40)[:, :3])).batch(8)
+    with pytest.raises(TypeError, match=r"single samples.* Received: y of .*\.unbatch\(\)"):
+        batched.apply(tfml.adaptive(batch_size=2, window=16))
+
+
+@pytest.mark.parametrize("said", [39, 41])
+def test_a_length_that_is_not_true(said):
+    source = tf.data.Dataset.from_tensor_slices((np.ones([40, 2]), np.eye(40)[:, :3]))
+    source = source.filter(lambda x, y: True).apply(tf.data.experimental.assert_cardinality(said))
+    with pytest.raises(ValueError, match=rf"another length than it says.* cardinality {said}"):
+        source.apply(tfml.adaptive(batch_size=2, window=16))

@@ -16,11 +16,11 @@ from tfmlselect.selection import Selection
 from tfmlselect.sources import Source
 from tfmlselect.strategies import Strategy
 
-_NO_ORDER = "changes which samples a batch holds, and the recorder knows samples by their place"
+_NO_ORDER = "it changes which samples a batch holds, and the recorder knows samples by their place"
 _NO_REPEAT = "`fit(epochs=...)` goes through the dataset once an epoch already"
-_FROZEN = "would keep the first epoch's samples for all later ones"
+_FROZEN = "it would keep the first epoch's samples for all later ones"
 _REFUSED = {
-    "batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
+    "batch": "the batches are made already: `batch_size` is an argument of the selection",
     "bucket_by_sequence_length": _NO_ORDER,
     "cache": _FROZEN,
     "concatenate": _NO_ORDER,
@@ -29,8 +29,8 @@ _REFUSED = {
     "group_by_window": _NO_ORDER,
     "ignore_errors": _NO_ORDER,
     "interleave": _NO_ORDER,
-    "padded_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
-    "ragged_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
+    "padded_batch": "the batches are made already: `batch_size` is an argument of the selection",
+    "ragged_batch": "the batches are made already: `batch_size` is an argument of the selection",
     "rejection_resample": _NO_ORDER,
     "repeat": _NO_REPEAT,
     "sample_from_datasets": _NO_ORDER,
@@ -40,7 +40,7 @@ _REFUSED = {
     "shuffle": "the order is the strategy's, and it is shuffled already",
     "skip": _NO_ORDER,
     "snapshot": _FROZEN,
-    "sparse_batch": "the batches are made already: pass `batch_size` to `adaptive_dataset`",
+    "sparse_batch": "the batches are made already: `batch_size` is an argument of the selection",
     "take_while": _NO_ORDER,
     "unbatch": _NO_ORDER,
     "unique": _NO_ORDER,
@@ -207,9 +207,11 @@ class AdaptiveDataset(tf.data.Dataset):
 
 
 def _refusal(name: str, reason: str) -> TypeError:
+    remedy = "Leave it out"
+    if reason == _NO_ORDER:
+        remedy = "Do it to the samples, before selection, or use `.map`, which sees whole batches"
     return TypeError(
-        f"`{name}` cannot follow an adaptive dataset: {reason}. Received: .{name}(...). "
-        "Do it before selection (to the arrays), or use `.map`, which sees whole batches."
+        f"`{name}` cannot follow an adaptive dataset: {reason}. Received: .{name}(...). {remedy}."
     )
 
 

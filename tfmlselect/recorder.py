@@ -240,5 +240,8 @@ class Scorer:
 
 
 def _no_probabilities(rows: int, of: int) -> ValueError:
-    remedy = "Pass AdaptiveBatchSelection(train, from_logits=True)"
+    remedy = (
+        "Make the loss with from_logits=True (where it is your own: "
+        "AdaptiveBatchSelection(train, from_logits=True))"
+    )
     return no_probabilities(f"{rows} of {of}", remedy)

@@ -48,11 +48,11 @@ class RunState:
         Raises:
             ValueError: the backup is of another dataset, strategy or model, or damaged.
         """
+        _build_optimizer(model)  # on all of several machines, whether they have a backup or not
         backup = backups.read(self._directory)
         if backup is None:
             return 0
         self._check_identity(backup.facts)
-        _build_optimizer(model)
         variables = dict(self._variables(model, loss))
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         saved = {name: array.shape for name, array in backup.arrays.items()}

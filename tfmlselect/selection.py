@@ -34,6 +34,7 @@ class Selection:
         epoch: epochs completed.
         probabilities: (n,) float64, the distribution of the epoch that comes next or runs now.
         seed: of the draws; on several machines each has one of its own, made of it.
+        repeatable: whether the seed was given.
         mass: the share of the distribution over all workers' samples that these n have.
         warned, warned_not_finite: whether it was said that no callback leads the iterations, that
             predictions were not finite.
@@ -74,7 +75,7 @@ class Selection:
         self._device: str | None = None
         self._used = False
         self._workers: Any = None  # the strategy that trains on several machines
-        self.seed = self.plan.seed
+        self.seed, self.repeatable = self.plan.seed, seed is not None
         self.warned = self.warned_not_finite = False
         self._build()
         self.strategy._selection = weakref.ref(self)
@@ -166,24 +167,31 @@ class Selection:
         self.plan.seed = self.seed
         if strategy is None:
             return
-        if self.plan.draws % self.plan.batch_size:
-            raise ValueError(
-                "On several machines all batches must be whole. Received: batch_size="
-                f"{self.plan.batch_size} for a shard of {self.source.n} samples. Pass "
-                "drop_remainder=True; what an epoch leaves out is another part each time."
-            )
+        whole = self.plan.draws % self.plan.batch_size == 0
         with workers.sharing(strategy):
-            workers.check_same(
+            if set(workers.words(str(whole))) != {"True"}:
+                raise ValueError(
+                    "On several machines all batches must be whole. Received: batch_size="
+                    f"{self.plan.batch_size} for a shard of {self.source.n} samples, and whole "
+                    f"batches on this worker: {whole}. Pass drop_remainder=True everywhere; what "
+                    "an epoch leaves out is another part each time."
+                )
+            workers.check_alike(
                 {
                     "len(train)": self.plan.steps,
                     "batch_size": self.plan.batch_size,
                     "labels": self.labels.q,
-                    "epoch": self.epoch,
-                    "checksum of the strategy's class": zlib.crc32(
-                        type(self.strategy).__name__.encode()
-                    ),
+                    "strategy": type(self.strategy).__name__,
+                    "completed epochs": self.epoch,
                 }
             )
+            samples = f"{zlib.crc32(self.labels.matrix.data)} {self.source.fingerprint()}"
+            if len(set(everyone := workers.words(samples))) < len(everyone):
+                raise ValueError(
+                    "Each worker must hold a shard of its own. Received: workers with the same "
+                    "labels and the same x. Give each its part: "
+                    "tfmlselect.stratified_shards(y, workers)[worker]."
+                )
             own = np.random.SeedSequence(self.seed, spawn_key=(workers.number(),))
         self.plan.seed = int(own.generate_state(1)[0])
 

@@ -70,6 +70,11 @@ class StreamSource:
                 "The stream must give single samples (x, y) or (x, y, sample_weight). Received: "
                 f"element_spec={spec}. Bring them into this form with .map."
             )
+        if not isinstance(spec[1], tf.TensorSpec) or (spec[1].shape.rank or 0) > 1:
+            raise TypeError(
+                "The stream must give single samples, with y a 0/1 vector or a class id. Received: "
+                f"y of {spec[1]}. Leave .batch(...) out, or take batches apart with .unbatch()."
+            )
         self.n = _known_length(dataset)
         if dataset.options().deterministic is False:
             raise ValueError(
@@ -82,7 +87,14 @@ class StreamSource:
 
     def _collected(self, features: Callable | None) -> tuple[np.ndarray, Any]:
         """One pass over labels and features."""
-        parts = list(self._wanted(features).batch(_READ_AT_ONCE).as_numpy_iterator())
+        try:
+            parts = list(self._wanted(features).batch(_READ_AT_ONCE).as_numpy_iterator())
+        except tf.errors.FailedPreconditionError as error:  # of assert_cardinality
+            raise ValueError(
+                "The stream has another length than it says. Received: cardinality "
+                f"{self.n}, and {error.message} Assert the right one: "
+                "source.apply(tf.data.experimental.assert_cardinality(n))."
+            ) from error
         labels = np.concatenate([part[0] for part in parts]) if parts else np.empty(0)
         if len(labels) != self.n:
             raise ValueError(

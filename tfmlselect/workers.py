@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 _thread = threading.local()
+_LETTERS = 64
 
 
 def spans_workers(strategy: Any) -> bool:
@@ -147,25 +148,34 @@ def _replica_number() -> tf.Tensor:
     return tf.identity(tf.distribute.get_replica_context().replica_id_in_sync_group)
 
 
-def check_same(facts: dict[str, Any]) -> None:
-    """All workers have the same whole numbers; called by each of them.
+def check_alike(facts: dict[str, Any]) -> None:
+    """All workers say the same of each fact; called by each of them.
 
     Raises:
         ValueError: they differ, with what each worker has.
     """
-    table = each(np.array(list(facts.values()), np.int64)).numpy()
-    differing = (table != table[0]).any(axis=0)
-    if differing.any():
-        said = [
-            f"{name}={table[:, column].tolist()}"
-            for column, name in enumerate(facts)
-            if differing[column]
-        ]
+    known = {name: words(str(fact)) for name, fact in facts.items()}
+    differing = {name: said for name, said in known.items() if len(set(said)) > 1}
+    if differing:
+        received = ", ".join(f"{name}=[{', '.join(said)}]" for name, said in differing.items())
         raise ValueError(
-            "All workers must train with the same settings on shards of equal size. Received, "
-            f"worker by worker: {', '.join(said)}. Make shards with "
-            "tfmlselect.stratified_shards(y, workers), and everything else alike."
+            "All workers must train alike, on shards of equal size. Received, worker by worker: "
+            f"{received}. Run the same script with the same settings everywhere; "
+            "tfmlselect.stratified_shards(y, workers) deals samples out evenly."
         )
+
+
+def words(said: str) -> list[str]:
+    """What each worker says, a few words."""
+    letters = np.frombuffer(said.encode()[:_LETTERS].ljust(_LETTERS), np.uint8)
+    table = each(letters.astype(np.float64)).numpy().astype(np.uint8)
+    return [bytes(row).decode(errors="replace").strip() for row in table]
+
+
+def machines() -> int:
+    """How many machines TF_CONFIG names to train on."""
+    jobs = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().as_dict()
+    return sum(len(jobs.get(job, ())) for job in ("chief", "worker"))
 
 
 def check_keras() -> None:
@@ -176,12 +186,10 @@ def check_keras() -> None:
     """
     if not getattr(tf.keras, "__version__", "2").startswith("3"):
         return
-    jobs = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().as_dict()
-    machines = sum(len(jobs.get(job, ())) for job in ("chief", "worker"))
-    if machines > 1 or spans_workers(tf.distribute.get_strategy()):
+    if machines() > 1 or spans_workers(tf.distribute.get_strategy()):
         raise RuntimeError(
             "The fit of Keras 3 cannot train on several machines. Received: "
-            f"Keras {tf.keras.__version__}, {machines} machines in TF_CONFIG. Install tf_keras, "
+            f"Keras {tf.keras.__version__}, {machines()} machines in TF_CONFIG. Install tf_keras, "
             "set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported, and use tf.keras."
         )
 

@@ -256,3 +256,8 @@ def test_leftovers_of_a_killed_write_go(tmp_path):
     backups.write(tmp_path, 8, [("a", np.arange(3))], {"b": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-00000008"]
     assert backups.read(tmp_path).facts == {"b": 1, "epoch": 8}
+
+
+def test_a_run_without_a_seed_cannot_be_kept(tmp_path):
+    with pytest.raises(ValueError, match=r"`backup_dir`.* Received: .*with a seed"):
+        make_run(tmp_path, seed=None)

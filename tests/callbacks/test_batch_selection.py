@@ -432,3 +432,10 @@ def test_uniform_records_nothing_and_needs_nothing():
     history = run(model, train).history
     assert history["selection/unique_samples"] == [1.0] * 3
     assert train.epoch == 3
+
+
+def test_two_callbacks_for_one_dataset():
+    train = adaptive()
+    callbacks = [tfml.AdaptiveBatchSelection(train), tfml.AdaptiveBatchSelection(train)]
+    with pytest.raises(ValueError, match=r"One callback leads.* Received: two .* Leave one"):
+        linear().fit(train, verbose=0, callbacks=callbacks)

@@ -28,7 +28,9 @@ class AdaptiveBatchSelection(StepListener):
     * `selection/effective_sample_size`: 1 / sum p^2, n where all samples are equally likely;
     * `selection/entropy`: of the distribution, in nats, divided by ln n;
     * `selection/unique_samples`: share of the n samples that were drawn at least once;
-    * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR).
+    * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR);
+    * `selection/shard_imbalance`, on several machines: the largest mass of a worker's shard over
+      its share of the draws.
 
     Where the model is compiled with a `tfmlselect.losses.PartialLabelMasking`, its ratios are
     adapted too, to the odds of the labels in the draws, with the figures that
@@ -47,8 +49,8 @@ class AdaptiveBatchSelection(StepListener):
         from_logits: whether that output is logits; "auto" asks the compiled loss.
         check_order: compare the labels that arrive in the steps with those of the planned samples.
             Turn it off where a `.map` changes labels on purpose (mixup).
-        backup_dir: a directory to keep the run in, written after each epoch, for `restore`. None:
-            the run is not kept.
+        backup_dir: a directory to keep the run in, written after each epoch, for `restore`; the
+            dataset needs a `seed`. None: the run is not kept.
         state_device: where the strategy's state lives and scores are computed, such as "CPU:0";
             None: where TensorFlow puts variables.
 
@@ -125,6 +127,12 @@ class AdaptiveBatchSelection(StepListener):
         }
         self._state: RunState | None = None
         if backup_dir is not None:
+            check_argument(
+                dataset._selection.repeatable,
+                "backup_dir",
+                backup_dir,
+                "None, or the dataset made with a seed: adaptive_dataset(..., seed=0)",
+            )
             self._state = RunState(os.fspath(backup_dir), dataset._selection)
         self._signal = signal if callable(signal) else None
         labels = dataset._selection.labels
@@ -141,7 +149,9 @@ class AdaptiveBatchSelection(StepListener):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Attaches the dataset and draws its next epoch."""
         selection = self._selection
+        fit_checks.check_alone(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
+        fit_checks.warn_if_apart(self.model)
         if self._state is not None:
             self._state.check_start()
         self._reader.prepare(self.model)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tfmlselect import workers
+from tfmlselect.hooks import listening
 from tfmlselect.step import batch_weights
 
 
@@ -17,6 +19,28 @@ def check_steps(steps: int | None, dataset: Any) -> None:
             "An epoch of this fit is not an epoch of the callback's dataset. Received: "
             f"{steps} steps an epoch, len(dataset)={len(dataset)}. Leave "
             "`steps_per_epoch` out, and pass fit the dataset that the callback was made for."
+        )
+
+
+def check_alone(selection: Any, callback: Any) -> None:
+    """One callback leads a dataset; others would count its epochs too."""
+    others = [each for each in listening(callback.model) if each is not callback]
+    if any(getattr(each, "_selection", None) is selection for each in others):
+        raise ValueError(
+            "One callback leads an adaptive dataset. Received: two AdaptiveBatchSelection "
+            "callbacks for the same dataset in one fit. Leave one of them out."
+        )
+
+
+def warn_if_apart(model: Any) -> None:
+    """Several machines, and a model that is trained on this one alone."""
+    machines = workers.machines()
+    if machines > 1 and workers.of_model(model) is None:
+        warnings.warn(
+            "This model trains on this machine alone, with the samples that this machine has. "
+            f"Received: {machines} machines in TF_CONFIG, and a model made outside of a "
+            "MultiWorkerMirroredStrategy. Make and compile it inside of strategy.scope().",
+            stacklevel=4,
         )
 
 
