@@ -146,6 +146,16 @@ def test_a_run_is_put_back_on_all_workers(tmp_path):
         np.testing.assert_allclose(each["second_imbalance"], each["whole_imbalance"][2:])
 
 
+@pytest.mark.skipif(KERAS_3, reason="the fit of Keras 3 cannot train on several machines")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="contextlib.chdir")
+def test_the_page_runs_as_it_stands(tmp_path):
+    first, second = run("page", 2, tmp_path)
+    assert len({*first["shard"], *second["shard"]}) == 640
+    np.testing.assert_array_equal(first["kernel"], second["kernel"])
+    assert first["epochs"] == second["epochs"] == 6
+    assert first["kept"] == second["kept"] == 2
+
+
 def test_what_cannot_train_together_is_refused(tmp_path):
     for each in run("refusals", 2, tmp_path):
         wanted = {

@@ -6,9 +6,11 @@ With one port it is the single machine that several are compared with.
 import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -148,6 +150,22 @@ def fit(strategy, number, count):
     return results
 
 
+def page(strategy, number, count):
+    """The blocks of docs/distributed.md, one after the other."""
+    text = (Path(__file__).parents[1] / "docs" / "distributed.md").read_text(encoding="utf-8")
+    names = {}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for block in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+            exec(compile(block, "distributed.md", "exec"), names)
+        kept = len(list(Path(f"run-{number}").iterdir()))
+    return {
+        "kept": kept,
+        "epochs": names["train"].epoch,
+        "shard": names["shard"],
+        "kernel": names["model"].get_weights()[0],
+    }
+
+
 def refusals(strategy, number, count):
     """What is said to workers whose epochs or strategies differ, or end in part of a batch."""
     said = {}
@@ -177,6 +195,7 @@ def main(task, number, ports, result):
     if len(addresses) > 1:
         here = {"type": "worker", "index": number}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": here})
+    if len(addresses) > 1 and task != "page":  # which makes its own
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     np.savez(result, **globals()[task](strategy, number, len(addresses)))
 
