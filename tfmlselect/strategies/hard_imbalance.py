@@ -11,12 +11,12 @@ from tfmlselect.correlated_batches import draw_correlated_epoch
 from tfmlselect.labels import check_labels, minority_labels
 from tfmlselect.neighbors import check_neighbors, nearest_neighbors
 from tfmlselect.signals import MeanLoss
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.scored import ScoredStrategy
 
 WEIGHTINGS = ("normalized", "local")
 
 
-class HardImbalance(Strategy):
+class HardImbalance(ScoredStrategy):
     """Draws samples by `W_i · (mean loss)`, W from neighbours that lack the sample's rare labels.
 
     For a minority label j (IRLbl > MeanIR) of sample i, `C_ij` is the share of i's k nearest
@@ -108,11 +108,6 @@ class HardImbalance(Strategy):
     def scores(self) -> tf.Tensor:
         """W times the mean loss of each sample: (n,) float64."""
         return self._weight * tf.cast(self._loss.variable, tf.float64)
-
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by score: (n,) float64, sums to 1."""
-        pressure = self.pressure(epoch, self.run_epochs)
-        return self._distribution(tf.constant(pressure, tf.float64))
 
     def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure, lowest=0.0)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, workers
+from tfmlselect import schedules, workers
 from tfmlselect.checks import check_finite
 from tfmlselect.labels import check_labels
 from tfmlselect.signals import MeanLoss
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.scored import ScoredStrategy
 
 
-class Learnability(Strategy):
+class Learnability(ScoredStrategy):
     """Draws samples by reducible loss: latest mean loss minus that of a reference model.
 
     A sample that is hard for both is noise, one that is easy for both is learnt; the score
@@ -131,14 +131,6 @@ class Learnability(Strategy):
     def scores(self) -> tf.Tensor:
         """The reducible loss of each sample: (n,) float64."""
         return tf.cast(self._loss.variable, tf.float64) - self._reference
-
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by reducible loss: (n,) float64, sums to 1."""
-        pressure = self.pressure(epoch, self.run_epochs)
-        return self._distribution(tf.constant(pressure, tf.float64))
-
-    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
-        return sampling.pressure_probabilities(self.scores(), pressure)
 
     def get_config(self) -> dict:
         """The constructor's arguments; the losses as a list."""

@@ -8,10 +8,10 @@ from tfmlselect import sampling, schedules, workers
 from tfmlselect.labels import check_labels
 from tfmlselect.ranks import ascending_ranks
 from tfmlselect.signals import MeanLoss
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.scored import ScoredStrategy
 
 
-class OnlineBatch(Strategy):
+class OnlineBatch(ScoredStrategy):
     """Draws samples by rank of the latest mean loss, `p ∝ exp(ln(s) / n)^(-r)`.
 
     r = 1 for the largest loss; ties get their average rank. Before any visit, and wherever all
@@ -59,13 +59,12 @@ class OnlineBatch(Strategy):
         """Records the mean loss of one batch."""
         self._loss.observe(ids, y_pred, loss)
 
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by rank: (n,) float64, sums to 1."""
-        pressure = self.pressure(epoch, self.run_epochs)
-        return self._distribution(tf.constant(pressure, tf.float64))
+    def scores(self) -> tf.Tensor:
+        """The latest mean loss of each sample: (n,) float32."""
+        return self._loss.variable.read_value()
 
     def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
-        losses = self._loss.variable.read_value()
+        losses = self.scores()
         n = workers.total(tf.constant(losses.shape[0], tf.float64))
         return sampling.exponential_law(n + 1.0 - ascending_ranks(losses), n, pressure)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, workers
+from tfmlselect import schedules, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import map_rows
 from tfmlselect.signals import HARDNESS_KINDS, Hardness, Predictions
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.scored import ScoredStrategy
 
 
-class PositiveHardness(Strategy):
+class PositiveHardness(ScoredStrategy):
     """Draws samples by the hardness of their positives, each label weighed by need and rarity.
 
     Scores that sum over all labels are sums of easy negatives, and rare positives hardly move them.
@@ -101,14 +101,6 @@ class PositiveHardness(Strategy):
         mean = workers.total(tf.reduce_sum(means)) / everywhere
         general = tf.math.divide_no_nan(means, mean)
         return own / self._labels_of + 0.25 * general
-
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by score: (n,) float64, sums to 1."""
-        pressure = self.pressure(epoch, self.run_epochs)
-        return self._distribution(tf.constant(pressure, tf.float64))
-
-    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
-        return sampling.pressure_probabilities(self.scores(), pressure)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

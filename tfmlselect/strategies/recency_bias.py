@@ -6,15 +6,15 @@ import math
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, workers
+from tfmlselect import schedules, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import map_rows
 from tfmlselect.signals import Visits, clamp
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.scored import ScoredStrategy
 
 
-class RecencyBias(Strategy):
+class RecencyBias(ScoredStrategy):
     """Draws samples by the entropy of their last `window` decisions, `p >= 0.5`.
 
     For each label the binary entropy (bits) of the share of positive decisions, summed over labels,
@@ -92,14 +92,6 @@ class RecencyBias(Strategy):
             return [tf.reduce_sum(nats, axis=1) / -math.log(2.0)]
 
         return map_rows(n, q, entropy, count=1)[0]
-
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by entropy: (n,) float64, sums to 1."""
-        pressure = self.pressure(epoch, self.run_epochs)
-        return self._distribution(tf.constant(pressure, tf.float64))
-
-    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
-        return sampling.pressure_probabilities(self.scores(), pressure)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

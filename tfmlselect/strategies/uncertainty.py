@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, signals, workers
+from tfmlselect import schedules, signals, workers
 from tfmlselect.checks import check_argument
 from tfmlselect.labels import check_labels
 from tfmlselect.scoring import fold_rows, map_rows
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.scored import ScoredStrategy
 
 CORRELATIONS = ("mutual_information", None)
 
 
-class Uncertainty(Strategy):
+class Uncertainty(ScoredStrategy):
     """Draws samples that are uncertain in labels whose uncertainties are correlated.
 
     `U_ij = ½ d_ij + ½ H2(p_ij)`: binary entropy in bits, and the mean change of the prediction over
@@ -119,14 +119,6 @@ class Uncertainty(Strategy):
             return counts + tf.cast(tf.matmul(one_hot, one_hot, transpose_a=True), tf.float64)
 
         return fold_rows(n, width, add, tf.zeros([width, width], tf.float64))
-
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by w: (n,) float64, sums to 1."""
-        pressure = self.pressure(epoch, self.run_epochs)
-        return self._distribution(tf.constant(pressure, tf.float64))
-
-    def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
-        return sampling.pressure_probabilities(self.scores(), pressure)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
