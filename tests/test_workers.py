@@ -182,7 +182,6 @@ def test_alone_figures_are_what_was_given():
         assert float(workers.total(2.5)) == 2.5
         assert workers.each([1, 2]).numpy().tolist() == [[1, 2]]
         assert workers.number() == 0
-        workers.check_alike({"steps": 3})
         assert workers.words("three") == ["three"]
     assert not workers.spans_workers(tf.distribute.get_strategy())
     assert workers.of_model(tf.keras.Sequential()) is None

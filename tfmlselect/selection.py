@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import numbers
 import threading
 import warnings
 import weakref
-import zlib
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,11 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect import replicas, strategies, workers
+from tfmlselect.figures import epoch_figures, shard_imbalance
 from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.neighbors import check_features
 from tfmlselect.plan import Plan
+from tfmlselect.shard_checks import check_shards
 from tfmlselect.sources import Source
 from tfmlselect.streams import StreamPlan, StreamSource
 
@@ -124,9 +124,9 @@ class Selection:
         matrix = self.labels.matrix
         with workers.sharing(self._workers):
             counts = workers.total(matrix.sum(axis=0, dtype=np.int64)).numpy()
-            drawn = workers.each(tf.constant(self.plan.draws, tf.float64)).numpy()
+            drawn = int(workers.total(self.plan.draws))
         self._minority_rows: Any = matrix[:, minority_labels(counts)].any(axis=1)
-        self._share = self.plan.draws / drawn.sum()  # of all workers' draws
+        self._share = self.plan.draws / drawn  # of all workers' draws
         self.mass = self._share
 
     def _build_strategy(self) -> None:
@@ -167,37 +167,10 @@ class Selection:
         self.plan.seed = self.seed
         if strategy is None:
             return
-        whole = self.plan.draws % self.plan.batch_size == 0
         with workers.sharing(strategy):
-            if set(workers.words(str(whole))) != {"True"}:
-                raise ValueError(
-                    "On several machines all batches must be whole. Received: batch_size="
-                    f"{self.plan.batch_size} for a shard of {self.source.n} samples, and whole "
-                    f"batches on this worker: {whole}. Pass drop_remainder=True everywhere; what "
-                    "an epoch leaves out is another part each time."
-                )
-            workers.check_alike(
-                {
-                    "len(train)": self.plan.steps,
-                    "batch_size": self.plan.batch_size,
-                    "labels": self.labels.q,
-                    "strategy": type(self.strategy).__name__,
-                    "completed epochs": self.epoch,
-                }
-            )
-            samples = f"{zlib.crc32(self.labels.matrix.data)} {self.source.fingerprint()}"
-            if len(set(everyone := workers.words(samples))) < len(everyone):
-                raise ValueError(
-                    "Each worker must hold a shard of its own. Received: workers with the same "
-                    "labels and the same x. Give each its part: "
-                    "tfmlselect.stratified_shards(y, workers)[worker]."
-                )
+            check_shards(self)
             own = np.random.SeedSequence(self.seed, spawn_key=(workers.number(),))
         self.plan.seed = int(own.generate_state(1)[0])
-
-    def together(self) -> contextlib.AbstractContextManager:
-        """Inside, figures are of all workers that train on shards of one set, if there are any."""
-        return workers.sharing(self._workers)
 
     def _rebuild(self, keep: bool) -> None:
         """Builds the strategy again, afresh or with all that it remembers."""
@@ -245,7 +218,7 @@ class Selection:
             self._take_distribution(self.epoch - 1)
 
     def _take_distribution(self, epoch: int) -> None:
-        with self.together():
+        with workers.sharing(self._workers):
             p = np.asarray(self.strategy.probabilities(epoch))
             if workers.several():
                 here = p.sum()
@@ -255,7 +228,7 @@ class Selection:
 
     def odds(self) -> np.ndarray:
         """Positives over negatives of each label in the draws of the coming epoch: (q,)."""
-        with self.together():
+        with workers.sharing(self._workers):
             return self.labels.odds(self._share * self.probabilities)
 
     def warn_not_finite(self, rows: int) -> None:
@@ -271,29 +244,11 @@ class Selection:
 
     def figures(self) -> dict[str, float]:
         """What History shows of the epoch that was just drawn and trained."""
-        p, ids = self._share * self.probabilities, self.plan.ids
-        positive = p[p > 0]
-        here = {
-            "n": self.source.n,
-            "squares": np.sum(p**2),
-            "entropy": -np.sum(positive * np.log(positive)),
-            "unique": np.count_nonzero(np.bincount(ids)),
-            "minority": np.count_nonzero(self._minority_rows[ids]),
-            "draws": len(ids),
-        }
-        with self.together():
-            sums = workers.total(np.array([*here.values()], np.float64)).numpy()
-            uneven = workers.highest(tf.constant([self.mass / self._share], tf.float64))
-        of_all = dict(zip(here, sums.tolist(), strict=True))
-        n = of_all["n"]
-        figures = {
-            "selection/effective_sample_size": 1.0 / of_all["squares"],
-            "selection/entropy": of_all["entropy"] / math.log(n) if n > 1 else 1.0,
-            "selection/unique_samples": of_all["unique"] / n,
-            "selection/minority_share": of_all["minority"] / of_all["draws"],
-        }
-        if self._workers is not None:
-            figures["selection/shard_imbalance"] = float(uneven)
+        p = self._share * self.probabilities
+        with workers.sharing(self._workers):
+            figures = epoch_figures(p, self.plan.ids, self._minority_rows)
+            if self._workers is not None:
+                figures["selection/shard_imbalance"] = shard_imbalance(self.mass, self._share)
         return figures
 
     def batches(self) -> tf.data.Dataset:

@@ -148,23 +148,6 @@ def _replica_number() -> tf.Tensor:
     return tf.identity(tf.distribute.get_replica_context().replica_id_in_sync_group)
 
 
-def check_alike(facts: dict[str, Any]) -> None:
-    """All workers say the same of each fact; called by each of them.
-
-    Raises:
-        ValueError: they differ, with what each worker has.
-    """
-    known = {name: words(str(fact)) for name, fact in facts.items()}
-    differing = {name: said for name, said in known.items() if len(set(said)) > 1}
-    if differing:
-        received = ", ".join(f"{name}=[{', '.join(said)}]" for name, said in differing.items())
-        raise ValueError(
-            "All workers must train alike, on shards of equal size. Received, worker by worker: "
-            f"{received}. Run the same script with the same settings everywhere; "
-            "tfmlselect.stratified_shards(y, workers) deals samples out evenly."
-        )
-
-
 def words(said: str) -> list[str]:
     """What each worker says, a few words."""
     letters = np.frombuffer(said.encode()[:_LETTERS].ljust(_LETTERS), np.uint8)
