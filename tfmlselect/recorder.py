@@ -84,11 +84,13 @@ class Recorder:
             self._expected.scatter_sub(tf.IndexedSlices(self._reader.hashes(y), rows))
         self._rows.scatter_add(tf.IndexedSlices(total, replica))
 
-    def check(self, done: int) -> None:
+    def check(self, done: int, over: bool) -> None:
         """Reads the counters; called after steps 1, 2, 4, 8, ... and at an epoch's end.
 
         Args:
-            done: steps done at least.
+            done: steps done.
+            over: whether the epoch is; of the last execution, which may have been of several steps,
+                `done` then counts the first one.
 
         Raises:
             RuntimeError: steps recorded nothing or not each sample once, or got samples in another
@@ -114,11 +116,12 @@ class Recorder:
                 "filtering, a wrapper that drops batches) or the labels. If labels are changed on "
                 "purpose (mixup), pass AdaptiveBatchSelection(train, check_order=False)."
             )
-        too_few = rows < min(done * plan.batch_size, plan.draws)
-        if too_few or rows > plan.draws or (rows < plan.draws and rows % plan.batch_size):
+        planned = min(done * plan.batch_size, plan.draws)
+        later = rows == plan.draws or (planned < rows < plan.draws and rows % plan.batch_size == 0)
+        if rows != planned and not (over and later):
             raise RuntimeError(
                 "The train_step does not hand over one prediction of each sample in every step. "
-                f"Received: {rows} predictions in {done} steps or more, of batches of "
+                f"Received: {rows} predictions in {done} steps, of batches of "
                 f"{plan.batch_size}. Let its first call of compute_loss or "
                 "compute_metrics be for the whole batch, outside of branches, or pass "
                 'AdaptiveBatchSelection(train, scores="predict").'

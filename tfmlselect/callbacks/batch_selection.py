@@ -189,13 +189,13 @@ class AdaptiveBatchSelection(StepListener):
         """Checks what was recorded, after 1, 2, 4, 8, ... steps."""
         self._begun = batch + 1
         if batch >= self._next_check:
-            self._check_records(done=batch)
+            self._check_records(done=batch, over=False)
             self._next_check = 2 * batch
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Turns the crank."""
         selection = self._selection
-        self._check_records(done=self._begun)
+        self._check_records(done=self._begun, over=True)
         # Counted from the warm-up's end, where the first adaptive epoch needs its distribution.
         refresh = (selection.epoch + 1 - selection.strategy.warmup) % self._options["every"] == 0
         dropped = 0
@@ -273,10 +273,10 @@ class AdaptiveBatchSelection(StepListener):
         if self._ratios is not None:
             self._ratios.record(self._reader.matrix(y), p)
 
-    def _check_records(self, done: int) -> None:
+    def _check_records(self, done: int, over: bool) -> None:
         fit_checks.check_read(self._selection.plan)
         if self._recorder is not None:
-            self._recorder.check(done)
+            self._recorder.check(done, over)
         else:
             self._check_probabilities()
 
