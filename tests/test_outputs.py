@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfmlselect import outputs
-from tfmlselect.outputs import OutputReader
+from tfmlselect.outputs import AveragedOutputs, OutputReader
 
 Q = 3
 LOGITS = np.array([[0.0, 2.0, -1.0], [1.0, 1.0, 3.0]], np.float32)
@@ -222,3 +222,10 @@ def test_signal_is_given_labels_and_the_raw_output():
 def test_a_signal_of_another_shape(signal):
     with pytest.raises(ValueError, match=r"one loss for each sample and label.*Received.*\(b, 3\)"):
         reader(signal=signal).losses(np.zeros([2, 3]), tf.constant(LOGITS))
+
+
+def test_an_average_does_not_hide_what_is_no_probability():
+    both = AveragedOutputs(Q, False, [0, 1], "auto", None)
+    p = both.probabilities([tf.constant([[-1.0, 0.2, 0.5]]), tf.constant([[2.0, 0.4, np.nan]])])
+    np.testing.assert_allclose(p, [[2.0, 0.3, np.nan]], rtol=1e-6)
+    assert int(outputs.rows_outside(p)) == 1

@@ -175,9 +175,10 @@ class AveragedOutputs(OutputReader):
             reader.prepare(model)
 
     def probabilities(self, y_pred: Any) -> tf.Tensor:
-        """The mean of the outputs' probabilities."""
-        rows = [reader.probabilities(y_pred) for reader in self._each]
-        return tf.reduce_mean(tf.stack(rows), axis=0)
+        """The mean of the outputs' probabilities; 2 where one of them is none: it must not hide."""
+        rows = tf.stack([reader.probabilities(y_pred) for reader in self._each])
+        outside = tf.reduce_any(_is_outside(rows), axis=0)
+        return tf.where(outside, 2.0, tf.reduce_mean(rows, axis=0))
 
     def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
         """The mean of the outputs' per-label losses."""
@@ -192,8 +193,12 @@ class AveragedOutputs(OutputReader):
 
 def rows_outside(p: tf.Tensor) -> tf.Tensor:
     """How many rows of p (b, q) lie outside [0, 1]: int64."""
+    return tf.math.count_nonzero(tf.reduce_any(_is_outside(p), axis=1))
+
+
+def _is_outside(p: tf.Tensor) -> tf.Tensor:
     # Half precision rounds; NaN compares false and is dealt with where rows are taken in.
-    return tf.math.count_nonzero(tf.reduce_any((p < -0.01) | (p > 1.01), axis=1))
+    return (p < -0.01) | (p > 1.01)
 
 
 def no_probabilities(rows: str, remedy: str) -> ValueError:

@@ -55,10 +55,8 @@ class RunState:
         self._check_identity(backup.facts)
         variables = dict(self._variables(model, loss))
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        probabilities, mass = (backup.arrays.pop(name) for name in ("probabilities", "mass"))
         saved = {name: array.shape for name, array in backup.arrays.items()}
-        probabilities, mass = (backup.arrays[name] for name in ("probabilities", "mass"))
-        for name in ("probabilities", "mass"):
-            saved.pop(name)
         if shapes != saved:
             differing = sorted(shapes.items() ^ saved.items())[:4]
             raise ValueError(
