@@ -221,7 +221,6 @@ def test_images_from_paths_prints_minority_results_of_both(tmp_path, digits):
     uniform, adaptive = rows.values()  # minority drawn, minority AP, minority recall, macro-AP
     assert uniform[0] == pytest.approx(y[:, 7:].any(axis=1).mean(), abs=5e-4)
     assert adaptive[0] > uniform[0] + 0.01
-    assert uniform[1:] != adaptive[1:]
     assert min(uniform[3], adaptive[3]) > y.mean() + 0.04  # better than chance
     gains = int(uniform[1] < adaptive[1])
     if uniform[1] != adaptive[1]:  # rounded
