@@ -1,0 +1,91 @@
+"""The committed results as files: one CSV a model, one row a cell, appended as runs finish."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.grid import Cell
+
+DIRECTORY = Path(__file__).with_name("results")
+TIMES = ("build_seconds", "seconds", "epoch_seconds")  # all else is the same when run again
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
+
+
+def cell_of(row: dict) -> Cell:
+    """Which cell a row is of."""
+    return Cell(row["data"], row["model"], row["strategy"], int(row["fold"]), row["budget"])
+
+
+def read(directory: Path = DIRECTORY) -> dict[Cell, dict[str, str]]:
+    """All rows, as text, by their cell."""
+    rows = {}
+    for path in sorted(directory.glob("*.csv")):
+        if path.name not in ("environments.csv", "learning_rates.csv"):
+            with path.open(encoding="utf-8", newline="") as file:
+                rows |= {cell_of(row): row for row in csv.DictReader(file)}
+    return rows
+
+
+def as_text(row: dict) -> dict[str, str]:
+    """Numbers as they are written: metrics to 6 digits, times to 4."""
+
+    def text(key, value):
+        digits = 4 if key in TIMES else 6
+        return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+    return {key: text(key, value) for key, value in row.items()}
+
+
+def append(path: Path, row: dict[str, str]) -> None:
+    """Adds one line, and the head before the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine that results depend on, with a short id made from them."""
+    names = {"tensorflow": "tensorflow-cpu"}
+    installed = {}
+    for package in PACKAGES:
+        try:
+            installed[package] = version(names.get(package, package))
+        except ModuleNotFoundError:
+            installed[package] = version(package)
+    machine = {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+    }
+    facts = installed | machine
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {"environment": digest[:8], **facts}
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
+
+
+def note_environment(directory: Path) -> str:
+    """Adds this environment to `environments.csv` if it is not there; returns its id."""
+    facts, path = environment(), directory / "environments.csv"
+    known = path.read_text(encoding="utf-8") if path.exists() else ""
+    if f"\n{facts['environment']}," not in known:
+        append(path, facts)
+    return facts["environment"]

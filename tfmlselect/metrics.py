@@ -1,0 +1,142 @@
+"""Metrics for imbalanced labels that scikit-learn lacks, or has for labels of both kinds alone.
+
+Beside these, scikit-learn has `roc_auc_score(average="micro")`, `f1_score`, `hamming_loss`,
+`label_ranking_loss` and `coverage_error`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+
+def macro_auc(y, y_pred) -> float:
+    """Area under the ROC curve, mean over the labels that have positives and negatives.
+
+    Args:
+        y: (n, q) 0/1 labels.
+        y_pred: (n, q) scores, higher where the label is likelier.
+
+    Returns:
+        The mean, in [0, 1]; NaN if no label has both kinds.
+
+    Raises:
+        ValueError: arrays that are not (n, q), labels that are not 0/1, or scores with NaN.
+
+    Example:
+        >>> import tfmlselect as tfml
+        >>> y = [[1, 0], [0, 0], [1, 0]]  # the second label has no positives
+        >>> tfml.metrics.macro_auc(y, [[0.9, 0.2], [0.5, 0.4], [0.4, 0.1]])
+        0.5
+    """
+    y, y_pred = _checked(y, y_pred)
+    both = (y.min(axis=0) == 0) & (y.max(axis=0) == 1)
+    if not both.any():
+        return float("nan")
+    return float(np.mean(roc_auc_score(y[:, both], y_pred[:, both], average=None)))
+
+
+def macro_average_precision(y, y_pred) -> float:
+    """Average precision, mean over the labels that have positives.
+
+    Args:
+        y: (n, q) 0/1 labels.
+        y_pred: (n, q) scores, higher where the label is likelier.
+
+    Returns:
+        The mean, in [0, 1]; NaN if no label has positives.
+
+    Raises:
+        ValueError: arrays that are not (n, q), labels that are not 0/1, or scores with NaN.
+
+    Example:
+        >>> import tfmlselect as tfml
+        >>> y = [[1, 0], [0, 0], [1, 0]]
+        >>> tfml.metrics.macro_average_precision(y, [[0.9, 0.2], [0.4, 0.4], [0.5, 0.1]])
+        1.0
+    """
+    y, y_pred = _checked(y, y_pred)
+    some = y.max(axis=0) == 1
+    if not some.any():
+        return float("nan")
+    return float(np.mean(average_precision_score(y[:, some], y_pred[:, some], average=None)))
+
+
+def one_error(y, y_pred) -> float:
+    """Share of samples whose highest-scored label is none of theirs; samples without labels left out.
+
+    Of equal highest scores the first counts.
+
+    Args:
+        y: (n, q) 0/1 labels.
+        y_pred: (n, q) scores, higher where the label is likelier.
+
+    Returns:
+        The share, in [0, 1]; NaN if no sample has labels.
+
+    Raises:
+        ValueError: arrays that are not (n, q), labels that are not 0/1, or scores with NaN.
+
+    Example:
+        >>> import tfmlselect as tfml
+        >>> tfml.metrics.one_error([[1, 0], [0, 1], [0, 0]], [[0.9, 0.2], [0.8, 0.3], [0.5, 0.1]])
+        0.5
+    """
+    y, y_pred = _checked(y, y_pred)
+    labelled = y.max(axis=1) == 1
+    if not labelled.any():
+        return float("nan")
+    first = y_pred[labelled].argmax(axis=1)
+    return float(np.mean(y[labelled, first] == 0))
+
+
+def tuned_thresholds(y, y_pred) -> np.ndarray:
+    """The threshold of each label that gives it the highest F1, to be found on validation data.
+
+    Of a label without positives it is 0.5. Take `y_pred >= thresholds`.
+
+    Args:
+        y: (n, q) 0/1 labels.
+        y_pred: (n, q) scores, higher where the label is likelier.
+
+    Returns:
+        (q,) float64 thresholds, each one of the label's scores; of equally good ones the largest.
+
+    Raises:
+        ValueError: arrays that are not (n, q), labels that are not 0/1, or scores with NaN.
+
+    Example:
+        >>> import tfmlselect as tfml
+        >>> y = [[1, 0], [0, 0], [1, 0], [0, 0]]
+        >>> y_pred = [[0.9, 0.2], [0.1, 0.4], [0.3, 0.1], [0.2, 0.2]]
+        >>> tfml.metrics.tuned_thresholds(y, y_pred).tolist()
+        [0.3, 0.5]
+    """
+    y, y_pred = _checked(y, y_pred)
+    thresholds = np.full(y.shape[1], 0.5)
+    for j in np.flatnonzero(y.max(axis=0) == 1):
+        precision, recall, cuts = precision_recall_curve(y[:, j], y_pred[:, j])
+        # Cuts are ascending; the curve's last point has none.
+        f1 = (2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1]
+        thresholds[j] = cuts[len(f1) - 1 - np.argmax(f1[::-1])]
+    return thresholds
+
+
+def _checked(y, y_pred) -> tuple[np.ndarray, np.ndarray]:
+    y, y_pred = np.asarray(y), np.asarray(y_pred, "float64")
+    if y.ndim != 2 or y.shape != y_pred.shape or y.size == 0:
+        raise ValueError(
+            "y and y_pred must be two matrices (n, q) of one shape, with samples and labels. "
+            f"Received: shapes {y.shape} and {y_pred.shape}."
+        )
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"y must be 0/1 labels. Received: values {np.unique(y)[:5].tolist()}. "
+            "For a model's scores, are y and y_pred in the right order?"
+        )
+    if not np.isfinite(y_pred).all():
+        raise ValueError(
+            f"y_pred must be finite. Received: {int((~np.isfinite(y_pred)).sum())} entries that "
+            "are not. Did the training diverge?"
+        )
+    return y.astype("int8"), y_pred
