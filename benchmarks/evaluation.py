@@ -96,7 +96,9 @@ class Evaluation(tf.keras.callbacks.Callback):
         """Stops it, and evaluates where it is time."""
         self.seconds.append(time.perf_counter() - self._mark)
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
-            p = self.model.predict(self.x, batch_size=512, verbose=0)
+            p = self.model.predict_on_batch(
+                self.x
+            )  # half the time of predict, which makes a dataset
             self.last = np.split(p, [len(self.y[0])])
             self.epochs.append(epoch + 1)
             for curve, y, part in zip(self.curves, self.y, self.last, strict=True):

@@ -7,7 +7,8 @@ Beside these, scikit-learn has `roc_auc_score(average="micro")`, `f1_score`, `ha
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 
 def macro_auc(y, y_pred) -> float:
@@ -33,7 +34,10 @@ def macro_auc(y, y_pred) -> float:
     both = (y.min(axis=0) == 0) & (y.max(axis=0) == 1)
     if not both.any():
         return float("nan")
-    return float(np.mean(roc_auc_score(y[:, both], y_pred[:, both], average=None)))
+    y, ranks = y[:, both], rankdata(y_pred[:, both], axis=0)  # all labels at once, unlike sklearn's
+    up = y.sum(axis=0, dtype="float64")
+    wins = (ranks * y).sum(axis=0) - up * (up + 1) / 2  # Mann-Whitney's U, ties count half
+    return float(np.mean(wins / (up * (len(y) - up))))
 
 
 def macro_average_precision(y, y_pred) -> float:
@@ -63,9 +67,9 @@ def macro_average_precision(y, y_pred) -> float:
 
 
 def one_error(y, y_pred) -> float:
-    """Share of samples whose highest-scored label is none of theirs; samples without labels left out.
+    """Share of samples whose highest-scored label is none of theirs.
 
-    Of equal highest scores the first counts.
+    Samples without labels are left out. Of equal highest scores the first counts.
 
     Args:
         y: (n, q) 0/1 labels.

@@ -1,0 +1,9 @@
+"""The benchmark runs on Keras 3, with the packages of the extra `benchmark`."""
+
+from importlib.util import find_spec
+
+import tensorflow as tf
+
+NEEDED = ("pandas", "tqdm", "skmultilearn", "scikit_posthocs", "river", "mlxtend")
+if tf.keras.__version__.startswith("2.") or not all(map(find_spec, NEEDED)):
+    collect_ignore_glob = ["test_*.py"]

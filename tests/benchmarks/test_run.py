@@ -1,0 +1,123 @@
+"""The runner: what is wanted, rows that come again, and a whole quick benchmark."""
+
+import csv
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks import budgets, data, grid, run, table, variants
+from benchmarks.evaluation import METRICS
+from benchmarks.models import MODELS
+
+ROOT = Path(__file__).parents[2]
+CELL = grid.Cell("yeast", "mlp", "d2ace", 0, "paper")
+
+
+def test_wanted_cells_are_known_and_asked_once():
+    cells = grid.wanted()
+    assert len(cells) == len(set(cells))
+    for cell in cells:
+        assert cell.data in data.NAMES
+        assert cell.model in MODELS
+        assert cell.strategy in variants.VARIANTS
+        assert cell.budget in ("paper", "tuned")
+    per_model = Counter(cell.model for cell in cells)
+    assert per_model["mlp"] >= 10 * 7 * 5 * 2
+    assert per_model["clif"] == per_model["dela"] == 6 * 5 * 3
+
+
+def test_each_variant_has_a_parent_and_a_strategy():
+    for variant in variants.VARIANTS.values():
+        assert variant.parent in variants.VARIANTS
+        strategy = variant.strategy()
+        assert type(strategy).from_config(strategy.get_config())
+    assert set(grid.ABLATIONS) | set(variants.MAIN) == set(variants.VARIANTS)
+
+
+def test_rows_are_appended_and_read_again(tmp_path):
+    row = {**CELL._asdict(), "seconds": 1.23456, "best_macro_auc": 1 / 3, "steps": 10}
+    text = table.as_text(row)
+    assert (text["seconds"], text["best_macro_auc"], text["steps"]) == ("1.235", "0.333333", "10")
+    table.append(tmp_path / "mlp.csv", text)
+    table.append(tmp_path / "mlp.csv", {**text, "fold": "1"})
+    there = table.read(tmp_path)
+    assert list(there) == [CELL, CELL._replace(fold=1)]
+    assert there[CELL] == text
+    assert table.note_environment(tmp_path) == table.note_environment(tmp_path)
+    assert len((tmp_path / "environments.csv").read_text().splitlines()) == 2
+    assert list(table.read(tmp_path)) == list(there)
+
+
+def test_cells_are_chosen_by_name():
+    def cells(*arguments):
+        return run.chosen(run.parse(list(arguments)))
+
+    assert cells() == grid.wanted()
+    some = cells("--data", "yeast,birds", "--model", "mlp", "--budget", "paper")
+    assert {cell.data for cell in some} == {"yeast", "birds"}
+    assert {cell.budget for cell in some} == {"paper"}
+    own = cells(
+        *("--data", "solar-flare", "--model", "mlp", "--strategy", "d2ace"),
+        *("--fold", "4", "--budget", "paper"),
+    )
+    assert own == [grid.Cell("solar-flare", "mlp", "d2ace", 4, "paper")]
+    with pytest.raises(SystemExit):
+        run.parse(["--quick"])
+
+
+def test_a_row_that_differs_is_named(capsys):
+    old = {"best_macro_auc": "0.5", "seconds": "1", "environment": "a"}
+    assert run.same(CELL, old, {"best_macro_auc": "0.5", "seconds": "2"})
+    assert not run.same(CELL, old, {"best_macro_auc": "0.6", "seconds": "1"})
+    assert "yeast mlp d2ace 0 paper: best_macro_auc was 0.5, is 0.6" in capsys.readouterr().out
+
+
+def test_a_tuned_rate_is_one_of_those_tried():
+    with open(budgets.TUNED, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    tried = {}
+    for row in rows:
+        tried.setdefault((row["data"], row["model"]), []).append(row)
+    for together in tried.values():
+        assert sorted(float(row["rate"]) for row in together) == sorted(budgets.RATES)
+        best = max(together, key=lambda row: float(row["validation_macro_auc"]))
+        assert [row for row in together if row["chosen"] == "yes"] == [best]
+
+
+def benchmark(*arguments):
+    command = [sys.executable, "-m", "benchmarks.run", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+
+
+def test_quick_runs_resumes_and_gives_the_same_rows_again(tmp_path):
+    quick = ("--quick", "--out", str(tmp_path), "--jobs", "2", "--quiet")
+    done = benchmark(*quick)
+    assert done.returncode == 0, done.stderr
+    there = table.read(tmp_path)
+    assert Counter(cell.data for cell in there) == dict.fromkeys(run.QUICK_DATA, 2 * 5)
+    for row in there.values():
+        assert 0.3 < float(row["best_macro_auc"]) < 1
+        assert {f"best_{name}" for name in METRICS} <= set(row)
+        assert row["curve_epochs"] == "5 10"
+    by_strategy = {
+        (cell.strategy, row["curve_test"]) for cell, row in there.items() if cell.data == "yeast"
+    }
+    assert len(by_strategy) == 10  # no two strategies and folds gave the same curve
+
+    assert "Nothing to run" in benchmark(*quick).stdout
+    path = tmp_path / "mlp.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-2]), encoding="utf-8")
+    assert "2 new rows" in benchmark(*quick).stdout
+    again = table.read(tmp_path)
+    untimed = [
+        {
+            cell: {key: row[key] for key in row if key not in table.TIMES}
+            for cell, row in rows.items()
+        }
+        for rows in (there, again)
+    ]
+    assert untimed[0] == untimed[1]
