@@ -1,5 +1,7 @@
 """What is checked of every model of the benchmark."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,6 +97,7 @@ def gradients(model, loss):
     }
 
 
+@functools.cache
 def load_yeast():
     """Yeast scaled to [0, 1], as (x, y) to train on and (x, y) to test on (30 %)."""
     samples = list(pytest.importorskip("river.datasets").Yeast())
