@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.models import mlp
+from benchmarks.models import clif, dela, frozen_head, mlp
 from benchmarks.models.base import OwnLossModel
 
 MODELS: dict[str, Callable[[np.ndarray, np.ndarray], tf.keras.Model]] = {
     "mlp": mlp.build,
+    "frozen_head": frozen_head.build,
+    "clif": clif.build,
+    "dela": dela.build,
 }
 
 

@@ -15,6 +15,9 @@ class OwnLossModel(tf.keras.Model):
     adds in `call` with `add_loss`: they are of this very forward pass, whatever graph it is in.
     """
 
+    def build(self, input_shape):
+        """Nothing: see `make_weights`. Keras' own calls `call`, which may leave out layers."""
+
     def sample_losses(
         self, x: tf.Tensor, y: tf.Tensor, y_pred: tf.Tensor, training: bool
     ) -> tf.Tensor:
