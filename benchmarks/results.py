@@ -1,7 +1,8 @@
 """The committed results: one row per (data, model, strategy, fold, budget), read and checked.
 
-A folder holds <model>.csv. Any cell may be missing: what compares rows compares those that are
-there for both. A metric may be empty, as minority_recall on a set without minority labels.
+A folder holds <model>.csv, and may hold tables of other things (`_OTHERS`). Any cell may be
+missing: what compares rows compares those that are there for both. A metric may be empty, as
+minority_recall on a set without minority labels.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ COLUMNS = [
     *(f"{when}_{metric}" for metric in METRICS for when in ("best", "last")),
     *CURVES,
 ]
+_OTHERS = ("environments.csv", "learning_rates.csv")
 _WORDS = {name: str for name in ("data", "model", "strategy", "budget", "environment", *CURVES)}
 
 
@@ -58,7 +60,8 @@ def load(folder: Path = FOLDER) -> pd.DataFrame:
     Raises:
         ValueError: a file lacks a column; a cell stands twice; a best epoch that was not evaluated.
     """
-    frames = [pd.read_csv(path, dtype=_WORDS) for path in sorted(Path(folder).glob("*.csv"))]
+    paths = [path for path in sorted(Path(folder).glob("*.csv")) if path.name not in _OTHERS]
+    frames = [pd.read_csv(path, dtype=_WORDS) for path in paths]
     if not frames:
         return pd.DataFrame(columns=COLUMNS)
     for frame in frames:

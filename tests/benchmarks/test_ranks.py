@@ -11,7 +11,7 @@ import result_tables as tables
 from benchmarks import ranks
 
 AUC = "best_macro_auc"
-# Demsar (2006), table 6: AUC of four variants of C4.5 on 14 data sets. In the last but one the third
+# Demsar (2006), table 6: AUC of four variants of C4.5 on 14 sets. In the last but one the third
 # and the fourth are printed alike; his mean ranks are those of the third before the fourth.
 DEMSAR = {
     "uniform": ".763 .599 .954 .628 .882 .936 .661 .583 .775 1.000 .940 .619 .972 .957",
