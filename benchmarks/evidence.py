@@ -98,14 +98,10 @@ def generated(text: str, folder: Path, wanted: Iterable[Cell]) -> tuple[str, dic
 def each(parts: dict[tuple[str, str], pd.DataFrame], section: Callable) -> str:
     """The section's table for each model and budget that has one."""
     made = {names: section(frame) for names, frame in parts.items()}
-    blocks = [f"### {title(*names)}\n\n{content}" for names, content in made.items() if content]
+    blocks = [
+        f"### {tables.title(*names)}\n\n{content}" for names, content in made.items() if content
+    ]
     return "\n\n".join(blocks) or "No results yet."
-
-
-def title(model: str, budget: str) -> str:
-    """How the page calls a model under a budget."""
-    budgets = {"paper": "the papers' budget", "tuned": "the tuned budget"}
-    return f"{model}, {budgets.get(budget, budget)}"
 
 
 def rank_diagrams(parts: dict[tuple[str, str], pd.DataFrame]) -> list[tuple[str, str, str]]:
@@ -114,7 +110,10 @@ def rank_diagrams(parts: dict[tuple[str, str], pd.DataFrame]) -> list[tuple[str,
     for names, frame in parts.items():
         found = ranks.rank(frame, tables.AUC, [results.BASELINE, *results.compared(frame)])
         if len(found.nemenyi):
-            head = f"{title(*names)}: mean ranks by macro-AUC on {len(found.sets)} sets"
+            head = (
+                f"{tables.title(*names)}: mean ranks by macro-AUC on {len(found.sets)} sets, "
+                f"critical difference {found.critical_difference:.2f}"
+            )
             name = f"ranks-{'-'.join(names)}.svg"
             made.append((name, head, plots.draw_ranks(found, head)))
     return made
@@ -127,7 +126,9 @@ def curves(parts: dict[tuple[str, str], pd.DataFrame]) -> list[tuple[str, str, s
         panels = plots.learning_curves(frame)
         if panels:
             name = f"curves-{'-'.join(names)}.svg"
-            made.append((name, title(*names), plots.draw_curves(panels, title(*names))))
+            made.append(
+                (name, tables.title(*names), plots.draw_curves(panels, tables.title(*names)))
+            )
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from benchmarks import results
+from benchmarks.evidence_tables import title
 from benchmarks.markers import table
 
 Cell = tuple[str, str, str, int, str]  # data, model, strategy, fold, budget
@@ -33,24 +34,23 @@ def part(wanted: list[Cell], there: set[Cell], model: str, budget: str) -> str:
         data, of_model, strategy, _, of_budget = cell
         if (of_model, of_budget) == (model, budget):
             count.setdefault(data, {}).setdefault(strategy, []).append(cell in there)
-    lines = [f"### {model}, {budget}"]
+    lines = [f"### {title(model, budget)}"]
     whole = [data for data, row in count.items() if all(map(all, row.values()))]
     if whole:
         lines.append(f"Complete: {', '.join(whole)}.")
-    rows = [
-        [data, *(f"{name} {sum(folds)}/{len(folds)}" for name, folds in missing_of(row))]
-        for data, row in count.items()
-        if data not in whole
-    ]
+    rows = [[data, lacking(row)] for data, row in count.items() if data not in whole]
     if rows:
-        rows = [[data, ", ".join(cells)] for data, *cells in rows]
         lines.append(table(["data", "not complete: folds there / wanted"], rows))
     return "\n\n".join(lines)
 
 
-def missing_of(row: dict[str, list[bool]]) -> list[tuple[str, list[bool]]]:
-    """The strategies that lack a fold."""
-    return [(name, folds) for name, folds in row.items() if not all(folds)]
+def lacking(row: dict[str, list[bool]]) -> str:
+    """The strategies that lack a fold, together where they lack as many."""
+    names: dict[str, list[str]] = {}
+    for name, folds in row.items():
+        if not all(folds):
+            names.setdefault(f"{sum(folds)}/{len(folds)}", []).append(name)
+    return "; ".join(f"{share}: {', '.join(alike)}" for share, alike in names.items())
 
 
 def missing(cells: Iterable[Cell]) -> list[str]:

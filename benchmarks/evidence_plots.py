@@ -78,11 +78,12 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> str:
         axes.set_visible(False)
     figure.supxlabel("epoch", fontsize=11)
     figure.supylabel("macro-AUC on the test part", fontsize=11)
-    figure.suptitle(title, fontsize=12)
     order = [name for name in LOOKS if name in handles]
     figure.legend(
         [handles[name] for name in order],
         order,
+        title=title,
+        title_fontsize=12,
         loc="outside upper center",
         ncols=4,
         fontsize=10,
@@ -93,15 +94,19 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> str:
 
 def draw_ranks(ranking: ranks.Ranking, title: str) -> str:
     """The critical-difference diagram: a bar joins strategies that the test does not tell apart."""
-    figure = Figure(figsize=(8, 0.34 * len(ranking.mean_ranks) + 1.4), layout="constrained")
+    figure = Figure(figsize=(9, 0.34 * len(ranking.mean_ranks) + 1.4), layout="constrained")
     axes = figure.subplots()
     scikit_posthocs.critical_difference_diagram(
         ranking.mean_ranks,
         ranking.nemenyi,
         ax=axes,
         label_props={"fontsize": 11},
-        text_h_margin=0.02,
+        color_palette={name: LOOKS[name]["color"] for name in ranking.mean_ranks.index},
+        label_fmt_left="{label} ({rank:.2f})\N{NO-BREAK SPACE}",
+        label_fmt_right="\N{NO-BREAK SPACE}({rank:.2f}) {label}",
     )
+    for text in axes.texts:
+        text.set_color("black")  # letters in the lines' colours would be pale
     axes.set_title(title, fontsize=12, pad=14)
     return svg(figure, digest(ranking.mean_ranks.to_frame()))
 

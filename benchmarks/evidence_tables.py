@@ -101,9 +101,9 @@ def reach(frame: pd.DataFrame) -> str:
             [
                 name,
                 f"{found.reached} of {found.cells}",
-                f"{found.epochs:g} ({found.baseline_epochs:g})",
-                f"{found.steps:.0f} ({found.baseline_steps:.0f})",
-                f"{found.seconds:.1f} ({found.baseline_seconds:.1f})",
+                f"{median(found.epochs, 'g')} ({found.baseline_epochs:g})",
+                f"{median(found.steps, '.0f')} ({found.baseline_steps:.0f})",
+                f"{median(found.seconds, '.3g')} ({found.baseline_seconds:.3g})",
                 ratio(found.ratio_reached),
                 "never" if np.isinf(found.ratio) else ratio(found.ratio),
                 ratio(found.seconds_ratio),
@@ -169,9 +169,14 @@ def bounds(gain: Interval) -> str:
     return "" if np.isnan(gain.low) else f"[{number(gain.low)}, {number(gain.high)}]"
 
 
+def median(value: float, form: str) -> str:
+    """A figure that is missing where no cell reaches the target."""
+    return NONE if np.isnan(value) else f"{value:{form}}"
+
+
 def ratio(value: float) -> str:
     """A ratio to two places."""
-    return NONE if np.isnan(value) else f"{value:.2f}"
+    return median(value, ".2f")
 
 
 def p(value: float) -> str:
@@ -179,3 +184,9 @@ def p(value: float) -> str:
     if np.isnan(value):
         return NONE
     return "p < 0.001" if value < 0.0005 else f"p = {value:.3f}"
+
+
+def title(model: str, budget: str) -> str:
+    """How the page calls a model under a budget."""
+    budgets = {"paper": "the papers' budget", "tuned": "the tuned budget"}
+    return f"{model}, {budgets.get(budget, budget)}"

@@ -51,7 +51,8 @@ def gains(
     frame: pd.DataFrame, column: str, strategy: str, baseline: str = results.BASELINE
 ) -> pd.DataFrame:
     """One row per (data, fold) that both have: data, fold, gain, baseline, n_train, n_test."""
-    both = results.pairs(frame, strategy, baseline)
+    needed = frame[[*results.KEY, column, "n_train", "n_test"]]
+    both = results.pairs(needed, strategy, baseline)
     there = pd.DataFrame(
         {
             "data": both["data"],
