@@ -1,7 +1,7 @@
 """Writes docs/strategies.md, the table of all strategies, and what else is generated in the docs.
 
-    python benchmarks/overview.py           # writes
-    python benchmarks/overview.py --check   # writes nothing, fails if something is out of date
+    python -m benchmarks.overview           # writes
+    python -m benchmarks.overview --check   # writes nothing, fails if something is out of date
 
 Sources: the registry, each card's first paragraph, and in docs/strategies costs.json, which
 `benchmarks/strategy_costs.py --write` makes, and minority_losses.json, which
@@ -16,12 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from benchmarks.markers import between, read
 from tfmlselect import strategies
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +46,7 @@ def main() -> None:
     stale = {path: text for path, text in generated().items() if read(path) != text}
     if options.check and stale:
         names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-        sys.exit(f"Out of date: {names}. Run: python benchmarks/overview.py")
+        sys.exit(f"Out of date: {names}. Run: python -m benchmarks.overview")
     for path, text in stale.items():
         path.write_text(text, encoding="utf-8")
 
@@ -67,17 +67,6 @@ def generated() -> dict[Path, str]:
     readme = ROOT / "README.md"
     files[readme] = between(read(readme), "strategies", table(costs, "docs/strategies"))
     return files
-
-
-def read(path: Path) -> str:
-    """The text of a file; nothing where there is none."""
-    return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def between(text: str, marker: str, content: str) -> str:
-    """`text` with `content` between its markers; unchanged without markers."""
-    pattern = rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)"
-    return re.sub(pattern, lambda found: found[1] + content + "\n" + found[2], text, flags=re.S)
 
 
 def page(costs: dict) -> str:

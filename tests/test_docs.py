@@ -1,6 +1,5 @@
 """Every strategy has its card, generated texts are fresh, and no link is dead."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import overview
 from tfmlselect import losses, strategies
 
 ROOT = Path(__file__).parents[1]
@@ -23,14 +23,6 @@ SECTIONS = [
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-
-
-@pytest.fixture(scope="module")
-def overview():
-    spec = importlib.util.spec_from_file_location("overview", ROOT / "benchmarks" / "overview.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def read(path):
@@ -60,9 +52,9 @@ def test_costs_were_measured_for_every_strategy():
     assert list(costs["strategies"]) == strategies.names()
 
 
-def test_generated_texts_are_fresh(overview):
+def test_generated_texts_are_fresh():
     stale = [path.name for path, text in overview.generated().items() if read(path) != text]
-    assert not stale, "run: python benchmarks/overview.py"
+    assert not stale, "run: python -m benchmarks.overview"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +65,7 @@ def test_generated_texts_are_fresh(overview):
         ("uncertainty", "correlation step"),
     ],
 )
-def test_a_changed_measurement_makes_its_table_stale(overview, monkeypatch, tmp_path, card, marker):
+def test_a_changed_measurement_makes_its_table_stale(monkeypatch, tmp_path, card, marker):
     text = read(CARDS / f"{card}.md")
     assert text.count(f"<!-- {marker} -->\n") == text.count(f"<!-- /{marker} -->\n") == 1
     shutil.copytree(CARDS, tmp_path / "cards")
@@ -98,7 +90,7 @@ def test_losses_were_measured_for_known_strategies_after_the_same_epochs():
     assert len(losses["samples"]) == losses["seeds"]
 
 
-def test_text_between_markers_is_replaced_and_else_nothing(overview):
+def test_text_between_markers_is_replaced_and_else_nothing():
     text = "a\n<!-- x -->\nold\n<!-- /x -->\nb"
     assert overview.between(text, "x", "new \\1") == "a\n<!-- x -->\nnew \\1\n<!-- /x -->\nb"
     assert overview.between(text, "y", "new") == text

@@ -6,6 +6,7 @@ require_tensorflow()
 
 from tfmlselect import (  # noqa: E402
     callbacks,
+    datasets,
     layers,
     losses,
     metrics,
@@ -26,6 +27,7 @@ __all__ = [
     "adaptive",
     "adaptive_dataset",
     "callbacks",
+    "datasets",
     "label_statistics",
     "layers",
     "losses",

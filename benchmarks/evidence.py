@@ -1,0 +1,153 @@
+"""Writes the generated parts of docs/evidence.md, and its pictures, from the committed results.
+
+    python -m benchmarks.evidence           # writes
+    python -m benchmarks.evidence --check   # writes nothing, fails and names what is stale
+
+What stands between markers such as `<!-- per data set -->` and `<!-- /per data set -->` is
+replaced; the rest of the page is written by hand. Pictures go to docs/evidence/; one is stale if
+the figures it was drawn from have changed, since other versions of matplotlib draw other bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks import evidence_plots as plots
+from benchmarks import evidence_tables as tables
+from benchmarks import ranks, results
+from benchmarks.evidence_coverage import Cell, coverage
+from benchmarks.markers import between, read, table
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "evidence.md"
+SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
+    "per data set": tables.per_data,
+    "over data sets": tables.over_data,
+    "ranks": tables.ranking,
+    "reach": tables.reach,
+    "costs": tables.costs,
+    "ablations": tables.ablations,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Writes what changed, or with --check fails and names it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="fail instead of writing")
+    options = parser.parse_args(arguments)
+    if options.check:
+        names = stale(PAGE, results.FOLDER, grid())
+        if names:
+            sys.exit(f"Out of date: {', '.join(names)}. Run: python -m benchmarks.evidence")
+    else:
+        write(PAGE, results.FOLDER, grid())
+
+
+def grid() -> list[Cell]:
+    """The wanted cells."""
+    from benchmarks.grid import wanted  # the rest of this works on any results without the runner
+
+    return wanted()
+
+
+def write(page: Path, folder: Path, wanted: Iterable[Cell]) -> None:
+    """Writes the page and its pictures; pictures of parts that are gone are deleted."""
+    text, pictures = generated(read(page), folder, wanted)
+    page.write_text(text, encoding="utf-8")
+    page.with_suffix("").mkdir(exist_ok=True)
+    for path in page.with_suffix("").glob("*.svg"):
+        if path.name not in pictures:
+            path.unlink()
+    for name, picture in pictures.items():
+        (page.with_suffix("") / name).write_text(picture, encoding="utf-8")
+
+
+def stale(page: Path, folder: Path, wanted: Iterable[Cell]) -> list[str]:
+    """Names of files that are not what the results make them."""
+    text, pictures = generated(read(page), folder, wanted)
+    there = {path.name: read(path) for path in page.with_suffix("").glob("*.svg")}
+    names = [page.name] if text != read(page) else []
+    return names + [
+        f"{page.stem}/{name}"
+        for name in sorted({*pictures, *there})
+        if name not in pictures
+        or plots.digest_of(pictures[name]) != plots.digest_of(there.get(name, ""))
+    ]
+
+
+def generated(text: str, folder: Path, wanted: Iterable[Cell]) -> tuple[str, dict[str, str]]:
+    """The page as it should be, and its pictures by name."""
+    frame = results.load(folder)
+    parts = {names: results.part(frame, *names) for names in results.parts(frame)}
+    for marker, section in SECTIONS.items():
+        text = between(text, marker, each(parts, section))
+    pictures: dict[str, str] = {}
+    for marker, drawn in (("rank diagrams", rank_diagrams), ("curves", curves)):
+        found = drawn(parts)
+        text = between(text, marker, "\n\n".join(map(image, found)) or "No results yet.")
+        pictures |= {name: picture for name, _, picture in found}
+    text = between(text, "coverage", coverage(frame, wanted))
+    return between(text, "environments", environments(folder, frame)), pictures
+
+
+def each(parts: dict[tuple[str, str], pd.DataFrame], section: Callable) -> str:
+    """The section's table for each model and budget that has one."""
+    made = {names: section(frame) for names, frame in parts.items()}
+    blocks = [
+        f"### {tables.title(*names)}\n\n{content}" for names, content in made.items() if content
+    ]
+    return "\n\n".join(blocks) or "No results yet."
+
+
+def rank_diagrams(parts: dict[tuple[str, str], pd.DataFrame]) -> list[tuple[str, str, str]]:
+    """Name, title and picture of each part where a test of ranks can be made."""
+    made = []
+    for names, frame in parts.items():
+        found = ranks.rank(frame, tables.AUC, [results.BASELINE, *results.compared(frame)])
+        if len(found.nemenyi):
+            head = (
+                f"{tables.title(*names)}: mean ranks by macro-AUC on {len(found.sets)} sets, "
+                f"critical difference {found.critical_difference:.2f}"
+            )
+            name = f"ranks-{'-'.join(names)}.svg"
+            made.append((name, head, plots.draw_ranks(found, head)))
+    return made
+
+
+def curves(parts: dict[tuple[str, str], pd.DataFrame]) -> list[tuple[str, str, str]]:
+    """Name, title and picture of each part's learning curves."""
+    made = []
+    for names, frame in parts.items():
+        panels = plots.learning_curves(frame)
+        if panels:
+            name = f"curves-{'-'.join(names)}.svg"
+            made.append(
+                (name, tables.title(*names), plots.draw_curves(panels, tables.title(*names)))
+            )
+    return made
+
+
+def image(found: tuple[str, str, str]) -> str:
+    """The link to a picture."""
+    name, head, _ = found
+    return f"![{head}]({PAGE.stem}/{name})"
+
+
+def environments(folder: Path, frame: pd.DataFrame) -> str:
+    """Where the results were computed, and how many rows in each."""
+    path = Path(folder) / "environments.csv"
+    if not path.exists():
+        return "No results yet."
+    known = pd.read_csv(path, dtype=str).fillna("")
+    rows = frame["environment"].value_counts()
+    known["rows"] = [str(rows.get(name, 0)) for name in known["environment"]]
+    return table(known.columns, known.to_numpy().tolist())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Which cells of the wanted grid have results, and the commands that add the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from benchmarks import results
+from benchmarks.evidence_tables import title
+from benchmarks.markers import table
+
+Cell = tuple[str, str, str, int, str]  # data, model, strategy, fold, budget
+
+
+def coverage(frame: pd.DataFrame, wanted: Iterable[Cell]) -> str:
+    """A table of folds for each (model, budget), then how to run what is missing."""
+    wanted = [tuple(cell) for cell in wanted]
+    there = {*zip(*(frame[name] for name in results.KEY), strict=True)}
+    parts = dict.fromkeys((model, budget) for _, model, _, _, budget in wanted)
+    blocks = [part(wanted, there, model, budget) for model, budget in parts]
+    done = sum(cell in there for cell in wanted)
+    blocks.insert(0, f"{done} of {len(wanted)} cells.")
+    commands = missing([cell for cell in wanted if cell not in there])
+    if commands:
+        blocks.append("What adds the missing ones:\n\n```\n" + "\n".join(commands) + "\n```")
+    return "\n\n".join(blocks)
+
+
+def part(wanted: list[Cell], there: set[Cell], model: str, budget: str) -> str:
+    """Sets with something missing as a table; complete ones in one line."""
+    count: dict[str, dict[str, list[bool]]] = {}
+    for cell in wanted:
+        data, of_model, strategy, _, of_budget = cell
+        if (of_model, of_budget) == (model, budget):
+            count.setdefault(data, {}).setdefault(strategy, []).append(cell in there)
+    lines = [f"### {title(model, budget)}"]
+    whole = [data for data, row in count.items() if all(map(all, row.values()))]
+    if whole:
+        lines.append(f"Complete: {', '.join(whole)}.")
+    rows = [[data, lacking(row)] for data, row in count.items() if data not in whole]
+    if rows:
+        lines.append(table(["data", "not complete: folds there / wanted"], rows))
+    return "\n\n".join(lines)
+
+
+def lacking(row: dict[str, list[bool]]) -> str:
+    """The strategies that lack a fold, together where they lack as many."""
+    names: dict[str, list[str]] = {}
+    for name, folds in row.items():
+        if not all(folds):
+            names.setdefault(f"{sum(folds)}/{len(folds)}", []).append(name)
+    return "; ".join(f"{share}: {', '.join(alike)}" for share, alike in names.items())
+
+
+def missing(cells: Iterable[Cell]) -> list[str]:
+    """One command for the strategies of a (data, model, budget) that lack the same folds."""
+    folds: dict[tuple[str, str, str, str], list[str]] = {}
+    for data, model, strategy, fold, budget in cells:
+        folds.setdefault((data, model, strategy, budget), []).append(str(fold))
+    together: dict[tuple[str, str, str, str], list[str]] = {}
+    for (data, model, strategy, budget), lacking in folds.items():
+        together.setdefault((data, model, budget, ",".join(lacking)), []).append(strategy)
+    return [
+        f"python -m benchmarks.run --data {data} --model {model} "
+        f"--strategy {','.join(strategies)} --fold {lacking} --budget {budget}"
+        for (data, model, budget, lacking), strategies in together.items()
+    ]

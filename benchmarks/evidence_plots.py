@@ -1,0 +1,136 @@
+"""The pictures of docs/evidence.md, as SVG that one version of matplotlib draws the same each time.
+
+Each picture carries a digest of the figures it shows, so that a stale one is noticed whatever
+version drew it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+
+import matplotlib
+import pandas as pd
+import scikit_posthocs
+from matplotlib.figure import Figure
+
+from benchmarks import ranks, results
+
+COLUMNS = 3
+# Okabe and Ito's colours, which colour-blind readers can tell apart; the baseline is black.
+LOOKS = {
+    "uniform": {"color": "#000000", "linestyle": "--", "linewidth": 1.8, "zorder": 3},
+    "online_batch": {"color": "#E69F00"},
+    "hard_imbalance": {"color": "#56B4E9"},
+    "uncertainty": {"color": "#009E73"},
+    "d2ace": {"color": "#0072B2"},
+    "positive_hardness": {"color": "#D55E00"},
+    "label_balanced": {"color": "#CC79A7"},
+}
+
+
+def learning_curves(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Test macro-AUC over epochs, a panel for each data set.
+
+    Returns:
+        For each set the means (epochs x strategies) over the folds that all strategies with a row
+        on this set have; sets without a fold of all are left out. Columns' name is the number of
+        folds.
+    """
+    panels = {}
+    for data, rows in frame[frame["strategy"].isin(LOOKS)].groupby("data"):
+        curves = [
+            pd.DataFrame(
+                {
+                    "epoch": results.curve(row.curve_epochs),
+                    "value": results.curve(row.curve_test),
+                    "fold": row.fold,
+                    "strategy": row.strategy,
+                }
+            )
+            for row in rows.itertuples()
+        ]
+        table = pd.concat(curves).pivot(index=["fold", "epoch"], columns="strategy", values="value")
+        table = table[[name for name in LOOKS if name in table]].dropna()
+        if len(table) and results.BASELINE in table:
+            folds = table.index.get_level_values("fold").nunique()
+            panels[data] = table.groupby("epoch").mean().rename_axis(columns=folds)
+    return panels
+
+
+def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> str:
+    """The panels with one legend above them, as SVG."""
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(max(3.6 * columns, 7.2), 2.6 * rows + 1.1), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    handles = {}
+    for axes, (data, panel) in zip(grid, panels.items(), strict=False):
+        for name in panel:
+            look = {"linewidth": 1.4, **LOOKS[name]}
+            (handles[name],) = axes.plot(panel.index, panel[name], label=name, **look)
+        folds = panel.columns.name
+        axes.set_title(f"{data}, {folds} fold{'s' if folds > 1 else ''}", fontsize=11)
+        axes.grid(color="0.9")
+        axes.tick_params(labelsize=9)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    figure.supxlabel("epoch", fontsize=11)
+    figure.supylabel("macro-AUC on the test part", fontsize=11)
+    order = [name for name in LOOKS if name in handles]
+    figure.legend(
+        [handles[name] for name in order],
+        order,
+        title=title,
+        title_fontsize=12,
+        loc="outside upper center",
+        ncols=4,
+        fontsize=10,
+        frameon=False,
+    )
+    return svg(figure, digest(pd.concat(panels)))
+
+
+def draw_ranks(ranking: ranks.Ranking, title: str) -> str:
+    """The critical-difference diagram: a bar joins strategies that the test does not tell apart."""
+    figure = Figure(figsize=(9, 0.34 * len(ranking.mean_ranks) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    scikit_posthocs.critical_difference_diagram(
+        ranking.mean_ranks,
+        ranking.nemenyi,
+        ax=axes,
+        label_props={"fontsize": 11},
+        color_palette={name: LOOKS[name]["color"] for name in ranking.mean_ranks.index},
+        label_fmt_left="{label} ({rank:.2f})\N{NO-BREAK SPACE}",
+        label_fmt_right="\N{NO-BREAK SPACE}({rank:.2f}) {label}",
+    )
+    for text in axes.texts:
+        text.set_color("black")  # letters in the lines' colours would be pale
+    axes.set_title(title, fontsize=12, pad=14)
+    return svg(figure, digest(ranking.mean_ranks.to_frame()))
+
+
+def svg(figure: Figure, of: str) -> str:
+    """The figure as text, without the date, and with ids that are the same each time."""
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "tfmlselect"}):
+        figure.savefig(
+            file,
+            format="svg",
+            metadata={"Date": None, "Creator": None, "Description": f"figures {of}"},
+        )
+    # Lines that end in a space are what editors and linters change.
+    return re.sub(r" +$", "", file.getvalue(), flags=re.M)
+
+
+def digest(shown: pd.DataFrame) -> str:
+    """Of the figures to four places, which is more than can be seen."""
+    text = shown.round(4).to_csv(float_format="%.4f")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_of(picture: str) -> str:
+    """The digest that a picture carries."""
+    found = re.search(r"figures ([0-9a-f]{16})", picture)
+    return found[1] if found else ""

@@ -1,0 +1,192 @@
+"""The tables of docs/evidence.md: each function takes the results of one model and one budget."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import judgement, ranks, results, speed
+from benchmarks.judgement import Interval, Verdict
+from benchmarks.markers import table
+
+AUC = "best_macro_auc"
+OVER_DATA = (
+    AUC,
+    "last_macro_auc",
+    "best_macro_ap",
+    "best_macro_f1",
+    "best_tuned_macro_f1",
+    "best_micro_f1",
+    "best_ranking_loss",
+    "best_minority_recall",
+    "best_minority_f1",
+    "best_tuned_minority_f1",
+)
+RANKED = (AUC, "best_macro_ap", "best_macro_f1", "best_tuned_macro_f1")
+NONE = "-"
+
+
+def per_data(frame: pd.DataFrame) -> str:
+    """Macro-AUC of the baseline on each set, and what each strategy gains, with its interval."""
+    strategies = results.compared(frame)
+    found = {name: judgement.by_data(frame, AUC, name) for name in strategies}
+    baseline = frame[frame["strategy"] == results.BASELINE].groupby("data")[AUC]
+    rows = [
+        [
+            data,
+            f"{values.mean():.3f} ({len(values)})",
+            *(gain_on_set(found[name].get(data), len(values)) for name in strategies),
+        ]
+        for data, values in baseline
+    ]
+    return table(["data", "uniform (folds)", *strategies], rows)
+
+
+def gain_on_set(gain: Interval | None, folds: int) -> str:
+    """A gain and its interval, bold where that excludes 0; its folds where they are fewer."""
+    if gain is None:
+        return NONE
+    text = number(gain.mean)
+    if gain.count > 1:
+        text = f"**{text}**" if gain.excludes_zero else text
+        text += f" [{number(gain.low)}, {number(gain.high)}]"
+    return text if gain.count == folds else f"{text} ({gain.count})"
+
+
+def over_data(frame: pd.DataFrame) -> str:
+    """Of each metric: the mean gain over sets, wins-ties-losses, Holm's p of the Wilcoxon test."""
+    strategies = results.compared(frame)
+    rows = []
+    for column in OVER_DATA:
+        found = judgement.verdicts(frame, column, strategies)
+        rows.append([metric(column), *(verdict(found[name]) for name in strategies)])
+    return table(["metric", *strategies], rows)
+
+
+def verdict(found: Verdict) -> str:
+    """One cell; bold where the corrected p is below 0.05."""
+    if not found.gain.count:
+        return NONE
+    text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}, {p(found.p)}"
+    return f"**{text}**" if found.p < ranks.ALPHA else text
+
+
+def ranking(frame: pd.DataFrame) -> str:
+    """Mean ranks of all strategies and the baseline, on the sets that have them all."""
+    strategies = [results.BASELINE, *results.compared(frame)]
+    rows, notes = [], {}
+    for column in RANKED:
+        found = ranks.rank(frame, column, strategies)
+        shown = [f"{found.mean_ranks[name]:.2f}" if found.sets else NONE for name in strategies]
+        distance = f"{found.critical_difference:.2f}" if found.sets else NONE
+        rows.append([metric(column), str(len(found.sets)), *shown, p(found.p), distance])
+        if found.left_out:
+            notes.setdefault(", ".join(found.left_out), []).append(metric(column))
+    head = ["metric", "sets", *strategies, "Friedman", "critical difference"]
+    lines = [
+        f"Not complete for all, so left out of {', '.join(metrics)}: {sets}."
+        for sets, metrics in notes.items()
+    ]
+    return "\n\n".join([table(head, rows), *lines])
+
+
+def reach(frame: pd.DataFrame) -> str:
+    """When each strategy is where the baseline's best was."""
+    rows = []
+    for name in results.compared(frame):
+        found = speed.reach(frame, name)
+        if not found.cells:
+            continue
+        rows.append(
+            [
+                name,
+                f"{found.reached} of {found.cells}",
+                f"{median(found.epochs, 'g')} ({found.baseline_epochs:g})",
+                f"{median(found.steps, '.0f')} ({found.baseline_steps:.0f})",
+                f"{median(found.seconds, '.3g')} ({found.baseline_seconds:.3g})",
+                ratio(found.ratio_reached),
+                "never" if np.isinf(found.ratio) else ratio(found.ratio),
+                ratio(found.seconds_ratio),
+            ]
+        )
+    head = ["strategy", "cells that reach it", "epochs (uniform)", "steps (uniform)"]
+    head += ["seconds (uniform)", "epochs / uniform's, of those", "of all", "seconds / uniform's"]
+    return table(head, rows)
+
+
+def costs(frame: pd.DataFrame) -> str:
+    """What each strategy adds in time."""
+    rows = []
+    for name in results.compared(frame):
+        found = speed.cost(frame, name)
+        if found.cells:
+            seconds = [f"{found.epoch_seconds:.3g}", f"{found.build_seconds:.2g}"]
+            rows.append([name, str(found.cells), ratio(found.epoch_ratio), *seconds])
+    return table(["strategy", "cells", "epoch / uniform's", "epoch, s", "building, s"], rows)
+
+
+def ablations(frame: pd.DataFrame) -> str:
+    """Each ablation against what it was made of, and against the baseline; nothing without any."""
+    rows = []
+    for name in results.ablations(frame):
+        for other in dict.fromkeys([*parents(name), results.BASELINE]):
+            found = judgement.over_data(frame, AUC, name, other)
+            f1 = judgement.over_data(frame, "best_tuned_macro_f1", name, other)
+            if not found.gain.count:
+                rows.append([name, other, "0", NONE, NONE, NONE])
+                continue
+            interval = f"{number(found.gain.mean)} {bounds(found.gain)}"
+            wins = f"{found.wins}-{found.ties}-{found.losses}"
+            count = str(found.gain.count)
+            rows.append([name, other, count, interval, wins, number(f1.gain.mean)])
+    head = ["variant", "against", "sets", "macro_auc", "wins-ties-losses", "tuned_macro_f1"]
+    return table(head, rows) if rows else ""
+
+
+def parents(name: str) -> list[str]:
+    """What a variant is made of: a and b of a+b, a of a-without-something."""
+    if "+" in name:
+        return name.split("+")
+    return [name.split("-", 1)[0]] if "-" in name else []
+
+
+def metric(column: str) -> str:
+    """macro_auc of best_macro_auc; the last epoch's says so."""
+    when, name = column.split("_", 1)
+    return name if when == "best" else f"{name}, last epoch"
+
+
+def number(value: float) -> str:
+    """A difference with its sign, to three places; no sign where nothing is left of it."""
+    if np.isnan(value):
+        return NONE
+    text = f"{value:+.3f}"
+    return text if float(text) else "0.000"
+
+
+def bounds(gain: Interval) -> str:
+    """The interval in brackets; nothing where there is none."""
+    return "" if np.isnan(gain.low) else f"[{number(gain.low)}, {number(gain.high)}]"
+
+
+def median(value: float, form: str) -> str:
+    """A figure that is missing where no cell reaches the target."""
+    return NONE if np.isnan(value) else f"{value:{form}}"
+
+
+def ratio(value: float) -> str:
+    """A ratio to two places."""
+    return median(value, ".2f")
+
+
+def p(value: float) -> str:
+    """A p-value in words."""
+    if np.isnan(value):
+        return NONE
+    return "p < 0.001" if value < 0.0005 else f"p = {value:.3f}"
+
+
+def title(model: str, budget: str) -> str:
+    """How the page calls a model under a budget."""
+    budgets = {"paper": "the papers' budget", "tuned": "the tuned budget"}
+    return f"{model}, {budgets.get(budget, budget)}"

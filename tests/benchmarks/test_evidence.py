@@ -1,0 +1,138 @@
+"""The page of evidence is what the results make it, and says so when it is not."""
+
+import re
+import shutil
+
+import pandas as pd
+import pytest
+import result_tables as tables
+
+pytest.importorskip("scikit_posthocs")
+
+from benchmarks import evidence, evidence_plots, results
+
+STRATEGIES = ("uniform", "d2ace", "online_batch", "focal")
+WANTED = [(f"set{data}", "mlp", "uniform", fold, "paper") for data in range(9) for fold in range(3)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A page, its pictures and its results."""
+    root = tmp_path_factory.mktemp("made")
+    (root / "results").mkdir()
+    tables.random(sets=4, strategies=STRATEGIES).to_csv(root / "results/mlp.csv", index=False)
+    environment = pd.DataFrame([{"environment": "e", "tensorflow": "2.21", "cores": 2}])
+    environment.to_csv(root / "results/environments.csv", index=False)
+    shutil.copy(evidence.PAGE, root / "evidence.md")
+    evidence.write(root / "evidence.md", root / "results", WANTED)
+    return root
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "copy")
+
+
+def stale(root):
+    return evidence.stale(root / "evidence.md", root / "results", WANTED)
+
+
+def test_each_part_has_its_place_once_and_is_filled(made):
+    page = (made / "evidence.md").read_text(encoding="utf-8")
+    markers = [*evidence.SECTIONS, "rank diagrams", "curves", "coverage", "environments"]
+    assert re.findall(r"<!-- ([^/].*) -->", page) == re.findall(r"<!-- /(.*) -->", page)
+    assert sorted(re.findall(r"<!-- /(.*) -->", page)) == sorted(markers)
+    assert "No results yet." not in page
+    assert "nan" not in re.findall(r"\w+", page)
+    assert re.search(r"^\| e \| 2.21 \| 2 \| 48 \|$", page, flags=re.M)
+    pictures = {*re.findall(r"\]\(evidence/(.*)\)", page)}
+    assert pictures == {path.name for path in (made / "evidence").iterdir()}
+    assert len(pictures) == 2
+
+
+def test_what_was_just_written_is_fresh_and_written_again_the_same(copy):
+    assert stale(copy) == []
+    before = {path.name: path.read_bytes() for path in (copy / "evidence").iterdir()}
+    before["page"] = (copy / "evidence.md").read_bytes()
+    evidence.write(copy / "evidence.md", copy / "results", WANTED)
+    after = {path.name: path.read_bytes() for path in (copy / "evidence").iterdir()}
+    assert {**after, "page": (copy / "evidence.md").read_bytes()} == before
+
+
+def test_order_of_rows_makes_nothing_stale(copy):
+    path = copy / "results/mlp.csv"
+    pd.read_csv(path).sample(frac=1, random_state=0).to_csv(path, index=False)
+    assert stale(copy) == []
+
+
+def test_changed_results_make_the_page_and_its_pictures_stale(copy):
+    path = copy / "results/mlp.csv"
+    frame = pd.read_csv(path)
+    chosen = (frame["strategy"] == "uniform") & (frame["data"] == "set1")
+    frame.loc[chosen, "best_macro_auc"] -= 0.2
+    frame.loc[chosen, "curve_test"] = "0.5 0.6 0.7 0.8"
+    frame.to_csv(path, index=False)
+    assert stale(copy) == [
+        "evidence.md",
+        "evidence/curves-mlp-paper.svg",
+        "evidence/ranks-mlp-paper.svg",
+    ]
+
+
+def test_pictures_too_many_or_too_few_are_stale(copy):
+    (copy / "evidence/curves-mlp-paper.svg").unlink()
+    (copy / "evidence/old.svg").write_text("<svg/>", encoding="utf-8")
+    assert stale(copy) == ["evidence/curves-mlp-paper.svg", "evidence/old.svg"]
+    evidence.write(copy / "evidence.md", copy / "results", WANTED)
+    assert stale(copy) == []
+
+
+def test_check_fails_and_names_what_is_stale(copy, monkeypatch):
+    monkeypatch.setattr(evidence, "PAGE", copy / "evidence.md")
+    monkeypatch.setattr(results, "FOLDER", copy / "results")
+    monkeypatch.setattr(evidence, "grid", lambda: WANTED)
+    evidence.main(["--check"])
+    page = copy / "evidence.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("| e |", "| f |"), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"Out of date: evidence.md. Run: python -m benchmarks"):
+        evidence.main(["--check"])
+    evidence.main([])
+    evidence.main(["--check"])
+
+
+def test_hand_written_text_is_kept(copy):
+    page = copy / "evidence.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace("## Protocol\n", "## Protocol\n\nby hand\n"), encoding="utf-8")
+    assert stale(copy) == []
+
+
+def test_no_results(tmp_path):
+    shutil.copy(evidence.PAGE, tmp_path / "evidence.md")
+    evidence.write(tmp_path / "evidence.md", tmp_path, WANTED)
+    page = (tmp_path / "evidence.md").read_text(encoding="utf-8")
+    assert page.count("No results yet.") == len(evidence.SECTIONS) + 3
+    assert f"0 of {len(WANTED)} cells." in page
+    assert not any((tmp_path / "evidence").iterdir())
+
+
+def test_curves_are_means_over_the_folds_of_all():
+    frame = tables.frame(
+        tables.row(fold=0, curve_test="0.5 0.6 0.7 0.7"),
+        tables.row(fold=1, curve_test="0.7 0.8 0.7 0.7"),
+        tables.row(fold=2, curve_test="0 0 0 0"),
+        tables.row(strategy="d2ace", fold=0, curve_test="0.4 0.4 0.4 0.4"),
+        tables.row(strategy="d2ace", fold=1, curve_test="0.6 0.6 0.6 0.6"),
+        tables.row("b", "d2ace"),
+    )
+    panels = evidence_plots.learning_curves(frame)
+    assert list(panels) == ["a"]
+    assert panels["a"]["uniform"].round(6).to_dict() == {5: 0.6, 10: 0.7, 15: 0.7, 20: 0.7}
+    assert panels["a"]["d2ace"].round(6).tolist() == [0.5] * 4
+    assert panels["a"].columns.name == 2
+
+
+@pytest.mark.skipif(not any(results.FOLDER.glob("*.csv")), reason="no results are committed yet")
+def test_the_committed_page_is_fresh():
+    names = evidence.stale(evidence.PAGE, results.FOLDER, evidence.grid())
+    assert not names, "run: python -m benchmarks.evidence"

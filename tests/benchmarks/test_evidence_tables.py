@@ -1,0 +1,156 @@
+"""What the tables of the page say, and what they leave out, on small results."""
+
+import numpy as np
+import pytest
+import result_tables as tables
+
+pytest.importorskip("scikit_posthocs")
+
+from benchmarks import evidence_coverage, evidence_tables
+from benchmarks.judgement import Interval, Verdict
+
+
+def cells(table):
+    """The rows of a Markdown table as {first cell: the others}, its head among them."""
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|")]
+    return {first: others for first, *others in rows}
+
+
+def test_bold_is_only_what_excludes_zero():
+    assert evidence_tables.gain_on_set(Interval(0.01, 0.002, 0.018, 5), 5) == (
+        "**+0.010** [+0.002, +0.018]"
+    )
+    assert evidence_tables.gain_on_set(Interval(-0.01, -0.018, -0.002, 5), 5) == (
+        "**-0.010** [-0.018, -0.002]"
+    )
+    assert evidence_tables.gain_on_set(Interval(0.01, -0.002, 0.022, 5), 5) == (
+        "+0.010 [-0.002, +0.022]"
+    )
+    assert evidence_tables.gain_on_set(Interval(0.01, np.nan, np.nan, 1), 5) == "+0.010 (1)"
+    assert evidence_tables.gain_on_set(None, 5) == "-"
+
+
+def test_verdicts_are_bold_by_the_corrected_p():
+    gain = Interval(0.01, 0.002, 0.018, 7)
+    assert evidence_tables.verdict(Verdict(gain, 6, 1, 0, 0.03)) == "**+0.010 6-1-0, p = 0.030**"
+    assert evidence_tables.verdict(Verdict(gain, 6, 1, 0, 0.0501)) == "+0.010 6-1-0, p = 0.050"
+    assert evidence_tables.verdict(Verdict(gain, 6, 1, 0, 0.0001)).endswith("p < 0.001**")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0124, "+0.012"), (-0.0126, "-0.013"), (-0.0004, "0.000"), (0, "0.000"), (np.nan, "-")],
+)
+def test_numbers(value, text):
+    assert evidence_tables.number(value) == text
+
+
+def test_per_data_of_a_partly_filled_grid():
+    frame = tables.from_values(
+        {
+            "uniform": {"a": [0.70, 0.72], "b": [0.6], "c": [0.5]},
+            "d2ace": {"a": [0.71, 0.73], "b": [None]},
+            "focal": {"a": [0.9]},
+            "label_balanced": {"a": [0.69, None], "z": [0.9]},
+        }
+    )
+    found = cells(evidence_tables.per_data(frame))
+    assert found["data"] == ["uniform (folds)", "d2ace", "label_balanced"]
+    assert found["a"] == ["0.710 (2)", "**+0.010** [+0.010, +0.010]", "-0.010 (1)"]
+    assert found["b"] == ["0.600 (1)", "-", "-"]
+    assert "z" not in found
+
+
+def test_over_data_counts_sets():
+    frame = tables.random(strategies=("uniform", "d2ace"))
+    frame.loc[frame["data"] == "set3", "best_minority_f1"] = np.nan
+    found = cells(evidence_tables.over_data(frame))
+    assert {*found} - {"metric", "---"} == {*map(evidence_tables.metric, evidence_tables.OVER_DATA)}
+
+    def sets(name):
+        return sum(map(int, found[name][0].strip("*").split(" ")[1].strip(",").split("-")))
+
+    assert (sets("macro_auc"), sets("minority_f1")) == (8, 7)
+
+
+def test_ranking_names_what_is_left_out():
+    frame = tables.random(strategies=("uniform", "d2ace", "online_batch"))
+    gone = (frame["data"] == "set2") & (frame["strategy"] == "d2ace")
+    text = evidence_tables.ranking(frame[~gone])
+    assert cells(text)["macro_auc"][0] == "7"
+    assert "left out of macro_auc, macro_ap, macro_f1, tuned_macro_f1: set2." in text
+
+
+def test_a_target_seldom_reached_is_never_reached():
+    rows = [tables.row(data, best_epoch=15) for data in "abc"]
+    rows += [tables.row(data, "d2ace", curve_test="0.5 0.5 0.5 0.5") for data in "abc"]
+    found = cells(evidence_tables.reach(tables.frame(*rows)))["d2ace"]
+    assert found[0] == "0 of 3"
+    assert found[-3:] == ["-", "never", "-"]
+    assert not any("nan" in cell for cell in found)
+
+
+def test_costs():
+    rows = [tables.row(data, epoch_seconds=0.5) for data in "ab"]
+    rows += [tables.row(data, "d2ace", epoch_seconds=0.75) for data in "ab"]
+    found = cells(evidence_tables.costs(tables.frame(*rows)))
+    assert found["d2ace"] == ["2", "1.50", "0.75", "0.5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parents"),
+    [
+        ("d2ace-no-correlations", ["d2ace"]),
+        ("plm+positive_hardness", ["plm", "positive_hardness"]),
+        ("positive_hardness-pressure-64", ["positive_hardness"]),
+        ("focal", []),
+    ],
+)
+def test_parents(name, parents):
+    assert evidence_tables.parents(name) == parents
+
+
+def test_ablations_against_parents_and_uniform():
+    frame = tables.from_values(
+        {
+            "uniform": {"a": [0.5], "b": [0.5]},
+            "d2ace": {"a": [0.6], "b": [0.6]},
+            "d2ace-predict": {"a": [0.61], "b": [0.63]},
+            "any name": {"a": [0.5]},
+        }
+    )
+    lines = evidence_tables.ablations(frame).splitlines()[2:]
+    assert [line.strip("| ").split(" | ")[:4] for line in lines] == [
+        ["any name", "uniform", "1", "0.000 "],
+        ["d2ace-predict", "d2ace", "2", "+0.020 [-0.107, +0.147]"],
+        ["d2ace-predict", "uniform", "2", "+0.120 [-0.007, +0.247]"],
+    ]
+    assert evidence_tables.ablations(tables.random(strategies=("uniform", "d2ace"))) == ""
+
+
+def test_coverage_names_each_missing_cell_in_one_command():
+    frame = tables.random(sets=2, folds=2, strategies=("uniform", "d2ace"))
+    wanted = [
+        (f"set{data}", "mlp", strategy, fold, "paper")
+        for data in range(2)
+        for fold in range(1 + data * 2)
+        for strategy in ("uniform", "d2ace", "focal")
+        if data or strategy != "focal"
+    ]
+    text = evidence_coverage.coverage(frame, wanted)
+    assert text.startswith("6 of 11 cells.")
+    assert "Complete: set0." in text
+    assert cells(text)["set1"] == ["2/3: uniform, d2ace; 0/3: focal"]
+    commands = [line for line in text.splitlines() if line.startswith("python")]
+    run = "python -m benchmarks.run --data set1 --model mlp"
+    assert commands == [
+        f"{run} --strategy focal --fold 0,1,2 --budget paper",
+        f"{run} --strategy uniform,d2ace --fold 2 --budget paper",
+    ]
+
+
+def test_coverage_of_everything_has_no_commands():
+    frame = tables.random(sets=1, folds=1, strategies=("uniform",))
+    text = evidence_coverage.coverage(frame, [("set0", "mlp", "uniform", 0, "paper")])
+    assert text.startswith("1 of 1 cells.")
+    assert "python" not in text
