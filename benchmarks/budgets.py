@@ -2,7 +2,7 @@
 
 Both budgets: Adam with decoupled weight decay 1e-4, batches of 128, 100 epochs of n draws each, the
 learning rate rising linearly over the first tenth. "paper" then keeps 1e-4, the papers' rate.
-"tuned" falls to 0 along a cosine from the rate at which the *baseline* did best on the validation
+"tuned" falls to 0 along a cosine from the rate at which the *baseline* ended best on the validation
 part of fold 0, one for each data set and model (`results/learning_rates.csv`, made by
 `python -m benchmarks.tune`).
 """
