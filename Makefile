@@ -12,6 +12,7 @@ PIP := $(BIN)/$(INSTALL)
 # Empty files that say what is installed; out of date when setup.cfg is newer.
 HAS_VENV := $(VENV)/.has-venv
 HAS_EXAMPLES := $(VENV)/.has-examples-$(TF_EXTRA)
+HAS_BENCHMARK := $(VENV)/.has-benchmark-$(TF_EXTRA)
 HAS_TEST := $(VENV)/.has-test-$(TF_EXTRA)
 HAS_DEV := $(VENV)/.has-dev-$(TF_EXTRA)
 HAS_TF_KERAS := $(VENV)-tf-keras/.has-test
@@ -20,7 +21,8 @@ HAS_ADDONS := $(VENV)-addons/.has-test
 # Each process begins with its half of the tests in order: most fixtures of modules are made once.
 PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: help quickstart test test-tf-keras test-addons test-all lint bench clean
+.PHONY: help quickstart test test-tf-keras test-addons test-all lint bench benchmark benchmark-quick \
+	clean
 
 help:
 	@echo 'make quickstart  train on real data with uniform and with adaptive batches, draw the curves'
@@ -29,6 +31,9 @@ help:
 	@echo 'make test-all    the same, with tf_keras (make test-tf-keras), and with TensorFlow 2.15,'
 	@echo '                 Keras 2.15 and TensorFlow Addons (make test-addons; Python 3.10 or 3.11)'
 	@echo 'make bench       time the training loop'
+	@echo 'make benchmark DATA=directory  run what is missing of benchmarks/results (hours); what is'
+	@echo '                 in the directory says docs/evidence.md'
+	@echo 'make benchmark-quick  three sets, short runs, into a temporary directory (minutes)'
 	@echo 'make lint        check style and types'
 	@echo 'make clean       remove the virtual environments'
 	@echo
@@ -59,6 +64,12 @@ test-all: $(HAS_ADDONS) test test-tf-keras test-addons
 bench: $(HAS_EXAMPLES)
 	$(BIN)/python benchmarks/bench_loop.py
 
+benchmark: $(HAS_BENCHMARK)
+	$(BIN)/python -m benchmarks.run --data-dir '$(DATA)'
+
+benchmark-quick: $(HAS_BENCHMARK)
+	$(BIN)/python -m benchmarks.run --quick
+
 lint: $(HAS_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,8 +90,12 @@ $(HAS_EXAMPLES): setup.cfg $(HAS_VENV)
 	$(PIP) -e '.[$(TF_EXTRA),examples]'
 	@touch $@
 
+$(HAS_BENCHMARK): setup.cfg $(HAS_EXAMPLES)
+	$(PIP) -e '.[$(TF_EXTRA),examples,benchmark]'
+	@touch $@
+
 $(HAS_TEST): setup.cfg $(HAS_EXAMPLES)
-	$(PIP) -e '.[$(TF_EXTRA),examples,test]'
+	$(PIP) -e '.[$(TF_EXTRA),examples,benchmark,test]'
 	@touch $@
 
 $(HAS_DEV): setup.cfg $(HAS_EXAMPLES)

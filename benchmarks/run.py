@@ -3,10 +3,11 @@
     python -m benchmarks.run --data-dir DIR                     # all that is missing
     python -m benchmarks.run --data yeast --strategy d2ace      # of these, what is missing
     python -m benchmarks.run --model mlp --fold 0 --check       # these again, and compare
-    python -m benchmarks.run --quick --out DIR                   # 3 sets, MLP, 2 folds: minutes
+    python -m benchmarks.run --quick                            # 3 sets, MLP, 2 folds: minutes
 
 Each row is appended to `results/<model>.csv` as its run finishes, so an interrupted benchmark goes
-on where it was. `--check` runs cells again and compares them with the committed rows.
+on where it was. `--check` runs cells again and compares them with the committed rows. `--quick`
+shows that all works; its short runs are no results, and go to a temporary directory or to `--out`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import functools
 import os
 import sys
+import tempfile
 import time
 from itertools import product
 from pathlib import Path
@@ -76,7 +78,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
     if options.quick and not options.out:
-        parser.error("--quick needs --out DIR: its short runs are no results to keep here")
+        options.out = tempfile.mkdtemp(prefix="quick-benchmark-")
     return options
 
 
