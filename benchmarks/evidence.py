@@ -64,7 +64,7 @@ def write(page: Path, folder: Path, wanted: Iterable[Cell]) -> None:
         if path.name not in pictures:
             path.unlink()
     for name, picture in pictures.items():
-        (page.with_suffix("") / name).write_text(picture, encoding="utf-8")
+        (page.with_suffix("") / name).write_text(plots.svg(picture), encoding="utf-8")
 
 
 def stale(page: Path, folder: Path, wanted: Iterable[Cell]) -> list[str]:
@@ -75,24 +75,24 @@ def stale(page: Path, folder: Path, wanted: Iterable[Cell]) -> list[str]:
     return names + [
         f"{page.stem}/{name}"
         for name in sorted({*pictures, *there})
-        if name not in pictures
-        or plots.digest_of(pictures[name]) != plots.digest_of(there.get(name, ""))
+        if name not in pictures or pictures[name].digest != plots.digest_of(there.get(name, ""))
     ]
 
 
-def generated(text: str, folder: Path, wanted: Iterable[Cell]) -> tuple[str, dict[str, str]]:
+def generated(
+    text: str, folder: Path, wanted: Iterable[Cell]
+) -> tuple[str, dict[str, plots.Picture]]:
     """The page as it should be, and its pictures by name."""
     frame = results.load(folder)
     parts = {names: results.part(frame, *names) for names in results.parts(frame)}
     for marker, section in SECTIONS.items():
         text = between(text, marker, each(parts, section))
-    pictures: dict[str, str] = {}
-    for marker, drawn in (("rank diagrams", rank_diagrams), ("curves", curves)):
-        found = drawn(parts)
-        text = between(text, marker, "\n\n".join(map(image, found)) or "No results yet.")
-        pictures |= {name: picture for name, _, picture in found}
+    drawn = {"rank diagrams": rank_diagrams(parts), "curves": curves(parts)}
+    for marker, pictures in drawn.items():
+        text = between(text, marker, "\n\n".join(map(image, pictures)) or "No results yet.")
     text = between(text, "coverage", coverage(frame, wanted))
-    return between(text, "environments", environments(folder, frame)), pictures
+    text = between(text, "environments", environments(folder, frame))
+    return text, {picture.name: picture for pictures in drawn.values() for picture in pictures}
 
 
 def each(parts: dict[tuple[str, str], pd.DataFrame], section: Callable) -> str:
@@ -104,38 +104,34 @@ def each(parts: dict[tuple[str, str], pd.DataFrame], section: Callable) -> str:
     return "\n\n".join(blocks) or "No results yet."
 
 
-def rank_diagrams(parts: dict[tuple[str, str], pd.DataFrame]) -> list[tuple[str, str, str]]:
-    """Name, title and picture of each part where a test of ranks can be made."""
+def rank_diagrams(parts: dict[tuple[str, str], pd.DataFrame]) -> list[plots.Picture]:
+    """One of each part where ranks can be tested."""
     made = []
     for names, frame in parts.items():
         found = ranks.rank(frame, tables.AUC, [results.BASELINE, *results.compared(frame)])
         if len(found.nemenyi):
-            head = (
+            title = (
                 f"{tables.title(*names)}: mean ranks by macro-AUC on {len(found.sets)} sets, "
                 f"critical difference {found.critical_difference:.2f}"
             )
-            name = f"ranks-{'-'.join(names)}.svg"
-            made.append((name, head, plots.draw_ranks(found, head)))
+            made.append(plots.ranks_picture(f"ranks-{'-'.join(names)}.svg", title, found))
     return made
 
 
-def curves(parts: dict[tuple[str, str], pd.DataFrame]) -> list[tuple[str, str, str]]:
-    """Name, title and picture of each part's learning curves."""
+def curves(parts: dict[tuple[str, str], pd.DataFrame]) -> list[plots.Picture]:
+    """One of each part where the baseline has a curve."""
     made = []
     for names, frame in parts.items():
         panels = plots.learning_curves(frame)
         if panels:
             name = f"curves-{'-'.join(names)}.svg"
-            made.append(
-                (name, tables.title(*names), plots.draw_curves(panels, tables.title(*names)))
-            )
+            made.append(plots.curves_picture(name, tables.title(*names), panels))
     return made
 
 
-def image(found: tuple[str, str, str]) -> str:
+def image(picture: plots.Picture) -> str:
     """The link to a picture."""
-    name, head, _ = found
-    return f"![{head}]({PAGE.stem}/{name})"
+    return f"![{picture.title}]({PAGE.stem}/{picture.name})"
 
 
 def environments(folder: Path, frame: pd.DataFrame) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import matplotlib
 import pandas as pd
@@ -28,6 +30,15 @@ LOOKS = {
     "positive_hardness": {"color": "#D55E00"},
     "label_balanced": {"color": "#CC79A7"},
 }
+
+
+class Picture(NamedTuple):
+    """One that can be drawn, which takes much longer than to see whether it is stale."""
+
+    name: str  # of its file
+    title: str
+    digest: str  # of the figures it shows
+    draw: Callable[[], Figure]
 
 
 def learning_curves(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -59,8 +70,19 @@ def learning_curves(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return panels
 
 
-def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> str:
-    """The panels with one legend above them, as SVG."""
+def curves_picture(name: str, title: str, panels: dict[str, pd.DataFrame]) -> Picture:
+    """Learning curves, to be drawn."""
+    return Picture(name, title, digest(pd.concat(panels)), lambda: draw_curves(panels, title))
+
+
+def ranks_picture(name: str, title: str, ranking: ranks.Ranking) -> Picture:
+    """A critical-difference diagram, to be drawn."""
+    of = pd.concat([ranking.mean_ranks.to_frame(), ranking.nemenyi], axis=1)
+    return Picture(name, title, digest(of), lambda: draw_ranks(ranking, title))
+
+
+def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> Figure:
+    """The panels with one legend above them."""
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(max(3.6 * columns, 7.2), 2.6 * rows + 1.1), layout="constrained")
@@ -89,10 +111,10 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> str:
         fontsize=10,
         frameon=False,
     )
-    return svg(figure, digest(pd.concat(panels)))
+    return figure
 
 
-def draw_ranks(ranking: ranks.Ranking, title: str) -> str:
+def draw_ranks(ranking: ranks.Ranking, title: str) -> Figure:
     """The critical-difference diagram: a bar joins strategies that the test does not tell apart."""
     figure = Figure(figsize=(9, 0.34 * len(ranking.mean_ranks) + 1.4), layout="constrained")
     axes = figure.subplots()
@@ -108,18 +130,15 @@ def draw_ranks(ranking: ranks.Ranking, title: str) -> str:
     for text in axes.texts:
         text.set_color("black")  # letters in the lines' colours would be pale
     axes.set_title(title, fontsize=12, pad=14)
-    return svg(figure, digest(ranking.mean_ranks.to_frame()))
+    return figure
 
 
-def svg(figure: Figure, of: str) -> str:
-    """The figure as text, without the date, and with ids that are the same each time."""
+def svg(picture: Picture) -> str:
+    """Its text, without the date, and with ids that are the same each time."""
+    about = {"Date": None, "Creator": None, "Description": f"figures {picture.digest}"}
     file = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "tfmlselect"}):
-        figure.savefig(
-            file,
-            format="svg",
-            metadata={"Date": None, "Creator": None, "Description": f"figures {of}"},
-        )
+        picture.draw().savefig(file, format="svg", metadata=about)
     # Lines that end in a space are what editors and linters change.
     return re.sub(r" +$", "", file.getvalue(), flags=re.M)
 
@@ -130,7 +149,7 @@ def digest(shown: pd.DataFrame) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def digest_of(picture: str) -> str:
-    """The digest that a picture carries."""
-    found = re.search(r"figures ([0-9a-f]{16})", picture)
+def digest_of(text: str) -> str:
+    """The digest that a drawn picture carries."""
+    found = re.search(r"figures ([0-9a-f]{16})", text)
     return found[1] if found else ""

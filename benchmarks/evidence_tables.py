@@ -101,9 +101,9 @@ def reach(frame: pd.DataFrame) -> str:
             [
                 name,
                 f"{found.reached} of {found.cells}",
-                f"{median(found.epochs, 'g')} ({found.baseline_epochs:g})",
-                f"{median(found.steps, '.0f')} ({found.baseline_steps:.0f})",
-                f"{median(found.seconds, '.3g')} ({found.baseline_seconds:.3g})",
+                f"{median(found.epochs, 'g')} ({median(found.baseline_epochs, 'g')})",
+                f"{median(found.steps, '.0f')} ({median(found.baseline_steps, '.0f')})",
+                f"{median(found.seconds, '.3g')} ({median(found.baseline_seconds, '.3g')})",
                 ratio(found.ratio_reached),
                 "never" if np.isinf(found.ratio) else ratio(found.ratio),
                 ratio(found.seconds_ratio),

@@ -23,12 +23,12 @@ class Reach(NamedTuple):
     epochs: float  # median over the cells that reach it
     steps: float
     seconds: float  # of training alone: epochs x the run's median epoch
-    baseline_epochs: float  # the same for the baseline, over all cells
+    baseline_epochs: float  # the same for the baseline, over the same cells
     baseline_steps: float
     baseline_seconds: float
     ratio_reached: float  # median of epochs / the baseline's epochs, over cells that reach it
     ratio: float  # the same over all cells, infinite where it is not reached
-    seconds_ratio: float  # as `ratio_reached`, in seconds, over cells of the same environment
+    seconds_ratio: float  # as `ratio_reached`, by cells of one environment
 
 
 class Cost(NamedTuple):
@@ -90,7 +90,7 @@ def reach(frame: pd.DataFrame, strategy: str, baseline: str = results.BASELINE) 
         len(found),
         len(there),
         *(there[name].median() for name in ("epochs", "steps", "seconds")),
-        *(found[f"baseline_{name}"].median() for name in ("epochs", "steps", "seconds")),
+        *(there[f"baseline_{name}"].median() for name in ("epochs", "steps", "seconds")),
         ratio.median(),
         ratio.fillna(np.inf).median(),
         (timed["seconds"] / timed["baseline_seconds"]).median(),
