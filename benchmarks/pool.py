@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-CELLS_A_PROCESS = 40  # TensorFlow keeps something of every model; a new process forgets it
+# TensorFlow keeps something of every model; new processes forget it. The pool's own way to renew
+# its processes, max_tasks_per_child, hangs in Python 3.11.
+CELLS_A_PROCESS = 60
 
 
 def run_all(cells: list, jobs: int, run: Callable) -> Iterator[tuple]:
@@ -18,9 +20,12 @@ def run_all(cells: list, jobs: int, run: Callable) -> Iterator[tuple]:
         (cell, row, error) as they finish: a row and None, or None and the exception.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, _start, max_tasks_per_child=CELLS_A_PROCESS)
-    with pool:
+    for begin in range(0, len(cells), jobs * CELLS_A_PROCESS):
+        yield from _run_some(cells[begin : begin + jobs * CELLS_A_PROCESS], jobs, run)
+
+
+def _run_some(cells: list, jobs: int, run: Callable) -> Iterator[tuple]:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start) as pool:
         futures = {pool.submit(run, cell): cell for cell in cells}
         try:
             for future in as_completed(futures):
