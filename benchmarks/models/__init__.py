@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.models import clif, dela, frozen_head, mlp
+from benchmarks.models import clif, dela, frozen_head, mlp, mpvae, paca
 from benchmarks.models.base import OwnLossModel
 
 MODELS: dict[str, Callable[[np.ndarray, np.ndarray], tf.keras.Model]] = {
@@ -28,6 +28,8 @@ MODELS: dict[str, Callable[[np.ndarray, np.ndarray], tf.keras.Model]] = {
     "frozen_head": frozen_head.build,
     "clif": clif.build,
     "dela": dela.build,
+    "paca": paca.build,
+    "mpvae": mpvae.build,
 }
 
 

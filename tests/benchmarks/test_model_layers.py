@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.models.layers import Gaussian, JointDense, PerLabelLogits, mlp
+from benchmarks.models.layers import Gaussian, JointDense, PerLabelLogits, gaussian_kl, mlp
 
 
 def test_joint_dense_is_a_dense_layer_on_both():
@@ -60,3 +60,18 @@ def test_mlp():
     assert kinds == ["Dense", "Dropout", "Dense", "Dropout"]
     assert stack(x).shape == (4, 3)
     assert stack(x).numpy().min() >= 0
+
+
+def test_kl_against_monte_carlo():
+    rng = np.random.default_rng(0)
+    mean, s, other_mean, other_s = rng.normal(size=(4, 3)) * 0.7
+    z = mean + np.exp(s / 2) * rng.normal(size=(400_000, 3))
+
+    def log_density(mean, s):
+        return -0.5 * np.sum((z - mean) ** 2 / np.exp(s) + s, axis=1)
+
+    estimate = np.mean(log_density(mean, s) - log_density(other_mean, other_s))
+    assert estimate > 0.5
+    rows = [tf.constant(part[None], tf.float32) for part in (mean, s, other_mean, other_s)]
+    np.testing.assert_allclose(gaussian_kl(*rows), [estimate], rtol=0.02)
+    np.testing.assert_allclose(gaussian_kl(*rows[:2], *rows[:2]), [0], atol=1e-6)
