@@ -118,7 +118,7 @@ def draw_ranks(ranking: ranks.Ranking, title: str) -> Figure:
     """The critical-difference diagram: a bar joins strategies that the test does not tell apart."""
     figure = Figure(figsize=(9, 0.34 * len(ranking.mean_ranks) + 1.4), layout="constrained")
     axes = figure.subplots()
-    scikit_posthocs.critical_difference_diagram(
+    drawn = scikit_posthocs.critical_difference_diagram(
         ranking.mean_ranks,
         ranking.nemenyi,
         ax=axes,
@@ -127,6 +127,8 @@ def draw_ranks(ranking: ranks.Ranking, title: str) -> Figure:
         label_fmt_left="{label} ({rank:.2f})\N{NO-BREAK SPACE}",
         label_fmt_right="\N{NO-BREAK SPACE}({rank:.2f}) {label}",
     )
+    for (bar,) in drawn["crossbars"]:
+        bar.set_xdata(sorted(bar.get_xdata()))  # its points come in the order of a set
     for text in axes.texts:
         text.set_color("black")  # letters in the lines' colours would be pale
     axes.set_title(title, fontsize=12, pad=14)
