@@ -108,10 +108,14 @@ def load_yeast():
     return ((x_train - low) / (high - low), y_train), ((x_test - low) / (high - low), y_test)
 
 
-def yeast_macro_auc(name, epochs, learning_rate):
-    """The macro-AUC on the test part of Yeast after a short fit with uniform batches."""
+def yeast_macro_auc(name, epochs, learning_rate, batch_size=128, labels=14):
+    """The macro-AUC on the test part of Yeast after a short fit with uniform batches.
+
+    Models whose steps are long, or many, get its first labels only, and smaller batches.
+    """
     (x, y), (x_test, y_test) = load_yeast()
+    y, y_test = y[:, :labels], y_test[:, :labels]
     model = make(name, x, y)
     compile_model(model, tf.keras.optimizers.Adam(learning_rate))
-    model.fit(x, y, batch_size=128, epochs=epochs, verbose=0)
+    model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0)
     return roc_auc_score(y_test, model.predict(x_test, verbose=0), average="macro")
