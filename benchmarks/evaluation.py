@@ -15,25 +15,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from benchmarks.rows import METRICS
 from tfmlselect import metrics
-
-METRICS = (
-    "macro_auc",
-    "micro_auc",
-    "macro_ap",
-    "macro_f1",
-    "micro_f1",
-    "tuned_macro_f1",
-    "tuned_micro_f1",
-    "ranking_loss",
-    "hamming_loss",
-    "one_error",
-    "coverage",
-    "minority_recall",
-    "minority_f1",
-    "tuned_minority_recall",
-    "tuned_minority_f1",
-)
 
 
 def measure(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray, minority: np.ndarray) -> dict:

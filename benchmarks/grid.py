@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from benchmarks.folds import FOLDS
 
+BASELINE = "uniform"
 STRATEGIES = (
-    "uniform",
+    BASELINE,
     "online_batch",
     "hard_imbalance",
     "uncertainty",
@@ -17,7 +18,7 @@ STRATEGIES = (
     "positive_hardness",
     "label_balanced",
 )
-DEEP_STRATEGIES = ("uniform", "hard_imbalance", "uncertainty", "d2ace", "positive_hardness")
+DEEP_STRATEGIES = (BASELINE, "hard_imbalance", "uncertainty", "d2ace", "positive_hardness")
 ABLATIONS = (
     "d2ace-no-correlations",
     "d2ace-no-label-weights",

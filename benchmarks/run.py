@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks import table
+from benchmarks import rows
 from benchmarks.folds import FOLDS
 from benchmarks.grid import DEEP_STRATEGIES, Cell, wanted
 from benchmarks.pool import run_all
@@ -35,8 +35,8 @@ QUICK_EPOCHS = 10
 def main(arguments: list[str] | None = None) -> None:
     """Parses, runs, and says what failed or differs."""
     options = parse(arguments)
-    directory = Path(options.out) if options.out else table.DIRECTORY
-    there = table.read(directory)
+    directory = Path(options.out) if options.out else rows.DIRECTORY
+    there = rows.read(directory)
     cells = [c for c in chosen(options) if options.check == (c in there)]
     if not cells:
         none = "has a row to check" if options.check else "is missing"
@@ -44,18 +44,18 @@ def main(arguments: list[str] | None = None) -> None:
         return
     run = functools.partial(run_one, options.data_dir, QUICK_EPOCHS if options.quick else None)
     began, failed = time.perf_counter(), 0
-    environment = None if options.check else table.note_environment(directory)
+    environment = None if options.check else rows.note_environment(directory)
     results = run_all(cells, options.jobs, run)
     for cell, row, error in tqdm(results, total=len(cells), disable=options.quiet, mininterval=1):
         if error:
             failed += 1
             print(f"{describe(cell)}: {type(error).__name__}: {error}", file=sys.stderr)
         elif options.check:
-            failed += not same(cell, there[cell], table.as_text(row))
+            failed += not same(cell, there[cell], rows.as_text(row))
         else:
             place = dict(zip(Cell._fields, cell, strict=True))
             row = {**place, "environment": environment, **row}
-            table.append(directory / f"{cell.model}.csv", table.as_text(row))
+            rows.append(directory / f"{cell.model}.csv", rows.as_text(row))
     ok = "as committed" if options.check else f"new rows in {directory}"
     print(f"{len(cells) - failed} {ok}, {failed} not; {time.perf_counter() - began:.0f} s")
     sys.exit(failed > 0)
@@ -116,7 +116,7 @@ def run_one(directory: str | None, quick_epochs: int | None, cell: Cell) -> dict
 
 def same(cell: Cell, old: dict[str, str], new: dict[str, str]) -> bool:
     """Whether a run gave its committed row; prints what it gave where it did not."""
-    skip = ("environment", *table.TIMES)
+    skip = ("environment", *rows.TIMES)
     wrong = {key: (old[key], new[key]) for key in new if key not in skip and old[key] != new[key]}
     for key, (before, now) in wrong.items():
         print(f"{describe(cell)}: {key} was {before}, is {now}")

@@ -16,10 +16,10 @@ import os
 
 from tqdm import tqdm
 
-from benchmarks import table
+from benchmarks import rows
 from benchmarks.budgets import RATES, TUNED, Budget
+from benchmarks.grid import BASELINE
 from benchmarks.pool import run_all
-from benchmarks.variants import BASELINE
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         if all(tried.values()):  # the last of its data set
             best = max(RATES, key=lambda rate: float(tried[rate][0]))
             for rate, (score, row) in tried.items():
-                table.append(
+                rows.append(
                     TUNED,
                     {
                         "data": cell[0],

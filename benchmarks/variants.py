@@ -14,18 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfmlselect as tfml
+from benchmarks.grid import BASELINE, STRATEGIES
 from tfmlselect.strategies import D2ACE, PositiveHardness, Strategy
-
-BASELINE = "uniform"
-MAIN = (
-    BASELINE,
-    "online_batch",
-    "hard_imbalance",
-    "uncertainty",
-    "d2ace",
-    "positive_hardness",
-    "label_balanced",
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +73,7 @@ def masking(y: np.ndarray) -> tf.keras.losses.Loss:
 
 
 VARIANTS: dict[str, Variant] = {
-    **{name: Variant(lambda name=name: tfml.strategies.get(name)) for name in MAIN},
+    **{name: Variant(lambda name=name: tfml.strategies.get(name)) for name in STRATEGIES},
     "d2ace-no-correlations": Variant(lambda: AblatedD2ACE(correlations=False), "d2ace"),
     "d2ace-no-label-weights": Variant(lambda: AblatedD2ACE(label_weights=False), "d2ace"),
     "d2ace-uncertainty-only": Variant(lambda: D2ACE(mix=(1.0, 1.0)), "d2ace"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from benchmarks import results
+from benchmarks.evidence import results
 
 EPOCHS = "5 10 15 20"
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.evaluation import METRICS, Evaluation, measure
+from benchmarks.evaluation import Evaluation, measure
+from benchmarks.rows import METRICS
 
 Y = np.array([[1, 0], [1, 1], [0, 0], [1, 0]], "uint8")
 P = np.array([[0.9, 0.4], [0.3, 0.45], [0.2, 0.1], [0.6, 0.7]], "float32")

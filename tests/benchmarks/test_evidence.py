@@ -12,7 +12,10 @@ import result_tables as tables
 
 pytest.importorskip("scikit_posthocs")
 
-from benchmarks import evidence, evidence_plots, results
+from benchmarks.evidence import __main__ as command
+from benchmarks.evidence import page as evidence
+from benchmarks.evidence import plots as evidence_plots
+from benchmarks.evidence import results
 
 STRATEGIES = ("uniform", "d2ace", "online_batch", "uncertainty", "focal")
 WANTED = [(f"set{data}", "mlp", "uniform", fold, "paper") for data in range(9) for fold in range(3)]
@@ -65,7 +68,7 @@ def test_what_was_just_written_is_fresh_and_written_again_the_same(copy):
 def test_pictures_are_the_same_in_every_process(made):
     code = (
         "from pathlib import Path\n"
-        "from benchmarks import evidence, evidence_plots\n"
+        "from benchmarks.evidence import page as evidence, plots as evidence_plots\n"
         f"root = Path({str(made)!r})\n"
         "pictures = evidence.generated('', root / 'results', [])[1]\n"
         "for name, picture in pictures.items():\n"
@@ -107,15 +110,15 @@ def test_pictures_too_many_or_too_few_are_stale(copy):
 
 def test_check_fails_and_names_what_is_stale(copy, monkeypatch):
     monkeypatch.setattr(evidence, "PAGE", copy / "evidence.md")
-    monkeypatch.setattr(results, "FOLDER", copy / "results")
-    monkeypatch.setattr(evidence, "grid", lambda: WANTED)
-    evidence.main(["--check"])
+    monkeypatch.setattr(results, "DIRECTORY", copy / "results")
+    monkeypatch.setattr(command, "wanted", lambda: WANTED)
+    command.main(["--check"])
     page = copy / "evidence.md"
     page.write_text(page.read_text(encoding="utf-8").replace("| e |", "| f |"), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"Out of date: evidence.md. Run: python -m benchmarks"):
-        evidence.main(["--check"])
-    evidence.main([])
-    evidence.main(["--check"])
+        command.main(["--check"])
+    command.main([])
+    command.main(["--check"])
 
 
 def test_hand_written_text_is_kept(copy):
@@ -150,7 +153,7 @@ def test_curves_are_means_over_the_folds_of_all():
     assert panels["a"].columns.name == 2
 
 
-@pytest.mark.skipif(not any(results.FOLDER.glob("*.csv")), reason="no results are committed yet")
+@pytest.mark.skipif(not any(results.DIRECTORY.glob("*.csv")), reason="no results are committed yet")
 def test_the_committed_page_is_fresh():
-    names = evidence.stale(evidence.PAGE, results.FOLDER, evidence.grid())
+    names = evidence.stale(evidence.PAGE, results.DIRECTORY, command.wanted())
     assert not names, "run: python -m benchmarks.evidence"

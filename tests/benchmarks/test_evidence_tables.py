@@ -6,8 +6,9 @@ import result_tables as tables
 
 pytest.importorskip("scikit_posthocs")
 
-from benchmarks import evidence_coverage, evidence_tables
-from benchmarks.judgement import Interval, Verdict
+from benchmarks.evidence import coverage as evidence_coverage
+from benchmarks.evidence import tables as evidence_tables
+from benchmarks.evidence.judgement import Interval, Verdict
 
 
 def cells(table):

@@ -8,7 +8,7 @@ pytest.importorskip("scikit_posthocs")  # with it comes statsmodels
 
 import result_tables as tables
 
-from benchmarks import judgement, results
+from benchmarks.evidence import judgement, results
 
 AUC = "best_macro_auc"
 

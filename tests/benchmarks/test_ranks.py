@@ -8,7 +8,7 @@ pytest.importorskip("scikit_posthocs")
 
 import result_tables as tables
 
-from benchmarks import ranks
+from benchmarks.evidence import ranks
 
 AUC = "best_macro_auc"
 # Demsar (2006), table 6: AUC of four variants of C4.5 on 14 sets. In the last but one the third

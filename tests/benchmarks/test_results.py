@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import result_tables as tables
 
-from benchmarks import results
+from benchmarks.evidence import results
 
 
 def test_files_and_rows_in_any_order_give_the_same(tmp_path):

@@ -6,9 +6,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from benchmarks import budgets, data, grid, run, table, variants
-from benchmarks.evaluation import METRICS
+from benchmarks import budgets, data, grid, rows, run, variants
 from benchmarks.models import MODELS
+from benchmarks.rows import METRICS
 
 ROOT = Path(__file__).parents[2]
 CELL = grid.Cell("yeast", "mlp", "d2ace", 0, "paper")
@@ -32,21 +32,21 @@ def test_each_variant_has_a_parent_and_a_strategy():
         assert variant.parent in variants.VARIANTS
         strategy = variant.strategy()
         assert type(strategy).from_config(strategy.get_config())
-    assert set(grid.ABLATIONS) | set(variants.MAIN) == set(variants.VARIANTS)
+    assert set(grid.ABLATIONS) | set(grid.STRATEGIES) == set(variants.VARIANTS)
 
 
 def test_rows_are_appended_and_read_again(tmp_path):
     row = {**CELL._asdict(), "seconds": 1.23456, "best_macro_auc": 1 / 3, "steps": 10}
-    text = table.as_text(row)
+    text = rows.as_text(row)
     assert (text["seconds"], text["best_macro_auc"], text["steps"]) == ("1.235", "0.333333", "10")
-    table.append(tmp_path / "mlp.csv", text)
-    table.append(tmp_path / "mlp.csv", {**text, "fold": "1"})
-    there = table.read(tmp_path)
+    rows.append(tmp_path / "mlp.csv", text)
+    rows.append(tmp_path / "mlp.csv", {**text, "fold": "1"})
+    there = rows.read(tmp_path)
     assert list(there) == [CELL, CELL._replace(fold=1)]
     assert there[CELL] == text
-    assert table.note_environment(tmp_path) == table.note_environment(tmp_path)
+    assert rows.note_environment(tmp_path) == rows.note_environment(tmp_path)
     assert len((tmp_path / "environments.csv").read_text().splitlines()) == 2
-    assert list(table.read(tmp_path)) == list(there)
+    assert list(rows.read(tmp_path)) == list(there)
 
 
 def test_cells_are_chosen_by_name():
@@ -62,7 +62,7 @@ def test_cells_are_chosen_by_name():
         *("--fold", "4", "--budget", "paper"),
     )
     assert own == [grid.Cell("solar-flare", "mlp", "d2ace", 4, "paper")]
-    assert Path(run.parse(["--quick"]).out) != table.DIRECTORY
+    assert Path(run.parse(["--quick"]).out) != rows.DIRECTORY
 
 
 def test_a_row_that_differs_is_named(capsys):
@@ -93,7 +93,7 @@ def test_quick_runs_resumes_and_gives_the_same_rows_again(tmp_path):
     quick = ("--quick", "--out", str(tmp_path), "--jobs", "2", "--quiet")
     done = benchmark(*quick)
     assert done.returncode == 0, done.stderr
-    there = table.read(tmp_path)
+    there = rows.read(tmp_path)
     assert Counter(cell.data for cell in there) == dict.fromkeys(run.QUICK_DATA, 2 * 5)
     for row in there.values():
         assert 0.3 < float(row["best_macro_auc"]) < 1
@@ -109,10 +109,10 @@ def test_quick_runs_resumes_and_gives_the_same_rows_again(tmp_path):
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:-2]), encoding="utf-8")
     assert "2 new rows" in benchmark(*quick).stdout
-    again = table.read(tmp_path)
+    again = rows.read(tmp_path)
     untimed = [
         {
-            cell: {key: row[key] for key in row if key not in table.TIMES}
+            cell: {key: row[key] for key in row if key not in rows.TIMES}
             for cell, row in rows.items()
         }
         for rows in (there, again)

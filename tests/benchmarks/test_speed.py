@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import result_tables as tables
 
-from benchmarks import speed
+from benchmarks.evidence import speed
 
 
 def uniform(data="a", curve_test="0.5 0.6 0.7 0.7", **others):

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmarks import results
+from benchmarks.evidence import results
 
 CONFIDENCE = 0.95
 # Half of the last digit that the tables show.

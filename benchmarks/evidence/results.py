@@ -1,6 +1,6 @@
 """The committed results: one row per (data, model, strategy, fold, budget), read and checked.
 
-A folder holds <model>.csv, and may hold tables of other things (`_OTHERS`). Any cell may be
+A folder holds <model>.csv, and may hold tables of other things (`OTHERS`). Any cell may be
 missing: what compares rows compares those that are there for both. A metric may be empty, as
 minority_recall on a set without minority labels.
 """
@@ -12,32 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-FOLDER = Path(__file__).parent / "results"
-KEY = ["data", "model", "strategy", "fold", "budget"]
-BASELINE = "uniform"
-STRATEGIES = (
-    "online_batch",
-    "hard_imbalance",
-    "uncertainty",
-    "d2ace",
-    "positive_hardness",
-    "label_balanced",
-)
-LOWER_IS_BETTER = ("ranking_loss", "hamming_loss", "one_error", "coverage")
-METRICS = (
-    "macro_auc",
-    "micro_auc",
-    "macro_ap",
-    "macro_f1",
-    "micro_f1",
-    "tuned_macro_f1",
-    "tuned_micro_f1",
-    *LOWER_IS_BETTER,
-    "minority_recall",
-    "minority_f1",
-    "tuned_minority_recall",
-    "tuned_minority_f1",
-)
+from benchmarks import grid
+from benchmarks.grid import BASELINE, Cell
+from benchmarks.rows import DIRECTORY, LOWER_IS_BETTER, METRICS, OTHERS
+
+KEY = list(Cell._fields)
+STRATEGIES = grid.STRATEGIES[1:]  # what is compared with the baseline
 CURVES = ("curve_epochs", "curve_validation", "curve_test")
 COLUMNS = [
     *KEY,
@@ -47,11 +27,10 @@ COLUMNS = [
     *(f"{when}_{metric}" for metric in METRICS for when in ("best", "last")),
     *CURVES,
 ]
-_OTHERS = ("environments.csv", "learning_rates.csv")
 _WORDS = {name: str for name in ("data", "model", "strategy", "budget", "environment", *CURVES)}
 
 
-def load(folder: Path = FOLDER) -> pd.DataFrame:
+def load(folder: Path = DIRECTORY) -> pd.DataFrame:
     """All results of a folder, in the order of `KEY` whatever the order of files and rows.
 
     Returns:
@@ -60,7 +39,7 @@ def load(folder: Path = FOLDER) -> pd.DataFrame:
     Raises:
         ValueError: a file lacks a column; a cell stands twice; a best epoch that was not evaluated.
     """
-    paths = [path for path in sorted(Path(folder).glob("*.csv")) if path.name not in _OTHERS]
+    paths = [path for path in sorted(Path(folder).glob("*.csv")) if path.name not in OTHERS]
     frames = [pd.read_csv(path, dtype=_WORDS) for path in paths]
     if not frames:
         return pd.DataFrame(columns=COLUMNS)

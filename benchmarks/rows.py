@@ -1,4 +1,7 @@
-"""The committed results as files: one CSV a model, one row a cell, appended as runs finish."""
+"""The committed results as files: one CSV a model, one row a cell, appended as runs finish.
+
+Beside them lie `environments.csv` and `learning_rates.csv`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,22 @@ from pathlib import Path
 from benchmarks.grid import Cell
 
 DIRECTORY = Path(__file__).with_name("results")
+OTHERS = ("environments.csv", "learning_rates.csv")
+LOWER_IS_BETTER = ("ranking_loss", "hamming_loss", "one_error", "coverage")
+METRICS = (
+    "macro_auc",
+    "micro_auc",
+    "macro_ap",
+    "macro_f1",
+    "micro_f1",
+    "tuned_macro_f1",
+    "tuned_micro_f1",
+    *LOWER_IS_BETTER,
+    "minority_recall",
+    "minority_f1",
+    "tuned_minority_recall",
+    "tuned_minority_f1",
+)
 TIMES = ("build_seconds", "seconds", "epoch_seconds")  # all else is the same when run again
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
@@ -26,7 +45,7 @@ def read(directory: Path = DIRECTORY) -> dict[Cell, dict[str, str]]:
     """All rows, as text, by their cell."""
     rows = {}
     for path in sorted(directory.glob("*.csv")):
-        if path.name not in ("environments.csv", "learning_rates.csv"):
+        if path.name not in OTHERS:
             with path.open(encoding="utf-8", newline="") as file:
                 rows |= {cell_of(row): row for row in csv.DictReader(file)}
     return rows

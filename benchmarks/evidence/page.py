@@ -1,7 +1,4 @@
-"""Writes the generated parts of docs/evidence.md, and its pictures, from the committed results.
-
-    python -m benchmarks.evidence           # writes
-    python -m benchmarks.evidence --check   # writes nothing, fails and names what is stale
+"""The generated parts of docs/evidence.md, and its pictures.
 
 What stands between markers such as `<!-- per data set -->` and `<!-- /per data set -->` is
 replaced; the rest of the page is written by hand. Pictures go to docs/evidence/; one is stale if
@@ -10,20 +7,16 @@ the figures it was drawn from have changed, since other versions of matplotlib d
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import evidence_plots as plots
-from benchmarks import evidence_tables as tables
-from benchmarks import ranks, results
-from benchmarks.evidence_coverage import Cell, coverage
+from benchmarks.evidence import plots, ranks, results, tables
+from benchmarks.evidence.coverage import Cell, coverage
 from benchmarks.markers import between, read, table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence.md"
 SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "per data set": tables.per_data,
@@ -33,26 +26,6 @@ SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "costs": tables.costs,
     "ablations": tables.ablations,
 }
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Writes what changed, or with --check fails and names it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="fail instead of writing")
-    options = parser.parse_args(arguments)
-    if options.check:
-        names = stale(PAGE, results.FOLDER, grid())
-        if names:
-            sys.exit(f"Out of date: {', '.join(names)}. Run: python -m benchmarks.evidence")
-    else:
-        write(PAGE, results.FOLDER, grid())
-
-
-def grid() -> list[Cell]:
-    """The wanted cells."""
-    from benchmarks.grid import wanted  # the rest of this works on any results without the runner
-
-    return wanted()
 
 
 def write(page: Path, folder: Path, wanted: Iterable[Cell]) -> None:
@@ -143,7 +116,3 @@ def environments(folder: Path, frame: pd.DataFrame) -> str:
     rows = frame["environment"].value_counts()
     known["rows"] = [str(rows.get(name, 0)) for name in known["environment"]]
     return table(known.columns, known.to_numpy().tolist())
-
-
-if __name__ == "__main__":
-    main()

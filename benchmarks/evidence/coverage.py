@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from benchmarks import results
-from benchmarks.evidence_tables import title
+from benchmarks.evidence import results
+from benchmarks.evidence.tables import title
 from benchmarks.markers import table
 
 Cell = tuple[str, str, str, int, str]  # data, model, strategy, fold, budget

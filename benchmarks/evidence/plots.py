@@ -17,7 +17,7 @@ import pandas as pd
 import scikit_posthocs
 from matplotlib.figure import Figure
 
-from benchmarks import ranks, results
+from benchmarks.evidence import ranks, results
 
 COLUMNS = 3
 # Okabe and Ito's colours, which colour-blind readers can tell apart; the baseline is black.

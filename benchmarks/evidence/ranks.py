@@ -13,7 +13,7 @@ import pandas as pd
 import scikit_posthocs
 from scipy import stats
 
-from benchmarks import results
+from benchmarks.evidence import results
 
 ALPHA = 0.05
 _DECIMALS = 12

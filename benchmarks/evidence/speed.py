@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks import results
+from benchmarks.evidence import results
 
 
 class Reach(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks import judgement, ranks, results, speed
-from benchmarks.judgement import Interval, Verdict
+from benchmarks.evidence import judgement, ranks, results, speed
+from benchmarks.evidence.judgement import Interval, Verdict
 from benchmarks.markers import table
 
 AUC = "best_macro_auc"

@@ -1,0 +1,30 @@
+"""Writes the generated parts of docs/evidence.md, and its pictures, from the committed results.
+
+python -m benchmarks.evidence           # writes
+python -m benchmarks.evidence --check   # writes nothing, fails and names what is stale
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks.evidence import page, results
+from benchmarks.grid import wanted
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Writes what changed, or with --check fails and names it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="fail instead of writing")
+    options = parser.parse_args(arguments)
+    if options.check:
+        names = page.stale(page.PAGE, results.DIRECTORY, wanted())
+        if names:
+            sys.exit(f"Out of date: {', '.join(names)}. Run: python -m benchmarks.evidence")
+    else:
+        page.write(page.PAGE, results.DIRECTORY, wanted())
+
+
+if __name__ == "__main__":
+    main()
