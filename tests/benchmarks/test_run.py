@@ -27,14 +27,6 @@ def test_wanted_cells_are_known_and_asked_once():
     assert per_model["clif"] == per_model["dela"] == 6 * 5 * 3
 
 
-def test_each_variant_has_a_parent_and_a_strategy():
-    for variant in variants.VARIANTS.values():
-        assert variant.parent in variants.VARIANTS
-        strategy = variant.strategy()
-        assert type(strategy).from_config(strategy.get_config())
-    assert set(grid.ABLATIONS) | set(grid.STRATEGIES) == set(variants.VARIANTS)
-
-
 def test_rows_are_appended_and_read_again(tmp_path):
     row = {**CELL._asdict(), "seconds": 1.23456, "best_macro_auc": 1 / 3, "steps": 10}
     text = rows.as_text(row)
