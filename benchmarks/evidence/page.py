@@ -58,6 +58,8 @@ def generated(
     """The page as it should be, and its pictures by name."""
     frame = results.load(folder)
     parts = {names: results.part(frame, *names) for names in results.parts(frame)}
+    short = tables.in_short(parts) if parts else "No results yet."
+    text = between(text, "in short", short)
     for marker, section in SECTIONS.items():
         text = between(text, marker, each(parts, section))
     drawn = {"rank diagrams": rank_diagrams(parts), "curves": curves(parts)}

@@ -1,4 +1,4 @@
-"""The tables of docs/evidence.md: each function takes the results of one model and one budget."""
+"""The tables of docs/evidence.md: most functions take the results of one model and one budget."""
 
 from __future__ import annotations
 
@@ -23,7 +23,30 @@ OVER_DATA = (
     "best_tuned_minority_f1",
 )
 RANKED = (AUC, "best_macro_ap", "best_macro_f1", "best_tuned_macro_f1")
+SHORT = (AUC, "best_macro_ap", "best_tuned_macro_f1")
 NONE = "-"
+
+
+def in_short(parts: dict[tuple[str, str], pd.DataFrame]) -> str:
+    """Of all models and budgets the gain in three metrics: mean over sets, wins-ties-losses."""
+    there = {name for frame in parts.values() for name in results.compared(frame)}
+    strategies = [name for name in results.STRATEGIES if name in there]
+    rows = []
+    for names, frame in parts.items():
+        for column in SHORT:
+            found = judgement.verdicts(frame, column, results.compared(frame))
+            sets = max(verdict.gain.count for verdict in found.values())
+            cells = (gain_over_sets(found[s]) if s in found else NONE for s in strategies)
+            rows.append([title(*names), str(sets), metric(column), *cells])
+    return table(["model, budget", "sets", "metric", *strategies], rows)
+
+
+def gain_over_sets(found: Verdict) -> str:
+    """A mean gain and wins-ties-losses, bold where the corrected p is below 0.05."""
+    if not found.gain.count:
+        return NONE
+    text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}"
+    return f"**{text}**" if found.p < ranks.ALPHA else text
 
 
 def per_data(frame: pd.DataFrame) -> str:

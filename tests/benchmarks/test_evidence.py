@@ -45,7 +45,14 @@ def stale(root):
 
 def test_each_part_has_its_place_once_and_is_filled(made):
     page = (made / "evidence.md").read_text(encoding="utf-8")
-    markers = [*evidence.SECTIONS, "rank diagrams", "curves", "coverage", "environments"]
+    markers = [
+        "in short",
+        *evidence.SECTIONS,
+        "rank diagrams",
+        "curves",
+        "coverage",
+        "environments",
+    ]
     assert re.findall(r"<!-- ([^/].*) -->", page) == re.findall(r"<!-- /(.*) -->", page)
     assert sorted(re.findall(r"<!-- /(.*) -->", page)) == sorted(markers)
     assert "No results yet." not in page
@@ -132,7 +139,7 @@ def test_no_results(tmp_path):
     shutil.copy(evidence.PAGE, tmp_path / "evidence.md")
     evidence.write(tmp_path / "evidence.md", tmp_path, WANTED)
     page = (tmp_path / "evidence.md").read_text(encoding="utf-8")
-    assert page.count("No results yet.") == len(evidence.SECTIONS) + 3
+    assert page.count("No results yet.") == len(evidence.SECTIONS) + 4
     assert f"0 of {len(WANTED)} cells." in page
     assert not any((tmp_path / "evidence").iterdir())
 

@@ -62,6 +62,23 @@ def test_per_data_of_a_partly_filled_grid():
     assert "z" not in found
 
 
+def test_in_short_has_each_model_and_budget():
+    one = tables.random(strategies=("uniform", "d2ace"))
+    other = tables.random(sets=3, strategies=("uniform", "online_batch"))
+    lines = evidence_tables.in_short({("mlp", "paper"): one, ("clif", "tuned"): other}).splitlines()
+    head, *rows = [line.strip("| ").split(" | ") for line in lines if "---" not in line]
+    assert head == ["model, budget", "sets", "metric", "online_batch", "d2ace"]
+    assert [row[:3] for row in rows[::3]] == [
+        ["mlp, the papers' budget", "8", "macro_auc"],
+        ["clif, the tuned budget", "3", "macro_auc"],
+    ]
+    assert rows[0][3] == rows[3][4] == "-"
+    whole = evidence_tables.verdict(
+        evidence_tables.judgement.over_data(one, "best_macro_auc", "d2ace")
+    )
+    assert whole.strip("*").startswith(rows[0][4].strip("*"))
+
+
 def test_over_data_counts_sets():
     frame = tables.random(strategies=("uniform", "d2ace"))
     frame.loc[frame["data"] == "set3", "best_minority_f1"] = np.nan
