@@ -28,6 +28,25 @@ def test_a_label_needs_more_than_20_positives(directory):
     assert task.x.shape == (90, 3)
 
 
+def test_public_arff_files_are_read_with_their_number_of_labels(directory):
+    """`<name>.npz` comes first; without it the file as it was published gives the same task."""
+    expected = data.load("emotions", directory)
+    with np.load(directory / "emotions.npz") as z:
+        rows = np.column_stack([z["X"], z["Y"]])
+    names = ["a", "b", "c", *(f"label{j}" for j in range(6))]
+    kinds = ["numeric"] * 3 + ["{0,1}"] * 6
+    head = [f"@attribute {name} {kind}" for name, kind in zip(names, kinds, strict=True)]
+    lines = [
+        ",".join([*map(repr, row[:3].tolist()), *map(str, row[3:].astype(int))]) for row in rows
+    ]
+    (directory / "emotions.npz").unlink()
+    text = "\n".join(["@relation emotions", *head, "@data", *lines])
+    (directory / "emotions.arff").write_text(text + "\n", encoding="utf-8")
+    task = data.load("emotions", directory)
+    np.testing.assert_array_equal(task.y, expected.y)
+    np.testing.assert_allclose(task.x, expected.x, rtol=1e-6)
+
+
 def test_sparse_sets_stay_sparse_until_they_are_prepared(directory):
     x = data.load("medical", directory).x
     assert sparse.issparse(x)
