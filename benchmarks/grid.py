@@ -92,7 +92,7 @@ BLOCKS = (
     Block("clif", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("paper",)),
     Block("dela", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("paper",)),
     Block("paca", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("paper",)),
-    Block("mpvae", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("tuned",)),  # at 1e-4 it learns little
+    Block("mpvae", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("tuned",)),  # 1e-4 is too low for it
     Block("mlp", ("emotions", "birds", "medical", "yeast"), ABLATIONS, 3, BUDGETS),
     Block("frozen_head", ("goemotions",), DEEP_STRATEGIES, 1, ("tuned",)),
     Block("mlp", LARGE, STRATEGIES, FOLDS, BUDGETS),
