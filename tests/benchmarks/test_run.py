@@ -101,12 +101,11 @@ def test_quick_runs_resumes_and_gives_the_same_rows_again(tmp_path):
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:-2]), encoding="utf-8")
     assert "2 new rows" in benchmark(*quick).stdout
-    again = rows.read(tmp_path)
-    untimed = [
-        {
-            cell: {key: row[key] for key in row if key not in rows.TIMES}
-            for cell, row in rows.items()
-        }
-        for rows in (there, again)
-    ]
-    assert untimed[0] == untimed[1]
+    assert untimed(rows.read(tmp_path)) == untimed(there)
+
+
+def untimed(results):
+    return {
+        cell: {key: value for key, value in row.items() if key not in rows.TIMES}
+        for cell, row in results.items()
+    }
