@@ -100,18 +100,29 @@ def test_model_hook_state_and_all_else_die(broken):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_grows_little_more_than_in_plain_fits():
-    """TensorFlow keeps the graph of each step that it compiled, and recording adds some ops."""
+    """TensorFlow keeps the graph of each step that it compiled, and recording adds some ops.
+
+    What a process holds also depends on how its threads came to run, by some MB on a busy machine:
+    of three tries one is enough. Twice as many ops in the step would fail them all.
+    """
+    tries = []
+    for _ in range(3):
+        plain, selected = growth("plain"), growth("selected")
+        assert plain > 10  # it is seen at all
+        tries.append((plain, selected))
+        if selected < plain + 5:
+            return
+    pytest.fail(f"MB in plain fits and in ours: {tries}")
+
+
+def growth(kind):
     script = Path(__file__).with_name("growth_run.py")
     paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
-    grown = {}
-    for kind in ("plain", "selected"):
-        out = subprocess.run(
-            [sys.executable, str(script), kind],
-            check=True,
-            capture_output=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": paths},
-        ).stdout
-        grown[kind] = float(out.split()[-1])
-    assert grown["plain"] > 10  # it is seen at all
-    assert grown["selected"] < grown["plain"] + 5, grown
+    out = subprocess.run(
+        [sys.executable, str(script), kind],
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": paths, "MALLOC_ARENA_MAX": "2"},
+    ).stdout
+    return float(out.split()[-1])
