@@ -62,13 +62,23 @@ def as_text(row: dict) -> dict[str, str]:
 
 
 def append(path: Path, row: dict[str, str]) -> None:
-    """Adds one line, and the head before the first."""
+    """Adds one line in the columns that the file has, and their head before the first.
+
+    Raises:
+        ValueError: the row has other columns than the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if new:
+    with path.open("a+", encoding="utf-8", newline="") as file:
+        file.seek(0)
+        columns = csv.DictReader(file).fieldnames
+        writer = csv.DictWriter(file, columns or list(row), lineterminator="\n")
+        if columns is None:
             writer.writeheader()
+        elif set(columns) != set(row):
+            raise ValueError(
+                f"{path.name} has other columns. Received: {sorted(set(columns) ^ set(row))} in one "
+                "of the two. Was it written by another version? Move it away."
+            )
         writer.writerow(row)
 
 

@@ -53,8 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         elif options.check:
             failed += not same(cell, there[cell], rows.as_text(row))
         else:
-            place = dict(zip(Cell._fields, cell, strict=True))
-            row = {**place, "environment": environment, **row}
+            row["environment"] = environment
             rows.append(directory / f"{cell.model}.csv", rows.as_text(row))
     ok = "as committed" if options.check else f"new rows in {directory}"
     print(f"{len(cells) - failed} {ok}, {failed} not; {time.perf_counter() - began:.0f} s")

@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from benchmarks import budgets, data, grid, rows, run, variants
 from benchmarks.models import MODELS
 from benchmarks.rows import METRICS
@@ -33,8 +35,12 @@ def test_rows_are_appended_and_read_again(tmp_path):
     assert (text["seconds"], text["best_macro_auc"], text["steps"]) == ("1.235", "0.333333", "10")
     rows.append(tmp_path / "mlp.csv", text)
     rows.append(tmp_path / "mlp.csv", {**text, "fold": "1"})
+    rows.append(tmp_path / "mlp.csv", dict(reversed({**text, "fold": "2"}.items())))
+    with pytest.raises(ValueError, match=r"mlp\.csv has other columns\. Received: \['steps'\]"):
+        rows.append(tmp_path / "mlp.csv", {key: text[key] for key in text if key != "steps"})
     there = rows.read(tmp_path)
-    assert list(there) == [CELL, CELL._replace(fold=1)]
+    assert list(there) == [CELL, CELL._replace(fold=1), CELL._replace(fold=2)]
+    assert there[CELL._replace(fold=2)]["steps"] == "10"  # by name, not by place
     assert there[CELL] == text
     assert rows.note_environment(tmp_path) == rows.note_environment(tmp_path)
     assert len((tmp_path / "environments.csv").read_text().splitlines()) == 2
