@@ -11,6 +11,7 @@ all that follows is overfitting.
 from __future__ import annotations
 
 import argparse
+import csv
 import functools
 import os
 
@@ -30,7 +31,9 @@ def main() -> None:
     parser.add_argument("--data-dir", default=os.environ.get("TFMLSELECT_DATA"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    cells = [(data, options.model, rate) for data in options.data for rate in RATES]
+    chosen = already_chosen(options.model)
+    names = [data for data in dict.fromkeys(options.data) if data not in chosen]
+    cells = [(data, options.model, rate) for data in names for rate in RATES]
     run = functools.partial(validate, options.data_dir)
     scores = {}
     for cell, row, error in tqdm(run_all(cells, options.jobs, run), total=len(cells)):
@@ -53,6 +56,14 @@ def main() -> None:
                         "chosen": "yes" if rate == best else "no",
                     },
                 )
+
+
+def already_chosen(model: str) -> set[str]:
+    """The data sets for which this model has a rate: each is chosen once."""
+    if not TUNED.exists():
+        return set()
+    with TUNED.open(encoding="utf-8", newline="") as file:
+        return {row["data"] for row in csv.DictReader(file) if row["model"] == model}
 
 
 def validate(directory: str | None, cell: tuple[str, str, float]) -> dict:

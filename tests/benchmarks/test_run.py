@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import budgets, data, grid, rows, run, variants
+from benchmarks import budgets, data, grid, rows, run, tune, variants
 from benchmarks.models import MODELS
 from benchmarks.rows import METRICS
 
@@ -80,6 +80,8 @@ def test_a_tuned_rate_is_one_of_those_tried():
         assert sorted(float(row["rate"]) for row in together) == sorted(budgets.RATES)
         best = max(together, key=lambda row: float(row["last_validation"]))
         assert [row for row in together if row["chosen"] == "yes"] == [best]
+    assert tune.already_chosen("mlp") == {data for data, model in tried if model == "mlp"}
+    assert tune.already_chosen("none") == set()
 
 
 def benchmark(*arguments):
