@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfmlselect as tfml
-from benchmarks.grid import BASELINE, STRATEGIES
+from benchmarks.grid import STRATEGIES
 from tfmlselect.strategies import D2ACE, PositiveHardness, Strategy
 
 
@@ -24,14 +24,12 @@ class Variant:
 
     Attributes:
         strategy: makes the strategy, anew for each run.
-        parent: the variant that differs from it in one thing.
         scores: of `AdaptiveBatchSelection`.
         loss: makes the loss from the labels (n, q) of the training part; None: the model's own.
         weakening: whether `FeatureWeakening` stands before the head.
     """
 
     strategy: Callable[[], Strategy]
-    parent: str = BASELINE
     scores: str = "record"
     loss: Callable[[np.ndarray], tf.keras.losses.Loss] | None = None
     weakening: bool = False
@@ -74,32 +72,26 @@ def masking(y: np.ndarray) -> tf.keras.losses.Loss:
 
 VARIANTS: dict[str, Variant] = {
     **{name: Variant(lambda name=name: tfml.strategies.get(name)) for name in STRATEGIES},
-    "d2ace-no-correlations": Variant(lambda: AblatedD2ACE(correlations=False), "d2ace"),
-    "d2ace-no-label-weights": Variant(lambda: AblatedD2ACE(label_weights=False), "d2ace"),
-    "d2ace-uncertainty-only": Variant(lambda: D2ACE(mix=(1.0, 1.0)), "d2ace"),
-    "d2ace-hardness-only": Variant(lambda: D2ACE(mix=(0.0, 0.0)), "d2ace"),
+    "d2ace-no-correlations": Variant(lambda: AblatedD2ACE(correlations=False)),
+    "d2ace-no-label-weights": Variant(lambda: AblatedD2ACE(label_weights=False)),
+    "d2ace-uncertainty-only": Variant(lambda: D2ACE(mix=(1.0, 1.0))),
+    "d2ace-hardness-only": Variant(lambda: D2ACE(mix=(0.0, 0.0))),
     **{
-        f"d2ace-pressure-{s}": Variant(lambda s=s: D2ACE(pressure=float(s)), "d2ace")
+        f"d2ace-pressure-{s}": Variant(lambda s=s: D2ACE(pressure=float(s)))
         for s in (2, 4, 16, 32, 64)
     },
-    "d2ace-warmup-3": Variant(lambda: D2ACE(warmup=0.03), "d2ace"),
-    "d2ace-predict": Variant(D2ACE, "d2ace", scores="predict"),
+    "d2ace-warmup-3": Variant(lambda: D2ACE(warmup=0.03)),
+    "d2ace-predict": Variant(D2ACE, scores="predict"),
     **{
-        f"positive_hardness-pressure-{s}": Variant(
-            lambda s=s: PositiveHardness(pressure=float(s)), "positive_hardness"
-        )
+        f"positive_hardness-pressure-{s}": Variant(lambda s=s: PositiveHardness(pressure=float(s)))
         for s in (2, 4, 64)
     },
-    "positive_hardness-warmup-10": Variant(
-        lambda: PositiveHardness(warmup=0.1), "positive_hardness"
-    ),
-    "positive_hardness-predict": Variant(PositiveHardness, "positive_hardness", scores="predict"),
+    "positive_hardness-warmup-10": Variant(lambda: PositiveHardness(warmup=0.1)),
+    "positive_hardness-predict": Variant(PositiveHardness, scores="predict"),
     "plm": Variant(tfml.strategies.Uniform, loss=masking),
-    "plm+positive_hardness": Variant(PositiveHardness, "plm", loss=masking),
+    "plm+positive_hardness": Variant(PositiveHardness, loss=masking),
     "feature_weakening": Variant(tfml.strategies.Uniform, weakening=True),
-    "feature_weakening+positive_hardness": Variant(
-        PositiveHardness, "feature_weakening", weakening=True
-    ),
+    "feature_weakening+positive_hardness": Variant(PositiveHardness, weakening=True),
     "focal": Variant(
         tfml.strategies.Uniform, loss=lambda y: tf.keras.losses.BinaryFocalCrossentropy()
     ),
