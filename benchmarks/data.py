@@ -79,14 +79,15 @@ def load(name: str, directory: str | os.PathLike | None = None) -> Task:
     if name not in NAMES:
         raise ValueError(f"Unknown data set. Received: {name!r}. Known: {', '.join(NAMES)}.")
     directory = directory or os.environ.get("TFMLSELECT_DATA")
+    files = f"{name}.npz", f"{name}.arff"
     if name == "goemotions":
         x, y = read_goemotions(need(directory, name, "goemotions_train.tsv.gz").parent)
     elif name in OWN:
         x, y = {"digits": make_digits, "solar-flare": read_solar_flare}[name]()
-    elif name == "yeast" and find(directory, name) is None:
+    elif name == "yeast" and find(directory, *files) is None:
         x, y = read_yeast()
     else:
-        x, y = read_public(need(directory, name, f"{name}.npz", f"{name}.arff"), name)
+        x, y = read_public(need(directory, name, *files), name)
     y = np.asarray(y, "uint8")
     return Task(name, x, y[:, y.sum(axis=0, dtype="int64") >= MIN_POSITIVES])
 
@@ -105,16 +106,15 @@ def prepare(x, train: np.ndarray) -> np.ndarray:
     return MinMaxScaler(clip=True).fit(x[train]).transform(x).astype("float32")
 
 
-def find(directory, name: str) -> Path | None:
-    """The file of a public set, or None."""
-    paths = [Path(directory or os.devnull, f"{name}{ending}") for ending in (".npz", ".arff")]
+def find(directory, *files: str) -> Path | None:
+    """The first of the files that is there, or None."""
+    paths = [Path(directory or os.devnull, file) for file in files]
     return next((path for path in paths if path.is_file()), None)
 
 
 def need(directory, name: str, *files: str) -> Path:
     """The first of the files that is there, or an error that says how to name the directory."""
-    paths = [Path(directory or os.devnull, file) for file in files]
-    found = next((path for path in paths if path.is_file()), None)
+    found = find(directory, *files)
     if found is None:
         raise FileNotFoundError(
             f"No {' or '.join(files)} for {name}. Received: data directory {directory!r}. "

@@ -76,8 +76,8 @@ def append(path: Path, row: dict[str, str]) -> None:
             writer.writeheader()
         elif set(columns) != set(row):
             raise ValueError(
-                f"{path.name} has other columns. Received: {sorted(set(columns) ^ set(row))} in one "
-                "of the two. Was it written by another version? Move it away."
+                f"{path.name} has other columns. Received: {sorted(set(columns) ^ set(row))} in "
+                "one of the two. Was it written by another version? Move it away."
             )
         writer.writerow(row)
 
