@@ -91,8 +91,10 @@ BLOCKS = (
     Block("dela", ("emotions", "birds", "genbase", "medical"), DEEP_STRATEGIES, 3, ("paper",)),
     Block("clif", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("paper",)),
     Block("dela", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("paper",)),
-    Block("paca", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("paper",)),
-    Block("mpvae", ("scene", "yeast"), DEEP_STRATEGIES, 3, ("tuned",)),  # 1e-4 is too low for it
+    Block("mpvae", ("scene", "birds"), DEEP_STRATEGIES, 3, ("tuned",)),  # 1e-4 is too low for it
+    Block("paca", ("emotions", "birds"), DEEP_STRATEGIES, 3, ("paper",)),  # the rest takes hours
+    Block("paca", ("scene", "yeast"), (BASELINE,), 1, ("paper",)),
+    Block("mpvae", ("yeast",), (BASELINE,), 1, ("tuned",)),
     Block("mlp", ("emotions", "birds", "medical", "yeast"), ABLATIONS, 3, BUDGETS),
     Block("frozen_head", ("goemotions",), DEEP_STRATEGIES, 1, ("tuned",)),
     Block("mlp", LARGE, STRATEGIES, FOLDS, BUDGETS),

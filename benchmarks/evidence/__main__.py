@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/evidence.md, and its pictures, from the committed results.
+"""Writes what is generated from the committed results: parts of docs/evidence.md and README.md.
 
 python -m benchmarks.evidence           # writes
 python -m benchmarks.evidence --check   # writes nothing, fails and names what is stale
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.evidence import page, results
+from benchmarks.evidence import page, readme, results
 from benchmarks.grid import wanted
 
 
@@ -20,10 +20,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.check:
         names = page.stale(page.PAGE, results.DIRECTORY, wanted())
+        names += readme.stale(readme.README, results.DIRECTORY)
         if names:
             sys.exit(f"Out of date: {', '.join(names)}. Run: python -m benchmarks.evidence")
     else:
         page.write(page.PAGE, results.DIRECTORY, wanted())
+        readme.write(readme.README, results.DIRECTORY)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ pytest.importorskip("scikit_posthocs")
 from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import page as evidence
 from benchmarks.evidence import plots as evidence_plots
-from benchmarks.evidence import results
+from benchmarks.evidence import readme, results
+from tfmlselect import strategies
 
 STRATEGIES = ("uniform", "d2ace", "online_batch", "uncertainty", "focal")
 WANTED = [(f"set{data}", "mlp", "uniform", fold, "paper") for data in range(9) for fold in range(3)]
@@ -117,15 +118,40 @@ def test_pictures_too_many_or_too_few_are_stale(copy):
 
 def test_check_fails_and_names_what_is_stale(copy, monkeypatch):
     monkeypatch.setattr(evidence, "PAGE", copy / "evidence.md")
+    monkeypatch.setattr(readme, "README", copy / "README.md")
     monkeypatch.setattr(results, "DIRECTORY", copy / "results")
     monkeypatch.setattr(command, "wanted", lambda: WANTED)
     command.main(["--check"])
     page = copy / "evidence.md"
     page.write_text(page.read_text(encoding="utf-8").replace("| e |", "| f |"), encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"Out of date: evidence.md. Run: python -m benchmarks"):
+    table = "<!-- strategies -->\n| old |\n<!-- /strategies -->\n"
+    (copy / "README.md").write_text(f"by hand\n\n{table}", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"Out of date: evidence.md, README.md. Run: python -m"):
         command.main(["--check"])
     command.main([])
     command.main(["--check"])
+    written = (copy / "README.md").read_text(encoding="utf-8")
+    assert written.startswith("by hand\n\n<!-- strategies -->\n| strategy |")
+
+
+def test_readme_shows_each_strategy_with_its_gain_under_both_budgets():
+    frame = tables.frame(
+        tables.row("a", best_macro_auc=0.5),
+        tables.row("a", "d2ace", best_macro_auc=0.6),
+        tables.row("b", best_macro_auc=0.5),
+        tables.row("b", "d2ace", best_macro_auc=0.48),
+        tables.row("a", budget="tuned", best_macro_auc=0.7),
+        tables.row("a", "uncertainty", budget="tuned", best_macro_auc=0.7),
+        tables.row("a", model="clif", best_macro_auc=0.1),
+        tables.row("a", "uncertainty", model="clif", best_macro_auc=0.9),
+    )
+    lines = readme.rows(frame).splitlines()
+    ends = {line.split("]")[0][3:]: line.split(" | ")[-2:] for line in lines[2:]}
+    assert list(ends) == strategies.names()
+    assert ends["uniform"] == ["0 by definition", "0 by definition |"]
+    assert ends["d2ace"] == ["+0.040 1-0-1", "not measured |"]
+    assert ends["uncertainty"] == ["not measured", "0.000 0-1-0 |"]
+    assert ends["learnability"] == ["not measured", "not measured |"]
 
 
 def test_hand_written_text_is_kept(copy):
@@ -163,4 +189,5 @@ def test_curves_are_means_over_the_folds_of_all():
 @pytest.mark.skipif(not any(results.DIRECTORY.glob("*.csv")), reason="no results are committed yet")
 def test_the_committed_page_is_fresh():
     names = evidence.stale(evidence.PAGE, results.DIRECTORY, command.wanted())
+    names += readme.stale(readme.README, results.DIRECTORY)
     assert not names, "run: python -m benchmarks.evidence"
