@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import overview
-from tfmlselect import losses, strategies
+from tfmlselect import __version__, losses, strategies
 
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "docs" / "strategies"
@@ -101,6 +101,10 @@ def test_relative_links_are_alive(page):
     targets = [link.split("#")[0] for link in LINK.findall(read(page)) if "://" not in link]
     dead = [link for link in targets if link and not (page.parent / link).exists()]
     assert not dead
+
+
+def test_the_citation_is_of_this_version():
+    assert f"\nversion: {__version__}\n" in read(ROOT / "CITATION.cff")
 
 
 def test_every_page_is_linked_from_another_and_in_the_navigation():
