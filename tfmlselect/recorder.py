@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfmlselect import replicas
 from tfmlselect.label_errors import LabelErrors
 from tfmlselect.outputs import OutputReader, no_probabilities, rows_outside
+from tfmlselect.progress import Progress
 from tfmlselect.scoring import chunk_rows
 from tfmlselect.selection import Selection
 
@@ -247,6 +248,7 @@ class Scorer:
             ValueError: the predictions are no probabilities.
         """
         start = dropped = 0
+        progress = Progress("Predicting every sample anew", self._dataset._selection.source.n)
         for data in self._dataset.in_order():
             size = int(tf.shape(tf.nest.flatten(data)[0])[0])
             outside, lost, p = self._score(tf.range(start, start + size, dtype=tf.int64), data)
@@ -255,6 +257,7 @@ class Scorer:
             if self._errors is not None:
                 self._errors.add(slice(start, start + size), p)
             start, dropped = start + size, dropped + int(lost)
+            progress.add(size)
         return dropped
 
     def _score_batch(self, ids: tf.Tensor, data: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -18,6 +18,7 @@ from tfmlselect.figures import epoch_figures, shard_imbalance
 from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.neighbors import check_features
 from tfmlselect.plan import Plan
+from tfmlselect.progress import verbosity
 from tfmlselect.shard_checks import check_shards
 from tfmlselect.sources import Source
 from tfmlselect.streams import StreamPlan, StreamSource
@@ -53,9 +54,11 @@ class Selection:
         features: Any,
         neighbors: Any,
         window: int | None = None,
+        verbose: int = 1,
     ):
         workers.check_keras()
         self.labels = labels
+        self._verbose = verbose
         self.strategy = strategies.get(strategy)
         self.source = source
         self._check_batch_size(batch_size, source.n)
@@ -134,7 +137,7 @@ class Selection:
 
     def _build_strategy(self) -> None:
         device = tf.device(self._device) if self._device else contextlib.nullcontext()
-        with workers.sharing(self._workers), device:
+        with workers.sharing(self._workers), verbosity(self._verbose), device:
             self.strategy.build(
                 self.labels.matrix, features=self._features, neighbors=self._neighbors
             )

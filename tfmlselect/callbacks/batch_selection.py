@@ -15,6 +15,7 @@ from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.outputs import AveragedOutputs, OutputReader
+from tfmlselect.progress import verbosity
 from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
 
@@ -44,7 +45,7 @@ class AdaptiveBatchSelection(StepListener):
         dataset: the `AdaptiveDataset` that is passed to `fit`, or one mapped from it.
         scores: "record" takes the predictions of the training steps themselves, at no further
             forward pass; "predict" predicts every sample anew, in inference mode, after every
-            `every` epochs.
+            `every` epochs, and shows how far it is as `fit(verbose=...)` does.
         every: refresh the distribution every so many epochs, the first time after the warm-up.
         signal: "probability", or an element-wise loss `(y, y_pred) -> (b, q)` on the model's
             output as it is, when hardness is to be the loss that is really trained.
@@ -229,7 +230,8 @@ class AdaptiveBatchSelection(StepListener):
             if self._board is not None:
                 self._recorder.add_errors(self._board.errors)
         elif refresh and self._scorer is not None:
-            dropped = self._scorer.score_all()
+            with verbosity(self.params.get("verbose") in (1, "auto")):
+                dropped = self._scorer.score_all()
         if dropped:
             selection.warn_not_finite(dropped)
         numbers, arrays = selection.figures()
@@ -269,7 +271,7 @@ class AdaptiveBatchSelection(StepListener):
         self._state.check_model(model)
         self._reader.prepare(model)
         epoch = self._state.restore(model, self._masking_loss(model))
-        self._restored = epoch > 0
+        self._restored = True
         return epoch
 
     @property

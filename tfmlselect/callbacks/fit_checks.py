@@ -63,8 +63,8 @@ def warn_of_late_progress(callback: Any) -> None:
     later = callbacks[callbacks.index(callback) + 1 :]
     if any(isinstance(each, TrainingProgress) for each in later):
         warnings.warn(
-            "TrainingProgress comes after AdaptiveBatchSelection, which writes without its figures. "
-            "Received: log_dir, and callbacks in this order. Put TrainingProgress first.",
+            "AdaptiveBatchSelection writes what TrainingProgress shows, if that comes before it. "
+            "Received: log_dir, and TrainingProgress after it. Put TrainingProgress first.",
             stacklevel=5,
         )
 

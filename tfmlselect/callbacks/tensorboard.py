@@ -72,29 +72,25 @@ class SelectionSummaries:
         """A fit begins; of several machines the first writes.
 
         Args:
-            restored: whether the run goes on from a backup.
+            restored: whether the run goes on from a backup, or would if there were one yet.
 
         Warns:
-            UserWarning: a run at its start, and a directory that holds events already.
+            UserWarning: a run at its start, and a directory that holds events of another.
         """
         self._chief = workers.number() == 0
         self.errors, self._written = LabelErrors(self._selection.labels.matrix), set()
-        files = event_files(self._directory) if self._chief else []
-        if self._selection.epoch > 0:
-            steps, tags = read_events(files)
-            self._shown |= {
-                j for j, name in enumerate(self._names) if f"label_attention/{name}" in tags
-            }
-            self._written = steps if restored else set()
-            return
-        self._shown = set()
-        if files:
+        steps, tags = read_events(self._directory) if self._chief else (set(), set())
+        going_on = self._selection.epoch > 0
+        if restored and (going_on or steps <= {1}):  # killed before its first backup was whole
+            self._written = steps
+        elif steps and not going_on:
             warnings.warn(
                 "TensorBoard will draw two runs as one. Received: "
                 f"log_dir={os.path.dirname(self._directory)!r}, which holds the selection of "
                 "another run, and a fit that starts at epoch 0. Pass a new directory for each run.",
                 stacklevel=4,
             )
+        self._shown = {j for j, name in enumerate(self._names) if f"label_attention/{name}" in tags}
 
     def note_distribution(self) -> None:
         """The epoch is trained, and the distribution that it was drawn from still known."""
@@ -195,15 +191,10 @@ def labels_to_show(counts: np.ndarray, attention: np.ndarray, k: int) -> set[int
     return {*rarest, *most, *least}
 
 
-def event_files(directory: str) -> list[str]:
-    """The event files of a directory, the oldest first."""
-    return sorted(tf.io.gfile.glob(os.path.join(directory, "*tfevents*")))
-
-
-def read_events(files: list[str]) -> tuple[set[int], set[str]]:
-    """The steps that event files hold wholly, and all their tags."""
+def read_events(directory: str) -> tuple[set[int], set[str]]:
+    """The steps that the event files of a directory hold wholly, and all their tags."""
     steps, tags = set(), set()
-    for file in files:
+    for file in tf.io.gfile.glob(os.path.join(directory, "*tfevents*")):
         try:
             for record in tf.data.TFRecordDataset(file):
                 event = tf.compat.v1.Event.FromString(record.numpy())
