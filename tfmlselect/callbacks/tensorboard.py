@@ -17,10 +17,12 @@ import tensorflow as tf
 
 from tfmlselect import workers
 from tfmlselect.checks import check_argument
+from tfmlselect.figures import attention
 from tfmlselect.label_errors import LabelErrors
 from tfmlselect.selection import Selection
 
 SHOWN_EACH = 10  # labels: the rarest, and of each epoch the most and the least favoured
+SHOWN_AT_MOST = 100  # labels; more lines than these nobody reads
 # History's arrays (q,), and the groups of lines that they become.
 _LINES = {
     "selection/label_attention": "label_attention",
@@ -113,8 +115,7 @@ class SelectionSummaries:
             key: value for key, value in (logs or {}).items() if key.startswith("progress/")
         }
         selection, (expected_draws, in_force) = self._selection, self._of_epoch
-        attention = arrays["selection/label_attention"]
-        self._shown |= labels_to_show(selection.counts, attention, SHOWN_EACH)
+        self._choose(expected_draws)
         if not self._chief or selection.epoch in self._written:
             return
         if self._writer is None:  # held back until its end, an epoch comes into the file as one
@@ -126,6 +127,16 @@ class SelectionSummaries:
                     tf.summary.scalar(tag, value)
             tf.summary.histogram(_EXPECTED_DRAWS, expected_draws)
         self._writer.flush()
+
+    def _choose(self, expected_draws: np.ndarray) -> None:
+        """A label that has lines keeps them: none is to have holes."""
+        selection = self._selection
+        of_labels = selection.labels.sums(expected_draws)
+        n, *draws = workers.total(np.append(expected_draws.size, of_labels)).numpy()
+        favour = attention(np.array(draws), n, selection.counts, n)
+        for j in labels_to_show(selection.counts, favour, SHOWN_EACH):
+            if len(self._shown) < SHOWN_AT_MOST:
+                self._shown.add(j)
 
     def _lines(self, arrays: dict[str, np.ndarray]) -> dict[str, float]:
         return {
@@ -160,25 +171,27 @@ def checked_names(label_names: Sequence[str] | None, q: int) -> list[str]:
     return names
 
 
-def labels_to_show(counts: np.ndarray, attention: np.ndarray, k: int) -> set[int]:
+def labels_to_show(counts: np.ndarray, favour: np.ndarray, k: int) -> list[int]:
     """Which labels are worth a line, of an epoch.
 
     Args:
         counts: (q,) positives of each label.
-        attention: (q,) of the epoch, NaN for labels without positives.
+        favour: (q,) attention that the distribution leads one to expect, without the chance of the
+            draws, which moves rare labels most; NaN for labels without positives.
         k: how many of each kind.
 
     Returns:
         All labels where there are no more than 3 k; else the k rarest that have positives, up to k
-        that were drawn most above uniform and up to k most below. Among equals, frequent labels
-        come first in the last two.
+        that are favoured most and up to k least. Among equals, frequent labels come first in the
+        last two. Some may be named twice.
 
     Example:
         >>> labels_to_show(np.array([9, 8, 7, 1]), np.array([0.9, 1.0, 1.1, 1.2]), k=1)
-        {0, 3}
+        [3, 3, 0]
     """
     if len(counts) <= 3 * k:
-        return set(range(len(counts)))
+        return list(range(len(counts)))
+    rounding = 1e-9  # of sums over a uniform distribution
 
     def first(among: np.ndarray, *keys: np.ndarray) -> list[int]:
         ids = np.flatnonzero(among)
@@ -186,9 +199,9 @@ def labels_to_show(counts: np.ndarray, attention: np.ndarray, k: int) -> set[int
         return ids[order][:k].tolist()
 
     rarest = first(counts > 0, counts)
-    most = first(attention > 1, -attention, -counts)
-    least = first(attention < 1, attention, -counts)
-    return {*rarest, *most, *least}
+    most = first(favour > 1 + rounding, -favour, -counts)
+    least = first(favour < 1 - rounding, favour, -counts)
+    return [*rarest, *most, *least]
 
 
 def read_events(directory: str) -> tuple[set[int], set[str]]:
