@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import sparse
 
 import tfmlselect as tfml
 from tfmlselect.labels import check_labels
@@ -242,7 +243,7 @@ def test_figures_by_hand():
     selection = make(Listed([1 / 2, 1 / 4, 1 / 4, 0]), X[:4], y, batch_size=2)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    figures = selection.figures()
+    figures, arrays = selection.figures()
     assert {type(figure) for figure in figures.values()} == {float}
     assert figures == pytest.approx(
         {
@@ -252,6 +253,47 @@ def test_figures_by_hand():
             "selection/minority_share": 1 / 4,
         }
     )
+    # All four draws have the first label, uniform ones would 3 times; one has the second.
+    assert arrays.keys() == {"selection/label_attention"}
+    np.testing.assert_allclose(arrays["selection/label_attention"], [4 / 3, 1 / 1], rtol=1e-12)
+
+
+def test_attention_of_a_shorter_epoch_and_of_labels_without_positives():
+    y = np.array([[1, 0, 0], [1, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 0]])
+    listed = Listed([1 / 2, 1 / 4, 1 / 4, 0, 0])
+    selection = make(listed, X[:5], y, batch_size=2, drop_remainder=True)
+    selection.attach(Owner(), Model(), None)
+    selection.draw()
+    attention = selection.figures()[1]["selection/label_attention"]
+    # Samples 0, 2, 0, 1: three of four draws, instead of 2/5 of them; two, instead of 3/5.
+    np.testing.assert_allclose(attention, [(3 / 4) / (2 / 5), np.nan, (2 / 4) / (3 / 5)])
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse", "ids"])
+def test_attention_of_any_labels(form):
+    ids = np.array([0, 0, 1, 0])
+    y = {"dense": np.eye(2)[ids], "sparse": sparse.csr_matrix(np.eye(2)[ids]), "ids": ids}[form]
+    selection = make(Listed([1 / 2, 1 / 4, 1 / 4, 0]), X[:4], y, batch_size=2)
+    selection.attach(Owner(), Model(), None)
+    selection.draw()
+    attention = selection.figures()[1]["selection/label_attention"]
+    assert attention.dtype == np.float64
+    np.testing.assert_allclose(attention, [(3 / 4) / (3 / 4), (1 / 4) / (1 / 4)])
+
+
+def test_attention_in_expectation():
+    """Many epochs of draws: the mean comes to what the distribution says."""
+    y = np.repeat(np.eye(2), [30, 10], axis=0)
+    p = np.repeat([1 / 60, 1 / 20], [30, 10])
+    selection = make(Fixed(p), np.zeros((40, 1)), y, batch_size=2, seed=0)
+    selection.attach(Owner(), Model(), None)
+    seen = []
+    for _ in range(200):
+        selection.draw()
+        seen.append(selection.figures()[1]["selection/label_attention"])
+        selection.advance(True)
+    # Half of the draws for a label of three quarters, half for one of a quarter.
+    np.testing.assert_allclose(np.mean(seen, axis=0), [2 / 3, 2], rtol=0.03)
 
 
 def test_figures_of_a_uniform_epoch():
@@ -259,7 +301,8 @@ def test_figures_of_a_uniform_epoch():
     selection = make("uniform", X[:4], y, batch_size=2)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    assert selection.figures() == pytest.approx(
+    figures, arrays = selection.figures()
+    assert figures == pytest.approx(
         {
             "selection/effective_sample_size": 4,
             "selection/entropy": 1,
@@ -267,6 +310,7 @@ def test_figures_of_a_uniform_epoch():
             "selection/minority_share": 1 / 4,
         }
     )
+    assert arrays["selection/label_attention"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("y", [np.zeros((N, 2)), np.ones((N, 2)), np.eye(N)])
@@ -274,7 +318,7 @@ def test_without_minority_labels_their_share_is_zero(y):
     selection = make("uniform", y=y)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    assert selection.figures()["selection/minority_share"] == 0
+    assert selection.figures()[0]["selection/minority_share"] == 0
 
 
 def test_minority_labels_are_those_of_the_label_statistics():
@@ -284,14 +328,14 @@ def test_minority_labels_are_those_of_the_label_statistics():
     selection.attach(Owner(), Model(), None)
     selection.draw()
     share = y[:, tfml.label_statistics(y).minority].any(axis=1).mean()
-    assert selection.figures()["selection/minority_share"] == share == 3 / 20
+    assert selection.figures()[0]["selection/minority_share"] == share == 3 / 20
 
 
 def test_figures_of_a_single_sample():
     selection = make("uniform", X[:1], Y[:1], batch_size=1)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    assert selection.figures()["selection/entropy"] == 1
+    assert selection.figures()[0]["selection/entropy"] == 1
 
 
 # --- what is refused ----------------------------------------------------------------------------

@@ -56,6 +56,21 @@ class ChangesWhenAsked(HighestLoss):
         return super().probabilities(epoch)
 
 
+class NamesNoFigures(HighestLoss):
+    def figures(self, epoch):
+        return 8.0
+
+
+class NamesOtherFiguresLater(HighestLoss):
+    def figures(self, epoch):
+        return {f"pressure_{epoch}": 8.0}
+
+
+class ShowsNaN(HighestLoss):
+    def figures(self, epoch):
+        return {"pressure": np.nan if epoch == 99 else 8.0}
+
+
 class ForgetsAnArgument(HighestLoss):
     def __init__(self, alpha=1.0):
         super().__init__()
@@ -287,6 +302,7 @@ BROKEN = {
         HasAColumn,
         ChangesWhenAsked,
     ],
+    "figures_are_numbers": [NamesNoFigures, NamesOtherFiguresLater, ShowsNaN],
     "warmup_follows_the_run": [IgnoresRunLength, WarmupIsFloat, WarmupFalls, FailsInLongRuns],
     "observe_runs_in_a_graph": [ObservesInNumpy, ObservesOnceInAGraph, NeedsAutograph],
     "visits_may_be_regrouped": [NormalisesOverTheBatch, FailsOnEmptyBatches],

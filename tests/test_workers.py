@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import workers_run
 
 import tfmlselect as tfml
 from tfmlselect import workers
@@ -47,6 +48,10 @@ def run(task, count, folder):
 def distributions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributions")
     return [run("distributions", count, folder) for count in (1, 2)]
+
+
+def training_set_labels():
+    return workers_run.training_set(workers_run.N)[1]
 
 
 NAMES = [*tfml.strategies.names(), "correlated", "learnt", "mixture"]
@@ -116,7 +121,7 @@ def test_a_fit_selects_as_on_one_machine(fits):
 def test_all_workers_have_the_same_model_and_the_same_figures(fits):
     first, second = fits[1]
     own = ("plans", "distribution", "masses", "prediction", "expected")
-    shared = [name for name in first if not name.endswith(own)]
+    shared = [name for name in first if not name.endswith(own) and "written" not in name]
     assert {"learning_kernel", "learning_ideal", "learning_recall", "learning_entropy"} < {*shared}
     for name in shared:
         np.testing.assert_allclose(first[name], second[name], rtol=1e-6, err_msg=name)
@@ -134,6 +139,31 @@ def test_figures_are_of_all_samples(fits):
     assert uneven[0] == 1.0
     assert uneven[-1] > 1.01
     assert not [name for name in one if "shard_imbalance" in name]
+
+
+def test_attention_is_of_all_workers_draws(fits):
+    first, second = fits[1]
+    y, seen = training_set_labels(), []
+    for epoch in range(4):
+        ids = np.concatenate([first["still_plans"][epoch], 42 + second["still_plans"][epoch]])
+        seen.append(y[ids].mean(axis=0) / y.mean(axis=0))
+    for each in (first, second):
+        np.testing.assert_allclose(each["still_label_attention"], seen, rtol=1e-9)
+    assert np.ptp(seen[3]) > 0.1
+
+
+def test_the_first_worker_writes_for_all(fits):
+    pytest.importorskip("tensorboard")
+    first, second = fits[1]
+    assert (first["written_files"], second["written_files"]) == (1, 0)
+    y = training_set_labels()
+    p = np.concatenate([first["still_expected"], second["still_expected"]])
+    for j in range(y.shape[1]):
+        attention = first["still_label_attention"][:, j]
+        np.testing.assert_allclose(first[f"written_label_attention/{j}"], attention, rtol=1e-6)
+        for epoch, shown in enumerate(first[f"written_label_hardness/{j}"]):
+            ids = np.concatenate([first["still_plans"][epoch], 42 + second["still_plans"][epoch]])
+            assert shown == pytest.approx(np.abs(y - p)[ids, j].mean(), rel=1e-5)
 
 
 @pytest.mark.skipif(KERAS_3, reason="the fit of Keras 3 cannot train on several machines")
@@ -157,12 +187,14 @@ def test_the_page_runs_as_it_stands(tmp_path):
 
 
 def test_what_cannot_train_together_is_refused(tmp_path):
+    pytest.importorskip("tensorboard")
     for each in run("refusals", 2, tmp_path):
         wanted = {
             "size": "worker by worker: len(train)=[6, 8]. Run",
             "strategy": "worker by worker: strategy=[OnlineBatch, D2ACE]. Run",
             "part": "whole batches on this worker: ",
             "same": "Received: workers with the same labels and the same x. Give each its part",
+            "board": "Some workers were given a `log_dir` and others not.",
             "apart": "",
         }
         if KERAS_3:

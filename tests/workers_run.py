@@ -4,9 +4,11 @@ With one port it is the single machine that several are compared with.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -123,14 +125,28 @@ def resume(strategy, number, count):
     return results
 
 
+def written(folder):
+    """The labels' lines in a directory of event files, and the number of files."""
+    files = list(Path(folder).glob("selection/*tfevents*"))
+    found = {}
+    for file in files:
+        for record in tf.data.TFRecordDataset(str(file)):
+            for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value:
+                if value.tag.startswith("label_"):
+                    found.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    return {"files": len(files), **{tag: np.array(line) for tag, line in found.items()}}
+
+
 def fit(strategy, number, count):
     """One fit with a rate of 0, which shows what is recorded, and one that learns."""
     results = {}
+    folder = tempfile.mkdtemp() if importlib.util.find_spec("tensorboard") else None
     for name, rate in (("still", 0.0), ("learning", 0.5)):
         x, train, model = make_run(strategy, number, count, rate)
         loss, watch = model.loss, Watch(train)
         progress = tfml.callbacks.TrainingProgress(training_set(N)[1].sum(axis=0))
-        callbacks = [tfml.AdaptiveBatchSelection(train), progress, watch]
+        log_dir = folder if name == "still" else None
+        callbacks = [progress, tfml.AdaptiveBatchSelection(train, log_dir=log_dir), watch]
         history = model.fit(train, epochs=4, verbose=0, callbacks=callbacks).history
         results |= {
             f"{name}_plans": watch.plans,
@@ -147,6 +163,9 @@ def fit(strategy, number, count):
             for figure, values in history.items()
             if figure.startswith("selection/")
         }
+    if folder is not None:
+        results |= {f"written_{name}": value for name, value in written(folder).items()}
+        shutil.rmtree(folder)
     return results
 
 
@@ -167,23 +186,27 @@ def page(strategy, number, count):
 
 
 def refusals(strategy, number, count):
-    """What is said to workers whose epochs or strategies differ, or end in part of a batch."""
+    """What is said to workers whose epochs, strategies or directories differ, or end in a part."""
     said = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for kind in ("size", "strategy", "part", "same", "apart"):
+        for kind in ("size", "strategy", "part", "same", "board", "apart"):
             n = {"size": 60 + 20 * number, "part": 60 + 5 * number}.get(kind, 60)
             name = "d2ace" if (kind, number) == ("strategy", 1) else "online_batch"
             x, y, _ = training_set(n)
+            log_dir = None
+            if kind == "board":
+                x, log_dir = x + number, ["logs", None][number]
             with contextlib.nullcontext() if kind == "apart" else strategy.scope():
                 dense = tf.keras.layers.Dense(Q, "sigmoid")
                 model = tf.keras.Sequential([tf.keras.Input((8,)), dense])
                 model.compile("sgd", "binary_crossentropy")
             try:
                 train = tfml.adaptive_dataset((x, y), name, batch_size=10)
-                model.fit(train, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+                selection = tfml.AdaptiveBatchSelection(train, log_dir=log_dir)
+                model.fit(train, verbose=0, callbacks=[selection])
                 said[kind] = ""
-            except (ValueError, RuntimeError) as error:
+            except (ValueError, RuntimeError, ImportError) as error:
                 said[kind] = str(error)
     return said | {"warnings": [str(each.message) for each in caught]}
 

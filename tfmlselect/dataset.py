@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfmlselect import workers
 from tfmlselect.labels import check_labels
+from tfmlselect.progress import check_verbose
 from tfmlselect.selection import Selection
 from tfmlselect.sources import Source
 from tfmlselect.strategies import Strategy
@@ -238,6 +239,7 @@ def adaptive_dataset(
     features: Any = None,
     neighbors: Any = None,
     sample_weight: Any = None,
+    verbose: int = 1,
 ) -> AdaptiveDataset:
     """Makes a dataset whose batches a strategy selects while a model trains on it.
 
@@ -256,13 +258,16 @@ def adaptive_dataset(
             (images, text, several inputs, memory maps).
         neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
         sample_weight: (n,), becomes the third element of each batch.
+        verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
+            silent.
 
     Returns:
         An `AdaptiveDataset` of `(x, y)` or `(x, y, sample_weight)` batches.
 
     Raises:
         ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
-            columns, NaN in x or features, no samples, n < batch_size, an unknown strategy.
+            columns, NaN in x or features, no samples, n < batch_size, an unknown strategy, another
+            `verbose`.
         TypeError: `data` is no pair.
         RuntimeError: several machines with Keras 3, which cannot train on them.
 
@@ -293,8 +298,19 @@ def adaptive_dataset(
             "Pass adaptive_dataset((x, y), ...); sample weights go into `sample_weight=`."
         )
     x, y = data
+    check_verbose(verbose)
     labels = check_labels(y)
     source = Source(x, y, sample_weight)
     return AdaptiveDataset(
-        Selection(source, labels, strategy, batch_size, seed, drop_remainder, features, neighbors)
+        Selection(
+            source,
+            labels,
+            strategy,
+            batch_size,
+            seed,
+            drop_remainder,
+            features,
+            neighbors,
+            verbose=verbose,
+        )
     )

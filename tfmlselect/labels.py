@@ -34,11 +34,16 @@ class Labels(NamedTuple):
 
     def odds(self, p: np.ndarray) -> np.ndarray:
         """`label_odds` of draws from the distribution p (n,), of all workers: (q,) float64."""
-        share = np.zeros(self.q)
+        share = workers.total(self.sums(p)).numpy()
+        return label_odds(share, float(workers.total(p.sum())))
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """The sum of `values`, (n,) float64, over the positives of each label: (q,) float64."""
+        sums = np.zeros(self.q)
         for start in range(0, self.n, _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            share += p[part] @ self.matrix[part]
-        return label_odds(workers.total(share).numpy(), float(workers.total(p.sum())))
+            sums += values[part] @ self.matrix[part]
+        return sums
 
 
 def check_labels(y: Any, name: str = "y") -> Labels:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from tfmlselect.checks import check_finite
+from tfmlselect.progress import Progress
 
 # The strategies ask for 5 and 6: one search, and one order of equal distances, serves them all.
 _SEARCHED_AT_LEAST = 10
 # Dense arrays of more samples are searched by an approximate index, where one is installed.
 APPROXIMATE_ABOVE = 200_000
 _LISTS_PROBED = 32
+_QUERIES_AT_ONCE = 4096
 
 
 class _Search(NamedTuple):
@@ -144,7 +147,31 @@ def _search(features: Any, k: int) -> np.ndarray:
         features.sum_duplicates()  # or scikit-learn's norms are wrong
     with config_context(working_memory=128):  # MiB a chunk, for sparse features
         index = neighbors.NearestNeighbors(n_neighbors=k, n_jobs=-1).fit(features)
-        return index.kneighbors(return_distance=False).astype(np.int32)
+        return _in_parts(lambda part: index.kneighbors(part, k + 1, False), features, k)
+
+
+def _in_parts(search: Callable, features: Any, k: int) -> np.ndarray:
+    """The k nearest others of all samples, searched a part at a time; fewer end in -1.
+
+    Args:
+        search: of rows of `features` (b, d), the ids of k + 1 nearest samples (b, k + 1).
+        features: (n, d).
+        k: as it is called.
+    """
+    n = features.shape[0]
+    progress = Progress("Searching neighbours", n)
+    found = np.empty((n, k), np.int32)
+    for start in range(0, n, _QUERIES_AT_ONCE):
+        stop = min(start + _QUERIES_AT_ONCE, n)
+        ids = search(features[start:stop])
+        # The sample itself is mostly first, but not among equals; a cell may hold too few: -1.
+        other = (ids != np.arange(start, stop)[:, None]) & (ids >= 0)
+        order = np.argsort(~other, axis=1, kind="stable")[:, :k]
+        found[start:stop] = np.where(
+            np.take_along_axis(other, order, axis=1), np.take_along_axis(ids, order, axis=1), -1
+        )
+        progress.add(stop - start)
+    return found
 
 
 def _search_cells(features: np.ndarray, k: int) -> np.ndarray:
@@ -156,17 +183,13 @@ def _search_cells(features: np.ndarray, k: int) -> np.ndarray:
     index.train(features)
     index.add(features)
     index.nprobe = min(cells, _LISTS_PROBED)
-    ids = index.search(features, k + 1)[1]
-    # The sample itself is mostly first, but not among equals; a cell may hold too few: -1.
-    other = (ids != np.arange(n)[:, None]) & (ids >= 0)
-    order = np.argsort(~other, axis=1, kind="stable")[:, :k]
-    ids = np.take_along_axis(ids, order, axis=1)
-    short = np.flatnonzero(other.sum(axis=1) < k)
+    ids = _in_parts(lambda part: index.search(part, k + 1)[1], features, k)
+    short = np.flatnonzero((ids < 0).any(axis=1))
     if len(short):  # few: searched exactly
         exact = faiss.knn(features[short], features, k + 1)[1]
         exact = [row[row != own][:k] for row, own in zip(exact, short, strict=True)]
         ids[short] = exact
-    return ids.astype(np.int32)
+    return ids
 
 
 def _fingerprint(features: Any) -> int:

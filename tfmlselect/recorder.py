@@ -15,7 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import replicas
+from tfmlselect.label_errors import LabelErrors
 from tfmlselect.outputs import OutputReader, no_probabilities, rows_outside
+from tfmlselect.progress import Progress
 from tfmlselect.scoring import chunk_rows
 from tfmlselect.selection import Selection
 
@@ -152,11 +154,21 @@ class Recorder:
 
     def hand_over(self) -> int:
         """Has the strategy observe the epoch's log; returns how many rows were not finite."""
+        if not self._selection.strategy.uses_predictions:
+            return 0
         ids = self._selection.plan.ids[: int(self._rows[0])]
         dropped = tf.constant(0, tf.int64)
         for rows in visit_rounds(ids, chunk_rows(self._selection.labels.q)):
             dropped += self._observe(tf.constant(rows), tf.constant(ids[rows]))
         return int(dropped)
+
+    def add_errors(self, errors: LabelErrors) -> None:
+        """Adds up how far the epoch's predictions are off."""
+        count, size = int(self._rows[0]), chunk_rows(self._selection.labels.q)
+        for start in range(0, count, size):
+            stop = min(start + size, count)
+            rows = tf.range(start, stop, dtype=tf.int64)
+            errors.add(self._selection.plan.ids[start:stop], tf.gather(self._predictions, rows))
 
     def _observe_rows(self, rows: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         losses = None if self._losses is None else tf.gather(self._losses, rows)
@@ -211,10 +223,19 @@ class Scorer:
         dataset: the samples, by `in_order()`.
         reader: what the model's outputs mean.
         losses: whether the strategy observes per-label losses too.
+        errors: where it is added up how far the predictions are off, or None.
     """
 
-    def __init__(self, model: Any, dataset: Any, reader: OutputReader, losses: bool):
+    def __init__(
+        self,
+        model: Any,
+        dataset: Any,
+        reader: OutputReader,
+        losses: bool,
+        errors: LabelErrors | None = None,
+    ):
         self._model = model
+        self._errors = errors
         self._dataset = dataset
         self._reader = reader
         self._losses = losses
@@ -227,19 +248,23 @@ class Scorer:
             ValueError: the predictions are no probabilities.
         """
         start = dropped = 0
+        progress = Progress("Predicting every sample anew", self._dataset._selection.source.n)
         for data in self._dataset.in_order():
             size = int(tf.shape(tf.nest.flatten(data)[0])[0])
-            outside, lost = self._score(tf.range(start, start + size, dtype=tf.int64), data)
+            outside, lost, p = self._score(tf.range(start, start + size, dtype=tf.int64), data)
             if outside > 0:
                 raise _no_probabilities(int(outside), size)
+            if self._errors is not None:
+                self._errors.add(slice(start, start + size), p)
             start, dropped = start + size, dropped + int(lost)
+            progress.add(size)
         return dropped
 
-    def _score_batch(self, ids: tf.Tensor, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _score_batch(self, ids: tf.Tensor, data: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         y_pred = self._model.predict_step(data)
         p = self._reader.probabilities(y_pred)
         losses = self._reader.losses(data[1], y_pred) if self._losses else None
-        return rows_outside(p), observe_finite(self._dataset.strategy, ids, p, losses)
+        return rows_outside(p), observe_finite(self._dataset.strategy, ids, p, losses), p
 
 
 def _no_probabilities(rows: int, of: int) -> ValueError:

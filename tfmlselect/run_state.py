@@ -40,7 +40,8 @@ class RunState:
         named = list(self._variables(model, loss))
         named.append(("probabilities", self._selection.probabilities))
         named.append(("mass", np.float64(self._selection.mass)))
-        backups.write(self._directory, self._selection.epoch, named, self._identity)
+        facts = {**self._identity, "in_force": self._selection.in_force}
+        backups.write(self._directory, self._selection.epoch, named, facts)
 
     def restore(self, model: Any, loss: Any) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
@@ -69,8 +70,9 @@ class RunState:
         if loss is not None:
             loss.starts_at_odds = False
         self._iterations = _steps_of(model)
-        self._selection.resume(model, backup.facts["epoch"], probabilities, float(mass))
-        return backup.facts["epoch"]
+        epoch, in_force = backup.facts["epoch"], backup.facts["in_force"]
+        self._selection.resume(model, epoch, probabilities, float(mass), in_force)
+        return epoch
 
     def check_model(self, model: Any) -> None:
         """What `restore` needs to put a run back into.

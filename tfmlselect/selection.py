@@ -18,6 +18,7 @@ from tfmlselect.figures import epoch_figures, shard_imbalance
 from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.neighbors import check_features
 from tfmlselect.plan import Plan
+from tfmlselect.progress import verbosity
 from tfmlselect.shard_checks import check_shards
 from tfmlselect.sources import Source
 from tfmlselect.streams import StreamPlan, StreamSource
@@ -36,6 +37,8 @@ class Selection:
         seed: of the draws; on several machines each has one of its own, made of it.
         repeatable: whether the seed was given.
         mass: the share of the distribution over all workers' samples that these n have.
+        in_force: the strategy's figures for that distribution; empty before there is one.
+        counts: (q,) positives of each label, of all workers' samples.
         warned, warned_not_finite: whether it was said that no callback leads the iterations, that
             predictions were not finite.
     """
@@ -51,9 +54,11 @@ class Selection:
         features: Any,
         neighbors: Any,
         window: int | None = None,
+        verbose: int = 1,
     ):
         workers.check_keras()
         self.labels = labels
+        self._verbose = verbose
         self.strategy = strategies.get(strategy)
         self.source = source
         self._check_batch_size(batch_size, source.n)
@@ -120,18 +125,19 @@ class Selection:
     def _build(self) -> None:
         replicas.unmirrored(self._build_strategy)
         self.epoch = 0
+        self.in_force: dict[str, float] = {}
         self.probabilities = np.full(self.source.n, 1.0 / self.source.n)
         matrix = self.labels.matrix
         with workers.sharing(self._workers):
-            counts = workers.total(matrix.sum(axis=0, dtype=np.int64)).numpy()
+            self.counts = workers.total(matrix.sum(axis=0, dtype=np.int64)).numpy()
             drawn = int(workers.total(self.plan.draws))
-        self._minority_rows: Any = matrix[:, minority_labels(counts)].any(axis=1)
+        self._minority_rows: Any = matrix[:, minority_labels(self.counts)].any(axis=1)
         self._share = self.plan.draws / drawn  # of all workers' draws
         self.mass = self._share
 
     def _build_strategy(self) -> None:
         device = tf.device(self._device) if self._device else contextlib.nullcontext()
-        with workers.sharing(self._workers), device:
+        with workers.sharing(self._workers), verbosity(self._verbose), device:
             self.strategy.build(
                 self.labels.matrix, features=self._features, neighbors=self._neighbors
             )
@@ -174,7 +180,7 @@ class Selection:
 
     def _rebuild(self, keep: bool) -> None:
         """Builds the strategy again, afresh or with all that it remembers."""
-        epoch, probabilities, mass = self.epoch, self.probabilities, self.mass
+        kept = self.epoch, self.probabilities, self.mass, self.in_force
         state = {name: variable.numpy() for name, variable in self.strategy.state.items() if keep}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said when the dataset was made
@@ -182,13 +188,21 @@ class Selection:
         for name, value in state.items():
             self.strategy.state[name].assign(value)
         if keep:
-            self.epoch, self.probabilities, self.mass = epoch, probabilities, mass
+            self.epoch, self.probabilities, self.mass, self.in_force = kept
 
-    def resume(self, model: Any, epoch: int, probabilities: np.ndarray, mass: float) -> None:
+    def resume(
+        self,
+        model: Any,
+        epoch: int,
+        probabilities: np.ndarray,
+        mass: float,
+        in_force: dict[str, float],
+    ) -> None:
         """Goes on with a model from a backup; the strategy's state was put back already."""
         self._model = weakref.ref(model)
         self._used = True
         self.epoch, self.probabilities, self.mass = epoch, probabilities, mass
+        self.in_force = in_force
 
     def release(self, owner: Any) -> None:
         """The fit of `owner` is over: iterations are fresh permutations again."""
@@ -225,6 +239,8 @@ class Selection:
                 self.mass = here / float(workers.total(here))
                 p = p / here if here > 0 else np.full(len(p), 1.0 / len(p))
         self.probabilities = p
+        figures = self.strategy.figures(epoch)
+        self.in_force = {name: float(value) for name, value in figures.items()}
 
     def odds(self) -> np.ndarray:
         """Positives over negatives of each label in the draws of the coming epoch: (q,)."""
@@ -242,14 +258,16 @@ class Selection:
                 stacklevel=3,
             )
 
-    def figures(self) -> dict[str, float]:
-        """What History shows of the epoch that was just drawn and trained."""
+    def figures(self) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """What History shows of the epoch that was just drawn and trained: numbers, arrays (q,)."""
         p = self._share * self.probabilities
         with workers.sharing(self._workers):
-            figures = epoch_figures(p, self.plan.ids, self._minority_rows)
+            numbers, arrays = epoch_figures(
+                p, self.plan.ids, self.labels, self.counts, self._minority_rows
+            )
             if self._workers is not None:
-                figures["selection/shard_imbalance"] = shard_imbalance(self.mass, self._share)
-        return figures
+                numbers["selection/shard_imbalance"] = shard_imbalance(self.mass, self._share)
+        return numbers, arrays
 
     def batches(self) -> tf.data.Dataset:
         """The pipeline that follows the plan."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.labels import check_labels
+from tfmlselect.progress import check_verbose, verbosity
 from tfmlselect.selection import Selection
 from tfmlselect.strategies import Strategy
 from tfmlselect.streams import StreamSource
@@ -23,6 +24,7 @@ def adaptive(
     drop_remainder: bool = False,
     features: Any = None,
     neighbors: Any = None,
+    verbose: int = 1,
 ) -> Callable[[tf.data.Dataset], AdaptiveDataset]:
     """Selects from a stream, for data larger than memory: `source.apply(adaptive(...))`.
 
@@ -46,11 +48,14 @@ def adaptive(
         features: (n, d) array that neighbours are searched in, or a function of x that gives a
             vector (d,), which is called in the pass that collects labels.
         neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
+        verbose: 1 shows how far the pass over the labels and the search of neighbours are, where
+            they take longer than 2 s; 0 is silent.
 
     Returns:
         A function of the source that gives an `AdaptiveDataset`.
 
     Raises:
+        ValueError: `verbose` is neither 0 nor 1.
         TypeError: when applied: a source of other elements.
         ValueError: when applied: a source of unknown or infinite length, or whose order changes; a
             window of less than four batches; labels as in `adaptive_dataset`.
@@ -68,9 +73,12 @@ def adaptive(
         nonlinear problems", IEE Proceedings 146, 1999.
     """
 
+    check_verbose(verbose)
+
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
         called = callable(features)
-        stream = StreamSource(source, features if called else None)
+        with verbosity(verbose):
+            stream = StreamSource(source, features if called else None)
         return AdaptiveDataset(
             Selection(
                 stream,
@@ -82,6 +90,7 @@ def adaptive(
                 stream.features if called else features,
                 neighbors,
                 window,
+                verbose,
             )
         )
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfmlselect import sampling
 from tfmlselect.plan import Plan
+from tfmlselect.progress import Progress
 from tfmlselect.windows import emission_counts, emission_order, window_sizes
 
 _READ_AT_ONCE = 1024
@@ -88,7 +89,11 @@ class StreamSource:
     def _collected(self, features: Callable | None) -> tuple[np.ndarray, Any]:
         """One pass over labels and features."""
         try:
-            parts = list(self._wanted(features).batch(_READ_AT_ONCE).as_numpy_iterator())
+            parts = []
+            progress = Progress("Reading the stream's labels", self.n)
+            for part in self._wanted(features).batch(_READ_AT_ONCE).as_numpy_iterator():
+                parts.append(part)
+                progress.add(len(part[0]))
         except tf.errors.FailedPreconditionError as error:  # of assert_cardinality
             raise ValueError(
                 "The stream has another length than it says. Received: cardinality "

@@ -141,6 +141,15 @@ class _Contract:
         strategy = self._make()
         _require_same(self._run(strategy)[-len(_EPOCHS) :], _distributions(strategy))
 
+    def figures_are_numbers(self) -> None:
+        """`figures` must give finite numbers by name, the same names at every epoch."""
+        strategy = self._built()
+        found = [strategy.figures(epoch) for epoch in _EPOCHS]
+        for figures in found:
+            ok = isinstance(figures, dict) and figures.keys() == found[0].keys()
+            ok = ok and all(np.isfinite(float(value)) for value in figures.values())
+            _require(ok, f"{figures!r}, and {found[0]!r} at epoch {_EPOCHS[0]}")
+
     def warmup_follows_the_run(self) -> None:
         """`run_epochs` must be what it is set to, unless the constructor was given `epochs`;
         `warmup` an int >= 0 that does not fall as the run grows; and runs may be of any length."""

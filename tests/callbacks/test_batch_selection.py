@@ -65,7 +65,9 @@ def test_three_fits_of_one_epoch_are_one_fit_of_three():
 
 def test_the_same_seed_gives_the_same_training():
     histories = [run(learner(), adaptive(strategy=D2ACE(warmup=1))).history for _ in range(2)]
-    assert histories[0] == histories[1]
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        np.testing.assert_array_equal(values, histories[1][name], err_msg=name)
 
 
 def test_a_copy_shares_the_dataset():
@@ -410,6 +412,18 @@ def test_history_by_hand():
     }
     for key, values in by_hand.items():
         np.testing.assert_allclose(history[f"selection/{key}"], values, rtol=1e-12)
+    # Uniform draws would give label 0 three of four, label 1 one; of 3, 1, 3, 2 two have each.
+    attention = history["selection/label_attention"]
+    np.testing.assert_allclose(attention, [[1, 1], [2 / 3, 2 / 1]], rtol=1e-12)
+
+
+def test_arrays_come_into_history_and_not_to_other_callbacks():
+    seen = []
+    note = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append({**logs}))
+    history = run(linear(), adaptive(), epochs=2, callbacks=[note]).history
+    assert np.shape(history["selection/label_attention"]) == (2, 5)
+    assert "selection/entropy" in seen[0]
+    assert {np.ndim(value) for logs in seen for value in logs.values()} == {0}
 
 
 def test_our_figures_can_be_monitored():

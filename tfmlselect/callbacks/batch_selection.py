@@ -10,10 +10,12 @@ from tfmlselect import replicas
 from tfmlselect.callbacks import fit_checks
 from tfmlselect.callbacks.listener import StepListener
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate
+from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.outputs import AveragedOutputs, OutputReader
+from tfmlselect.progress import verbosity
 from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
 
@@ -30,7 +32,10 @@ class AdaptiveBatchSelection(StepListener):
     * `selection/unique_samples`: share of the n samples that were drawn at least once;
     * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR);
     * `selection/shard_imbalance`, on several machines: the largest mass of a worker's shard over
-      its share of the draws.
+      its share of the draws;
+
+    and to History alone `selection/label_attention`, an array (q,) an epoch: how often positives of
+    each label were drawn, divided by what uniform draws would have given; NaN without positives.
 
     Where the model is compiled with a `tfmlselect.losses.PartialLabelMasking`, its ratios are
     adapted too, to the odds of the labels in the draws, with the figures that
@@ -40,7 +45,7 @@ class AdaptiveBatchSelection(StepListener):
         dataset: the `AdaptiveDataset` that is passed to `fit`, or one mapped from it.
         scores: "record" takes the predictions of the training steps themselves, at no further
             forward pass; "predict" predicts every sample anew, in inference mode, after every
-            `every` epochs.
+            `every` epochs, and shows how far it is as `fit(verbose=...)` does.
         every: refresh the distribution every so many epochs, the first time after the warm-up.
         signal: "probability", or an element-wise loss `(y, y_pred) -> (b, q)` on the model's
             output as it is, when hardness is to be the loss that is really trained.
@@ -53,9 +58,14 @@ class AdaptiveBatchSelection(StepListener):
             dataset needs a `seed`. None: the run is not kept.
         state_device: where the strategy's state lives and scores are computed, such as "CPU:0";
             None: where TensorFlow puts variables.
+        log_dir: a directory for TensorBoard, which may be that of Keras' own callback. After each
+            epoch, what is above and more, label by label, is written into its subdirectory
+            `selection`. Needs the package tensorboard. None: nothing is written.
+        label_names: q names of the labels, for TensorBoard; None: the columns' numbers.
 
     Raises:
         TypeError: `dataset` is no `AdaptiveDataset`.
+        ImportError: a `log_dir`, and tensorboard is not installed.
         ValueError: an argument outside its range. At the start of training: an epoch of another
             length, or a model of another width than the dataset.
 
@@ -87,6 +97,8 @@ class AdaptiveBatchSelection(StepListener):
         check_order: bool = True,
         backup_dir: str | None = None,
         state_device: str | None = None,
+        log_dir: str | os.PathLike | None = None,
+        label_names: Sequence[str] | None = None,
     ):
         super().__init__()
         if not isinstance(dataset, AdaptiveDataset):
@@ -124,6 +136,8 @@ class AdaptiveBatchSelection(StepListener):
             "check_order": check_order,
             "backup_dir": backup_dir,
             "state_device": state_device,
+            "log_dir": log_dir,
+            "label_names": label_names,
         }
         self._state: RunState | None = None
         if backup_dir is not None:
@@ -134,6 +148,11 @@ class AdaptiveBatchSelection(StepListener):
                 "None, or the dataset made with a seed: adaptive_dataset(..., seed=0)",
             )
             self._state = RunState(os.fspath(backup_dir), dataset._selection)
+        self._board: SelectionSummaries | None = None
+        checked_names(label_names, dataset._selection.labels.q)
+        if log_dir is not None:
+            self._board = SelectionSummaries(log_dir, label_names, dataset._selection)
+        self._restored = False
         self._signal = signal if callable(signal) else None
         labels = dataset._selection.labels
         reader: Any = AveragedOutputs if isinstance(output, (list, tuple)) else OutputReader
@@ -163,13 +182,20 @@ class AdaptiveBatchSelection(StepListener):
         self._start_counting()
         loss = self._masking_loss(self.model)
         self._ratios = None if loss is None else RatioUpdate(loss, self)
+        fit_checks.check_boards(self.model, self._board is not None)
+        if self._board is not None:
+            fit_checks.warn_of_late_progress(self)
+            with self._together():
+                self._board.start(self._restored)
+        self._restored = False
         losses = self._signal is not None
-        if selection.strategy.uses_predictions:
-            if self._options["scores"] == "record":
-                check_order, count = self._options["check_order"], replicas.count(self.model)
-                self._recorder = Recorder(selection, self._reader, losses, check_order, count)
-            else:
-                self._scorer = Scorer(self.model, self.dataset, self._reader, losses)
+        used = selection.strategy.uses_predictions
+        if self._options["scores"] == "record" and (used or self._board is not None):
+            check_order, count = self._options["check_order"], replicas.count(self.model)
+            self._recorder = Recorder(selection, self._reader, losses, check_order, count)
+        elif used:
+            errors = None if self._board is None else self._board.errors
+            self._scorer = Scorer(self.model, self.dataset, self._reader, losses, errors)
         self._draw()
         if self._ratios is not None:
             self._ratios.start(selection.odds())
@@ -201,16 +227,25 @@ class AdaptiveBatchSelection(StepListener):
         dropped = 0
         if self._recorder is not None:
             dropped = self._recorder.hand_over()
+            if self._board is not None:
+                self._recorder.add_errors(self._board.errors)
         elif refresh and self._scorer is not None:
-            dropped = self._scorer.score_all()
+            with verbosity(self.params.get("verbose") in (1, "auto")):
+                dropped = self._scorer.score_all()
         if dropped:
             selection.warn_not_finite(dropped)
-        if logs is not None:
-            logs.update(selection.figures())
+        numbers, arrays = selection.figures()
+        if self._board is not None:
+            self._board.note_distribution()
         selection.advance(refresh)
         if self._ratios is not None:
             with self._together():
-                self._show(logs, *self._ratios.finish(selection.odds()))
+                of_loss = self._ratios.finish(selection.odds())
+            numbers, arrays = {**numbers, **of_loss[0]}, {**arrays, **of_loss[1]}
+        self._show(logs, numbers, arrays)
+        if self._board is not None:
+            with self._together():  # before the backup: no epoch is lost between the two
+                self._board.write(logs, numbers, arrays)
         if self._state is not None:
             self._state.save(self.model, self._masking_loss(self.model))
         self._draw()
@@ -235,7 +270,9 @@ class AdaptiveBatchSelection(StepListener):
             )
         self._state.check_model(model)
         self._reader.prepare(model)
-        return self._state.restore(model, self._masking_loss(model))
+        epoch = self._state.restore(model, self._masking_loss(model))
+        self._restored = True
+        return epoch
 
     @property
     def _selection(self) -> Any:
@@ -287,5 +324,7 @@ class AdaptiveBatchSelection(StepListener):
             self._recorder.close()
         if self._ratios is not None:
             self._ratios.over()
+        if self._board is not None:
+            self._board.close()
         self._recorder = self._scorer = self._ratios = None
         self._selection.release(self)

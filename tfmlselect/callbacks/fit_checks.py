@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfmlselect import workers
+from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.hooks import listening
 from tfmlselect.step import batch_weights
 
@@ -41,6 +42,30 @@ def warn_if_apart(model: Any) -> None:
             f"Received: {machines} machines in TF_CONFIG, and a model made outside of a "
             "MultiWorkerMirroredStrategy. Make and compile it inside of strategy.scope().",
             stacklevel=4,
+        )
+
+
+def check_boards(model: Any, writes: bool) -> None:
+    """Figures for TensorBoard are of all workers: all must ask for them, or none."""
+    with workers.sharing(workers.of_model(model)):
+        said = set(workers.words(str(writes)))
+    if len(said) > 1:
+        raise ValueError(
+            "Some workers were given a `log_dir` and others not. Received: "
+            f"{'a' if writes else 'no'} `log_dir` on this one. Pass it to all: only the first "
+            "writes."
+        )
+
+
+def warn_of_late_progress(callback: Any) -> None:
+    """What `TrainingProgress` shows of an epoch is known when it has been called."""
+    callbacks = listening(callback.model)
+    later = callbacks[callbacks.index(callback) + 1 :]
+    if any(isinstance(each, TrainingProgress) for each in later):
+        warnings.warn(
+            "AdaptiveBatchSelection writes what TrainingProgress shows, if that comes before it. "
+            "Received: log_dir, and TrainingProgress after it. Put TrainingProgress first.",
+            stacklevel=5,
         )
 
 

@@ -101,6 +101,17 @@ class Strategy:
         """
         raise NotImplementedError(f"{type(self).__name__} needs a `probabilities` method.")
 
+    def figures(self, epoch: int) -> dict[str, float]:
+        """What `probabilities(epoch)` was made with, by name, to be shown beside it.
+
+        By default nothing. Those of the package say "pressure" and "mixture_weight", where they
+        have them.
+
+        Args:
+            epoch: counted from 0, as in `probabilities`.
+        """
+        return {}
+
     def plan(
         self, probabilities, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
     ) -> np.ndarray:

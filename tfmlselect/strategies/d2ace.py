@@ -180,10 +180,15 @@ class D2ACE(Strategy):
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """The mixture for the epoch after `epoch`: (n,) float64, sums to 1."""
-        epochs = self.run_epochs
-        pressure = self.pressure(epoch, epochs)
-        beta = ramp(epoch, *self.mix, *(knot_epoch(knot, epochs) for knot in self.mix_span))
+        figures = self.figures(epoch)
+        pressure, beta = figures["pressure"], figures["mixture_weight"]
         return self._mixture(tf.constant(pressure, tf.float64), tf.constant(beta, tf.float64))
+
+    def figures(self, epoch: int) -> dict[str, float]:
+        """The selection pressure, and beta as "mixture_weight"."""
+        epochs = self.run_epochs
+        beta = ramp(epoch, *self.mix, *(knot_epoch(knot, epochs) for knot in self.mix_span))
+        return {"pressure": self.pressure(epoch, epochs), "mixture_weight": beta}
 
     def _mixture_ops(self, pressure, beta):
         of_uncertainty, of_hardness = (

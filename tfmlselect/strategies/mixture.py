@@ -110,6 +110,14 @@ class Mixture(Strategy):
             ]
         )
 
+    def figures(self, epoch: int) -> dict[str, float]:
+        """Each part's weight, "mixture_weight/0", ..., and its figures behind its number."""
+        figures = {f"mixture_weight/{k}": weight for k, weight in enumerate(self.weights(epoch))}
+        for number, (part, _) in enumerate(self.parts):
+            for name, value in part.figures(epoch).items():
+                figures[f"{number}/{name}"] = value
+        return figures
+
     @property
     def warmup(self) -> int:
         """The longest warm-up of the parts."""

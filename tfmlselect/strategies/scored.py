@@ -27,8 +27,12 @@ class ScoredStrategy(Strategy):
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """p by score: (n,) float64, sums to 1."""
-        pressure = self.pressure(epoch, self.run_epochs)
+        pressure = self.figures(epoch)["pressure"]
         return self._distribution(tf.constant(pressure, tf.float64))
+
+    def figures(self, epoch: int) -> dict[str, float]:
+        """The selection pressure."""
+        return {"pressure": self.pressure(epoch, self.run_epochs)}
 
     def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure)

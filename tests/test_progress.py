@@ -1,0 +1,142 @@
+"""Progress of long work: nothing for short work, silent when asked, lines in a file."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfmlselect as tfml
+from tfmlselect import neighbors, progress, streams
+from tfmlselect.progress import Progress, verbosity
+
+X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+Y = (X > [0.0, 0.5, 0.8]).astype("float32")
+
+
+class Clock:
+    """What time it is; it goes on when it is told to."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def work(clock, seconds, parts=10):
+    """Ten parts of ten samples each, that take so many seconds together."""
+    shown = Progress("Counting sheep", 10 * parts)
+    for _ in range(parts):
+        clock.now += seconds / parts
+        shown.add(10)
+
+
+def test_short_work_shows_nothing(clock, capsys):
+    work(clock, 1.9)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_one_long_part_shows_nothing_when_it_is_over(clock, capsys):
+    work(clock, 100, parts=1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_long_work_prints_a_line_now_and_then_into_a_file(clock, capsys):
+    work(clock, 50)  # a part takes 5 s: the first line after it, then one in 10 s
+    lines = [f"Counting sheep: {done} of 100 samples" for done in (10, 30, 50, 70, 90, 100)]
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_a_file_has_few_lines_and_nothing_for_terminals(clock, capsys):
+    work(clock, 100, parts=10_000)
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 11  # after 2 s, 12, ..., 92, and at the end
+    assert not set("\r\b\x1b") & set(out)
+
+
+def test_a_terminal_has_a_bar(clock, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    work(clock, 50)
+    shown = sys.stdout.getvalue()
+    assert shown.startswith("\nCounting sheep\n")
+    assert "100/100" in shown
+    assert shown.count("\n") == 3  # the bar is redrawn on its line
+
+
+@pytest.mark.parametrize("out", [io.StringIO, Terminal])
+def test_silent_when_asked(clock, monkeypatch, out):
+    monkeypatch.setattr(sys, "stdout", out())
+    with verbosity(0):
+        work(clock, 100)
+    assert sys.stdout.getvalue() == ""
+    work(clock, 100)
+    assert sys.stdout.getvalue() != ""
+
+
+# --- what shows it ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def all_is_long(monkeypatch):
+    """Each part of the work is worth a line."""
+    monkeypatch.setattr(progress, "SHORT", 0.0)
+    monkeypatch.setattr(progress, "BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(neighbors, "_QUERIES_AT_ONCE", 16)
+    monkeypatch.setattr(streams, "_READ_AT_ONCE", 16)
+
+
+def lines(what):
+    return [f"{what}: {done} of 40 samples" for done in (16, 32, 40)]
+
+
+def source():
+    return tf.data.Dataset.from_tensor_slices((X, Y))
+
+
+@pytest.mark.usefixtures("all_is_long")
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_the_search_of_neighbours(capsys, verbose):
+    tfml.adaptive_dataset((X.copy(), Y), verbose=verbose)
+    assert capsys.readouterr().out.splitlines() == lines("Searching neighbours") * verbose
+
+
+@pytest.mark.usefixtures("all_is_long")
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_the_pass_over_a_stream(capsys, verbose):
+    source().apply(tfml.adaptive(batch_size=4, features=lambda x: x, verbose=verbose))
+    shown = lines("Reading the stream's labels") + lines("Searching neighbours")
+    assert capsys.readouterr().out.splitlines() == shown * verbose
+
+
+@pytest.mark.usefixtures("all_is_long")
+@pytest.mark.parametrize(("verbose", "shown"), [(0, False), (1, True), ("auto", True), (2, False)])
+def test_the_scoring_pass_shows_what_fit_shows(capsys, verbose, shown):
+    train = tfml.adaptive_dataset((X, Y), "online_batch", 16)
+    model = tf.keras.Sequential([tf.keras.layers.Dense(3, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    callback = tfml.AdaptiveBatchSelection(train, scores="predict")
+    model.fit(train, epochs=2, verbose=verbose, callbacks=[callback])
+    out = capsys.readouterr().out
+    expected = lines("Predicting every sample anew")
+    assert [out.count(line) for line in expected] == [2 * shown] * 3
+
+
+@pytest.mark.parametrize("wrong", [2, "auto", None, -1, 0.5])
+def test_another_verbose_is_refused(wrong):
+    with pytest.raises(ValueError, match="`verbose` is out of range"):
+        tfml.adaptive_dataset((X, Y), verbose=wrong)
+    with pytest.raises(ValueError, match="`verbose` is out of range"):
+        tfml.adaptive(verbose=wrong)

@@ -1,0 +1,220 @@
+"""What TensorBoard shows of the selection: written once per epoch, into a directory of its own.
+
+It stands beside what Keras' own TensorBoard callback writes: that has the runs `train` and
+`validation` of a directory, this the run `selection`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect import workers
+from tfmlselect.checks import check_argument
+from tfmlselect.figures import attention
+from tfmlselect.label_errors import LabelErrors
+from tfmlselect.selection import Selection
+
+SHOWN_EACH = 10  # labels: the rarest, and of each epoch the most and the least favoured
+SHOWN_AT_MOST = 100  # labels; more lines than these nobody reads
+# History's arrays (q,), and the groups of lines that they become.
+_LINES = {
+    "selection/label_attention": "label_attention",
+    "label_loss": "label_loss",
+    "label_hardness": "label_hardness",
+    "plm/ideal_ratios": "label_ideal_ratio",
+    "plm/odds": "label_odds",
+}
+_EXPECTED_DRAWS = "selection/expected_draws"  # written last: an epoch that has it is whole
+
+
+class SelectionSummaries:
+    """Writes each epoch's figures as summaries; step = epochs completed.
+
+    Args:
+        log_dir: the directory that TensorBoard is pointed at.
+        label_names: q names, or None for the columns' numbers.
+        selection: of the dataset.
+
+    Attributes:
+        errors: takes in the predictions that the epoch recorded.
+
+    Raises:
+        ValueError: a directory or names of another form.
+        ImportError: TensorBoard is not installed.
+    """
+
+    def __init__(self, log_dir: Any, label_names: Sequence[str] | None, selection: Selection):
+        check_argument(
+            isinstance(log_dir, (str, os.PathLike)), "log_dir", log_dir, "a directory, or None"
+        )
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ImportError(
+                "TensorFlow writes summaries with TensorBoard's help. Received: "
+                f"log_dir={log_dir!r}, and no module named 'tensorboard'. Install it: "
+                "pip install 'tfmlselect[tensorboard]'."
+            )
+        self._directory = os.path.join(os.fspath(log_dir), "selection")
+        self._names = checked_names(label_names, selection.labels.q)
+        self._selection = selection
+        self.errors = LabelErrors(selection.labels.matrix)
+        self._shown: set[int] = set()
+        self._written: set[int] = set()  # steps, by a process that was killed since
+        self._of_epoch: tuple[np.ndarray, dict[str, float]]
+        self._chief = False
+        self._writer: Any = None
+
+    def start(self, restored: bool) -> None:
+        """A fit begins; of several machines the first writes.
+
+        Args:
+            restored: whether the run goes on from a backup, or would if there were one yet.
+
+        Warns:
+            UserWarning: a run at its start, and a directory that holds events of another.
+        """
+        self._chief = workers.number() == 0
+        self.errors, self._written = LabelErrors(self._selection.labels.matrix), set()
+        steps, tags = read_events(self._directory) if self._chief else (set(), set())
+        going_on = self._selection.epoch > 0
+        if restored and (going_on or steps <= {1}):  # killed before its first backup was whole
+            self._written = steps
+        elif steps and not going_on:
+            warnings.warn(
+                "TensorBoard will draw two runs as one. Received: "
+                f"log_dir={os.path.dirname(self._directory)!r}, which holds the selection of "
+                "another run, and a fit that starts at epoch 0. Pass a new directory for each run.",
+                stacklevel=4,
+            )
+        self._shown = {j for j, name in enumerate(self._names) if f"label_attention/{name}" in tags}
+
+    def note_distribution(self) -> None:
+        """The epoch is trained, and the distribution that it was drawn from still known."""
+        selection = self._selection
+        figures = {f"selection/{name}": value for name, value in selection.in_force.items()}
+        self._of_epoch = selection.plan.n * selection.probabilities, figures
+
+    def write(
+        self, logs: dict | None, numbers: dict[str, float], arrays: dict[str, np.ndarray]
+    ) -> None:
+        """Writes the epoch that was just completed, and flushes it to the file.
+
+        Args:
+            logs: of the epoch; what TrainingProgress put there is taken over.
+            numbers: by tag.
+            arrays: (q,), by History's name.
+        """
+        arrays = {**arrays, **self.errors.finish()}
+        progress = {
+            key: value for key, value in (logs or {}).items() if key.startswith("progress/")
+        }
+        selection, (expected_draws, in_force) = self._selection, self._of_epoch
+        self._choose(expected_draws)
+        if not self._chief or selection.epoch in self._written:
+            return
+        if self._writer is None:  # held back until its end, an epoch comes into the file as one
+            self._writer = tf.summary.create_file_writer(self._directory, max_queue=1 << 20)
+        # Keras' callback may have said that only every so many steps are recorded.
+        with self._writer.as_default(step=selection.epoch), tf.summary.record_if(True):
+            for tag, value in {**self._lines(arrays), **numbers, **in_force, **progress}.items():
+                if not np.isnan(value):
+                    tf.summary.scalar(tag, value)
+            tf.summary.histogram(_EXPECTED_DRAWS, expected_draws)
+        self._writer.flush()
+
+    def _choose(self, expected_draws: np.ndarray) -> None:
+        """A label that has lines keeps them: none is to have holes."""
+        selection = self._selection
+        of_labels = selection.labels.sums(expected_draws)
+        n, *draws = workers.total(np.append(expected_draws.size, of_labels)).numpy()
+        favour = attention(np.array(draws), n, selection.counts, n)
+        for j in labels_to_show(selection.counts, favour, SHOWN_EACH):
+            if len(self._shown) < SHOWN_AT_MOST:
+                self._shown.add(j)
+
+    def _lines(self, arrays: dict[str, np.ndarray]) -> dict[str, float]:
+        return {
+            f"{group}/{self._names[j]}": float(arrays[key][j])
+            for key, group in _LINES.items()
+            if key in arrays
+            for j in sorted(self._shown)
+        }
+
+    def close(self) -> None:
+        """The fit is over."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+
+def checked_names(label_names: Sequence[str] | None, q: int) -> list[str]:
+    """Names of q labels; their numbers where none are given.
+
+    Raises:
+        ValueError: not q of them, or two alike.
+    """
+    if label_names is None:
+        return [str(j) for j in range(q)]
+    names = [str(name) for name in label_names]
+    check_argument(
+        len(names) == q and len(set(names)) == q,
+        "label_names",
+        label_names,
+        f"{q} different names, one for each column of y",
+    )
+    return names
+
+
+def labels_to_show(counts: np.ndarray, favour: np.ndarray, k: int) -> list[int]:
+    """Which labels are worth a line, of an epoch.
+
+    Args:
+        counts: (q,) positives of each label.
+        favour: (q,) attention that the distribution leads one to expect, without the chance of the
+            draws, which moves rare labels most; NaN for labels without positives.
+        k: how many of each kind.
+
+    Returns:
+        All labels where there are no more than 3 k; else the k rarest that have positives, up to k
+        that are favoured most and up to k least. Among equals, frequent labels come first in the
+        last two. Some may be named twice.
+
+    Example:
+        >>> labels_to_show(np.array([9, 8, 7, 1]), np.array([0.9, 1.0, 1.1, 1.2]), k=1)
+        [3, 3, 0]
+    """
+    if len(counts) <= 3 * k:
+        return list(range(len(counts)))
+    rounding = 1e-9  # of sums over a uniform distribution
+
+    def first(among: np.ndarray, *keys: np.ndarray) -> list[int]:
+        ids = np.flatnonzero(among)
+        order = np.lexsort([key[ids] for key in reversed(keys)])
+        return ids[order][:k].tolist()
+
+    rarest = first(counts > 0, counts)
+    most = first(favour > 1 + rounding, -favour, -counts)
+    least = first(favour < 1 - rounding, favour, -counts)
+    return [*rarest, *most, *least]
+
+
+def read_events(directory: str) -> tuple[set[int], set[str]]:
+    """The steps that the event files of a directory hold wholly, and all their tags."""
+    steps, tags = set(), set()
+    for file in tf.io.gfile.glob(os.path.join(directory, "*tfevents*")):
+        try:
+            for record in tf.data.TFRecordDataset(file):
+                event = tf.compat.v1.Event.FromString(record.numpy())
+                for value in event.summary.value:
+                    tags.add(value.tag)
+                    if value.tag == _EXPECTED_DRAWS:
+                        steps.add(event.step)
+        except tf.errors.DataLossError:
+            continue  # the process was killed while it wrote
+    return steps, tags
