@@ -102,15 +102,6 @@ class Mixture(Strategy):
         for part, _ in self.parts:
             part.observe(ids, y_pred, loss)
 
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """The weighted sum of the parts' distributions: (n,) float64, sums to 1."""
-        return tf.add_n(
-            [
-                weight * part.probabilities(epoch)
-                for (part, _), weight in zip(self.parts, self.weights(epoch), strict=True)
-            ]
-        )
-
     def score_parts(self, ids) -> dict[str, tf.Tensor]:
         """Those of the parts, each name behind its part's number: `0/loss`."""
         return {
@@ -123,6 +114,15 @@ class Mixture(Strategy):
         """Those of the first part that keeps predictions: all parts observe the same."""
         found = (part.latest_predictions(ids) for part, _ in self.parts)
         return next((p for p in found if p is not None), None)
+
+    def probabilities(self, epoch: int) -> tf.Tensor:
+        """The weighted sum of the parts' distributions: (n,) float64, sums to 1."""
+        return tf.add_n(
+            [
+                weight * part.probabilities(epoch)
+                for (part, _), weight in zip(self.parts, self.weights(epoch), strict=True)
+            ]
+        )
 
     @property
     def warmup(self) -> int:
