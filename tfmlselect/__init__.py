@@ -1,5 +1,8 @@
 """Adaptive batch selection for imbalanced multi-label data, in any Keras ``model.fit``."""
 
+import importlib
+from typing import Any
+
 from tfmlselect._require import require_tensorflow
 
 require_tensorflow()
@@ -38,5 +41,13 @@ __all__ = [
     "stratified_shards",
     "testing",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`tfmlselect.plots`, imported where it is used: it needs matplotlib, and the rest does not."""
+    if name == "plots":
+        return importlib.import_module("tfmlselect.plots")
+    raise AttributeError(f"module 'tfmlselect' has no attribute {name!r}")
+
 
 __version__ = "0.1.0.dev0"

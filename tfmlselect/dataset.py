@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmlselect import workers
+from tfmlselect.inspection import Inspection, inspect_selection
 from tfmlselect.labels import check_labels
 from tfmlselect.progress import check_verbose
 from tfmlselect.selection import Selection
@@ -98,6 +99,43 @@ class AdaptiveDataset(tf.data.Dataset):
     def epoch(self) -> int:
         """Epochs completed; a second fit of the same model goes on from here."""
         return self._selection.epoch
+
+    def inspect(self, k: int = 10, *, label_names: Sequence[str] | None = None) -> Inspection:
+        """The samples that are drawn most and least, and why: `print` it, or take its arrays.
+
+        Shows the distribution of the epoch that comes next, or runs now, the latest predictions
+        that the strategy keeps, and the parts that its scores add up from. What is drawn most is
+        hard, uncertain, rare or mislabelled: look at the samples. Before the first epoch and in
+        the warm-up all samples are drawn alike, and the order is that of the data.
+
+        Predictions and parts are of what is recorded now. With `AdaptiveBatchSelection(every=...)`
+        above 1 the distribution may be some epochs older. Sample i is the i-th row of x and y, or
+        the i-th element of the stream. On several machines the samples are those of this worker,
+        and all workers must call it together.
+
+        Args:
+            k: how many of either, from 1 to n // 2.
+            label_names: q names, for the table.
+
+        Raises:
+            ValueError: `k` is not in range, or there are not q label names.
+
+        Example:
+            >>> import numpy as np, tfmlselect as tfml
+            >>> y = np.array([[1, 0], [1, 0], [1, 1], [0, 1]])
+            >>> train = tfml.adaptive_dataset((y, y), "label_balanced", batch_size=2, seed=0)
+            >>> found = train.inspect(k=1, label_names=["sea", "boat"])
+            >>> print(found)
+            LabelBalanced after 0 epochs: the most and the least drawn of 4 samples; all are ...
+            <BLANKLINE>
+            sample    p n  labels
+                 0  1.000  sea
+            ...
+                 3  1.000  boat
+            >>> found.to_dict()["labels"]
+            [['sea'], ['boat']]
+        """
+        return inspect_selection(self._selection, k, label_names)
 
     def in_order(self) -> tf.data.Dataset:
         """All samples once, in the order they were given, through the same `map` calls.

@@ -97,6 +97,21 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     return Labels(matrix, single_label=False)
 
 
+def check_label_names(label_names: Sequence[str] | None, q: int) -> tuple[str, ...] | None:
+    """The names as a tuple of strings; None stays None.
+
+    Raises:
+        ValueError: not q names.
+    """
+    names = None if label_names is None else tuple(map(str, label_names))
+    if names is not None and len(names) != q:
+        raise ValueError(
+            f"`label_names` must name each of the {q} labels. "
+            f"Received: label_names={label_names!r}. Give one name a column of `y`, in order."
+        )
+    return names
+
+
 def minority_labels(counts: np.ndarray) -> np.ndarray:
     """(q,) bool: which labels of these positives (q,) are minority labels, IRLbl > MeanIR."""
     present = counts > 0
@@ -202,12 +217,7 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
     given = _check_sparse(y, "y") if sparse.issparse(y) else sparse.csr_matrix(check_labels(y)[0])
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
-    names = None if label_names is None else tuple(map(str, label_names))
-    if names is not None and len(names) != q:
-        raise ValueError(
-            f"`label_names` must name each of the {q} labels. "
-            f"Received: label_names={label_names!r}. Give one name a column of `y`, in order."
-        )
+    names = check_label_names(label_names, q)
     counts = np.bincount(matrix.indices, minlength=q).astype(np.int64)
     present = counts > 0
     if not present.all():

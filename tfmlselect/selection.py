@@ -247,6 +247,12 @@ class Selection:
         with workers.sharing(self._workers):
             return self.labels.odds(self._share * self.probabilities)
 
+    def score_parts(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        """What the scores of some samples are made of: name -> (b,) float64."""
+        with workers.sharing(self._workers):
+            parts = self.strategy.score_parts(ids)
+        return {name: np.asarray(values, np.float64) for name, values in parts.items()}
+
     def warn_not_finite(self, rows: int) -> None:
         """Says once that predictions were left out."""
         if not self.warned_not_finite:

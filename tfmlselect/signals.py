@@ -187,6 +187,11 @@ class Predictions(Signal):
         self.prediction.scatter(ids, p)
         return Visit(ids, p, changed, before)
 
+    def latest(self, ids: tf.Tensor) -> tf.Tensor:
+        """The rows of `ids` (b,): (b, q) float32, NaN where there was no visit yet."""
+        visited = self.visits.gather(ids) > 0
+        return tf.where(visited[:, None], self.prediction.gather(ids), math.nan)
+
 
 class Visit(NamedTuple):
     """One observed batch: `ids` and visits `before` (b,) int64; p and its change (b, q) float32."""

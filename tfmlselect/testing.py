@@ -246,6 +246,23 @@ class _Contract:
         for _ in range(2):
             _require_same(self._run(used), self._usual)
 
+    def parts_are_of_the_samples_asked_for(self) -> None:
+        """`score_parts` must give numbers (b,) by name, and `latest_predictions` (b, q) or None, of
+        any samples in the order in which they are asked for."""
+        strategy = self._built()
+        _show(strategy, self._visits)
+        ids, everything = np.random.default_rng(2).permutation(_N)[:7], np.arange(_N)
+        some, whole = ({**strategy.score_parts(rows)} for rows in (ids, everything))
+        p, all_p = map(strategy.latest_predictions, (ids, everything))
+        _require((p is None) == (all_p is None), f"predictions {p} and {all_p}")
+        if p is not None:
+            some["predictions"], whole["predictions"] = p, all_p
+        _require(some.keys() == whole.keys(), f"the parts {[*some]} and {[*whole]}")
+        for name, values in some.items():
+            shape = (7, _Q) if name == "predictions" else (7,)
+            _require(np.shape(values) == shape, f"{name} of shape {np.shape(values)}")
+            np.testing.assert_allclose(values, np.asarray(whole[name])[ids], 1e-4, 1e-5)
+
     def neighbors_may_be_given(self) -> None:
         """`build` must take features, neighbours (n, k) or both; a ValueError may ask for one."""
         if self._make().uses_neighbors:

@@ -81,13 +81,27 @@ class ActiveBias(Strategy):
         """p by spread: (n,) float64, sums to 1."""
         return self._distribution()
 
-    def _distribution_ops(self) -> tf.Tensor:
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """The two terms of p, times a constant.
+
+        Returns:
+            `spread`, of the sample, or the mean of the others where it was visited fewer than
+            twice; `mean_spread`, epsilon, the same for all.
+        """
+        spread, mean = self._terms()
+        return {"spread": tf.gather(spread, ids), "mean_spread": tf.fill(tf.shape(ids), mean)}
+
+    def _terms(self) -> tuple[tf.Tensor, tf.Tensor]:
         known = self._visits.gather(tf.range(self._positive.shape[0])) >= 2
         spread = tf.where(known, tf.cast(self.scores(), tf.float64), 0.0)
         count = tf.math.count_nonzero(known, dtype=tf.float64)
         sums = workers.total(tf.stack([tf.reduce_sum(spread), count]))
         mean = tf.math.divide_no_nan(sums[0], sums[1])
-        weight = tf.where(known, spread, mean) + mean
+        return tf.where(known, spread, mean), mean
+
+    def _distribution_ops(self) -> tf.Tensor:
+        spread, mean = self._terms()
+        weight = spread + mean
         total = workers.total(tf.reduce_sum(weight))
         n = workers.total(tf.constant(weight.shape[0], tf.float64))
         return tf.where(total > 0, weight / tf.where(total > 0, total, 1.0), 1.0 / n)

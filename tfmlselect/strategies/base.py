@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmlselect import sampling
 from tfmlselect.schedules import check_knot, warmup_epochs
-from tfmlselect.signals import variables_of
+from tfmlselect.signals import Predictions, variables_of
 
 DEFAULT_EPOCHS = 100
 
@@ -120,6 +120,32 @@ class Strategy:
         By default `tfmlselect.sampling.draw_epoch`, whose arguments these are.
         """
         return sampling.draw_epoch(probabilities, batch_size, seed, epoch, drop_remainder)
+
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """What the scores of some samples are made of, from what is recorded now.
+
+        The parts of a score add up to it. `AdaptiveDataset.inspect` shows them. By default there
+        are none.
+
+        Args:
+            ids: which samples, (b,) integers.
+
+        Returns:
+            Name -> (b,) floats.
+        """
+        return {}
+
+    def latest_predictions(self, ids) -> np.ndarray | None:
+        """The latest recorded predictions of some samples; None where a strategy keeps none.
+
+        Args:
+            ids: which samples, (b,) integers.
+
+        Returns:
+            (b, q) float32, NaN for samples that were not visited yet.
+        """
+        kept = [signal for signal in vars(self).values() if isinstance(signal, Predictions)]
+        return kept[0].latest(ids).numpy() if kept else None
 
     @property
     def run_epochs(self) -> int:

@@ -13,7 +13,7 @@ from tfmlselect.labels import check_labels
 from tfmlselect.neighbors import check_neighbors, nearest_neighbors
 from tfmlselect.schedules import check_knot, knot_epoch, ramp
 from tfmlselect.scoring import cosine_correlation, label_context, signal_weights
-from tfmlselect.signals import HARDNESS_KINDS, Hardness, Predictions, Uncertainty
+from tfmlselect.signals import HARDNESS_KINDS, Hardness, Memory, Predictions, Uncertainty
 from tfmlselect.strategies.base import Strategy
 
 
@@ -170,13 +170,40 @@ class D2ACE(Strategy):
 
     def scores(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The scores of both signals, uncertainty and hardness: (n,) float32 each."""
-        n, q = self._shape
-        signals = [self._uncertainty, self._hardness]
-        weights = [signal_weights(signal, n, q) for signal in signals]
-        grams = [workers.total(self._gram(signal)) for signal in signals]
-        correlations = [tf.cast(cosine_correlation(gram), tf.float32) for gram in grams]
-        of_uncertainty, of_hardness = self._context.scores(signals, weights, correlations)
+        of_uncertainty, of_hardness = self._scores(self._label_weights())
         return of_uncertainty, of_hardness
+
+    @property
+    def _signals(self) -> list[Memory]:
+        return [self._uncertainty, self._hardness]
+
+    def _label_weights(self) -> list[tf.Tensor]:
+        return [signal_weights(signal, *self._shape) for signal in self._signals]
+
+    def _scores(self, weights: list[tf.Tensor]) -> list[tf.Tensor]:
+        grams = [workers.total(self._gram(signal)) for signal in self._signals]
+        correlations = [tf.cast(cosine_correlation(gram), tf.float32) for gram in grams]
+        return self._context.scores(self._signals, weights, correlations)
+
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """The two terms of both scores: `sum_j M_ij v_j`, and what correlations add to it.
+
+        Returns:
+            `uncertainty` and `uncertainty_correlation`, which add up to the score of the
+            uncertainty; `hardness` and `hardness_correlation`, to that of the hardness.
+        """
+        weights = self._label_weights()
+        parts: dict[str, tf.Tensor] = {}
+        for name, signal, weight, score in zip(
+            ("uncertainty", "hardness"),
+            self._signals,
+            weights,
+            self._scores(weights),
+            strict=True,
+        ):
+            plain = tf.linalg.matvec(signal.gather(ids), weight)
+            parts |= {name: plain, f"{name}_correlation": tf.gather(score, ids) - plain}
+        return parts
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """The mixture for the epoch after `epoch`: (n,) float64, sums to 1."""

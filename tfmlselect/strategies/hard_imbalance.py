@@ -109,6 +109,11 @@ class HardImbalance(ScoredStrategy):
         """W times the mean loss of each sample: (n,) float64."""
         return self._weight * tf.cast(self._loss.variable, tf.float64)
 
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """`loss`, the mean loss, and `imbalance`, W - 1 times the mean loss."""
+        loss = tf.gather(tf.cast(self._loss.variable, tf.float64), ids)
+        return {"loss": loss, "imbalance": (tf.gather(self._weight, ids) - 1.0) * loss}
+
     def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure, lowest=0.0)
 

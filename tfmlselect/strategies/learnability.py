@@ -132,6 +132,11 @@ class Learnability(ScoredStrategy):
         """The reducible loss of each sample: (n,) float64."""
         return tf.cast(self._loss.variable, tf.float64) - self._reference
 
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """`loss`, the latest mean loss, and `reference`, minus that of the reference model."""
+        loss = tf.cast(tf.gather(self._loss.variable, ids), tf.float64)
+        return {"loss": loss, "reference": -tf.gather(self._reference, ids)}
+
     def get_config(self) -> dict:
         """The constructor's arguments; the losses as a list."""
         losses = self.reference_losses

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect import schedules
@@ -100,6 +101,19 @@ class Mixture(Strategy):
         """Has every part observe one batch."""
         for part, _ in self.parts:
             part.observe(ids, y_pred, loss)
+
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """Those of the parts, each name behind its part's number: `0/loss`."""
+        return {
+            f"{number}/{name}": values
+            for number, (part, _) in enumerate(self.parts)
+            for name, values in part.score_parts(ids).items()
+        }
+
+    def latest_predictions(self, ids) -> np.ndarray | None:
+        """Those of the first part that keeps predictions: all parts observe the same."""
+        found = (part.latest_predictions(ids) for part, _ in self.parts)
+        return next((p for p in found if p is not None), None)
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """The weighted sum of the parts' distributions: (n,) float64, sums to 1."""

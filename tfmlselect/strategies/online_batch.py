@@ -63,6 +63,10 @@ class OnlineBatch(ScoredStrategy):
         """The latest mean loss of each sample: (n,) float32."""
         return self._loss.variable.read_value()
 
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """`loss`: the latest mean loss, which is the score."""
+        return {"loss": tf.gather(self._loss.variable, ids)}
+
     def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         losses = self.scores()
         n = workers.total(tf.constant(losses.shape[0], tf.float64))

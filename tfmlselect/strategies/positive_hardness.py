@@ -85,6 +85,14 @@ class PositiveHardness(ScoredStrategy):
 
     def scores(self) -> tf.Tensor:
         """The score of each sample: (n,) float64."""
+        return tf.add(*self._terms())
+
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """The two terms of the score: `positives`, of the positive labels, and `all_labels`."""
+        own, general = self._terms()
+        return {"positives": tf.gather(own, ids), "all_labels": tf.gather(general, ids)}
+
+    def _terms(self) -> tuple[tf.Tensor, tf.Tensor]:
         n, q = self._shape
         rows, columns = self._entries[:, 0], self._entries[:, 1]
         values = tf.cast(self._hardness.gather_entries(self._entries), tf.float64)
@@ -100,7 +108,7 @@ class PositiveHardness(ScoredStrategy):
         everywhere = workers.total(tf.constant(n, tf.float64))
         mean = workers.total(tf.reduce_sum(means)) / everywhere
         general = tf.math.divide_no_nan(means, mean)
-        return own / self._labels_of + 0.25 * general
+        return own / self._labels_of, 0.25 * general
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -82,16 +82,18 @@ class RecencyBias(ScoredStrategy):
 
     def scores(self) -> tf.Tensor:
         """The summed entropy of each sample's windows: (n,) float32."""
-        n, q = self._shape
+        return map_rows(*self._shape, lambda ids: [self._entropy(ids)], count=1)[0]
 
-        def entropy(ids):
-            ones = tf.raw_ops.PopulationCount(x=tf.gather(self._decisions, ids))
-            seen = tf.clip_by_value(self._visits.gather(ids), 1, self.window)
-            share = tf.cast(ones, tf.float32) / tf.cast(seen, tf.float32)[:, None]
-            nats = tf.math.xlogy(share, share) + tf.math.xlogy(1.0 - share, 1.0 - share)
-            return [tf.reduce_sum(nats, axis=1) / -math.log(2.0)]
+    def _entropy(self, ids: tf.Tensor) -> tf.Tensor:
+        ones = tf.raw_ops.PopulationCount(x=tf.gather(self._decisions, ids))
+        seen = tf.clip_by_value(self._visits.gather(ids), 1, self.window)
+        share = tf.cast(ones, tf.float32) / tf.cast(seen, tf.float32)[:, None]
+        nats = tf.math.xlogy(share, share) + tf.math.xlogy(1.0 - share, 1.0 - share)
+        return tf.reduce_sum(nats, axis=1) / -math.log(2.0)
 
-        return map_rows(n, q, entropy, count=1)[0]
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """`entropy`: of the latest decisions, summed over labels, which is the score."""
+        return {"entropy": self._entropy(ids)}
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -89,21 +89,41 @@ class Uncertainty(ScoredStrategy):
 
     def scores(self) -> tf.Tensor:
         """w of each sample: (n,) float32."""
-        n, q = self._shape
-        if self.correlation is None:
-            weight = tf.ones([q])
-        else:
-            counts = workers.total(self._joint_counts())
-            information = mutual_information(counts, q, self.bins)
-            weight = tf.cast(tf.reduce_sum(normalised(information), axis=1), tf.float32)
+        weight = self._label_weights()
 
         def sums(ids):
-            table = self._uncertainty.gather(ids)
-            if self.correlation is not None:
-                table = (tf.cast(self._levels(table), tf.float32) + 0.5) / self.bins
-            return [tf.reduce_sum(table * weight, axis=1)]
+            return [tf.reduce_sum(self._table(ids) * weight, axis=1)]
 
-        return map_rows(n, q, sums, count=1)[0]
+        return map_rows(*self._shape, sums, count=1)[0]
+
+    def _label_weights(self) -> tf.Tensor:
+        """C 1, (q,) float32."""
+        q = self._shape[1]
+        if self.correlation is None:
+            return tf.ones([q])
+        counts = workers.total(self._joint_counts())
+        information = mutual_information(counts, q, self.bins)
+        return tf.cast(tf.reduce_sum(normalised(information), axis=1), tf.float32)
+
+    def _table(self, ids: tf.Tensor) -> tf.Tensor:
+        """U as the score takes it, (b, q) float32."""
+        table = self._uncertainty.gather(ids)
+        if self.correlation is None:
+            return table
+        return (tf.cast(self._levels(table), tf.float32) + 0.5) / self.bins
+
+    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+        """The plain sum of U over labels, and what correlations add to it.
+
+        Returns:
+            `uncertainty`, `sum_j U_ij`, and, unless `correlation` is None, `correlation`,
+            `sum_j U_ij (sum_k C_jk - 1)`, which is never negative.
+        """
+        table = self._table(ids)
+        parts = {"uncertainty": tf.reduce_sum(table, axis=1)}
+        if self.correlation is not None:
+            parts["correlation"] = tf.linalg.matvec(table, self._label_weights() - 1.0)
+        return parts
 
     def _levels(self, table: tf.Tensor) -> tf.Tensor:
         return tf.minimum(tf.cast(table * self.bins, tf.int32), self.bins - 1)

@@ -1,0 +1,124 @@
+"""What the draws of an epoch hold of each label, against uniform draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator
+from scipy import sparse
+
+from tfmlselect.checks import require, require_distribution
+from tfmlselect.dataset import AdaptiveDataset
+from tfmlselect.labels import check_labels
+from tfmlselect.plots._inputs import names_of, rarest_first, statistics_of
+from tfmlselect.plots._looks import (
+    BLUE,
+    VERMILION,
+    axes_or_new,
+    height_for,
+    name_labels,
+    shortened,
+)
+
+_MANY = 60  # labels, above which circles would touch
+
+
+def batch_composition(
+    drawn: Any,
+    y: Any = None,
+    *,
+    label_names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """The share of draws that have each label, a line from uniform draws to those of an epoch.
+
+    Labels are ordered by IRLbl, the rarest on top; minority labels (IRLbl > MeanIR) have a colour
+    of their own. The scale is logarithmic: lines of one length are one factor. A label with
+    positives that was never drawn has its end at the left edge. Labels without positives are left
+    out.
+
+    Args:
+        drawn: an `AdaptiveDataset`, or probabilities (n,) floats: what an epoch holds in
+            expectation; or sample ids (m,) integers: what these draws hold, such as a batch or a
+            strategy's plan.
+        y: the labels of the samples, as for `adaptive_dataset`; None with an `AdaptiveDataset`.
+        label_names: q names; None: numbers.
+        ax: where to draw; None: in a new figure.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: no `y` where it is needed, or draws of other samples than it has.
+
+    Example:
+        >>> import numpy as np, tfmlselect as tfml
+        >>> y = np.array([[1, 0], [1, 0], [1, 1], [1, 0]])
+        >>> ax = tfml.plots.batch_composition(np.array([2, 2, 0, 1]), y)
+        >>> [line.get_xdata().tolist() for line in ax.get_lines()]  # per cent; minority, others
+        [[25.0, 100.0], [50.0], [100.0]]
+    """
+    if isinstance(drawn, AdaptiveDataset):
+        matrix = drawn._selection.labels.matrix
+        drawn, title = drawn.probabilities, "What the next epoch is expected to hold"
+    else:
+        require(y is not None, "`y` is needed for draws", "y=None", "Pass the labels (n, q)")
+        matrix = check_labels(y).matrix
+        title = "What the draws hold"
+    statistics = statistics_of(matrix)
+    names = names_of(statistics, label_names)
+    order = np.array([j for j in rarest_first(statistics) if statistics.counts[j]], int)
+    require(order.size > 0, "No label has positives", f"y of shape {matrix.shape}", "Pass others")
+    weight = _share_of_draws(np.asarray(drawn), statistics.n)
+    shares = 100.0 * (sparse.csr_matrix(matrix).T @ weight)[order]
+    uniform = 100.0 * statistics.counts[order] / statistics.n
+    never = shares == 0
+    edge = 0.7 * min(uniform.min(), shares[~never].min(initial=np.inf))
+    shares[never] = edge
+
+    ax = axes_or_new(ax, 7.0, height_for(len(order)))
+    size, width = (2, 0.6) if len(order) > _MANY else (6, 1.5)
+    rows = np.arange(len(order))
+    ax.plot(uniform, rows, "|", color="0.2", markersize=2 + size, label="uniform draws")
+    minority = statistics.minority[order]
+    for kind, color, label in (
+        (minority, VERMILION, "minority labels"),
+        (~minority, BLUE, "other labels"),
+    ):
+        ax.hlines(rows[kind], uniform[kind], shares[kind], color=color, linewidth=width)
+        at = kind & ~never
+        ax.plot(shares[at], rows[at], "o", color=color, markersize=size, label=label)
+    if never.any():
+        label = f"never drawn ({never.sum()})"
+        ax.plot(shares[never], rows[never], "<", color="0.2", markersize=2 + size, label=label)
+    ax.set_xscale("log")
+    ax.set_xlim(left=edge)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    left_out = name_labels(ax.yaxis, [shortened(names[j]) for j in order])
+    ax.set(
+        title=title,
+        xlabel="share of the draws that have the label (%)",
+        ylabel=f"label, rarest on top{left_out}",
+        ylim=(len(order) - 0.5, -0.5),
+    )
+    ax.grid(axis="x", color="0.9")
+    ax.legend(loc="lower left")
+    return ax
+
+
+def _share_of_draws(drawn: np.ndarray, n: int) -> np.ndarray:
+    """(n,) float64 that sums to 1, of sample ids or of probabilities."""
+    remedy = "Pass ids of samples 0 to n - 1 as integers, or n probabilities as floats"
+    if drawn.dtype.kind in "iu":
+        ok = drawn.ndim == 1 and drawn.size > 0 and drawn.min() >= 0 and drawn.max() < n
+        received = f"ids of shape {drawn.shape} for labels of {n} samples"
+        require(ok, "The draws are of other samples than the labels", received, remedy)
+        return np.bincount(drawn, minlength=n) / drawn.size
+    received = f"shape {drawn.shape} for labels of {n} samples"
+    require(drawn.shape == (n,), "Probabilities are those of the samples", received, remedy)
+    require_distribution(drawn)
+    return drawn
