@@ -64,7 +64,7 @@ class PartialLabelMasking(LabelLoss):
         **kwargs: `reduction`, and what else a Keras loss takes.
 
     Attributes:
-        actual, ideal: variables (q,) float32, odds and ideal ratios; NaN where a label takes no
+        actual: variable (q,) float32, the odds; NaN where a label takes no
             part.
 
     Raises:
@@ -199,7 +199,7 @@ class PartialLabelMasking(LabelLoss):
 
     @property
     def state(self) -> dict[str, tf.Variable]:
-        """All that changes in a run: name -> variable."""
+        """All that changes in a run, name -> variable."""
         return {"actual": self.actual, "ideal": self.ideal, "drawn": self._drawn}
 
     def get_config(self) -> dict:
