@@ -1,4 +1,4 @@
-"""The code blocks of README.md and of docs/ are tests: `pytest README.md docs`, which `make docs` runs.
+"""Code blocks of README.md and docs/ are tests: `pytest README.md docs`, part of `make docs`.
 
 Blocks of one page share their names. Those of `<!-- invisible-code-block: python ... -->` run too.
 """

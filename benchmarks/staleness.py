@@ -181,7 +181,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"into docs/{FILE.name}")
     options = parser.parse_args()
     cpus = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.set_logical_device_configuration(
+        cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
     measured = {
         "tensorflow": tf.__version__,
         "keras": tf.keras.__version__,

@@ -7,7 +7,11 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)")
 
 

@@ -64,8 +64,8 @@ class PartialLabelMasking(LabelLoss):
         **kwargs: `reduction`, and what else a Keras loss takes.
 
     Attributes:
-        actual: variable (q,) float32, the odds; NaN where a label takes no
-            part.
+        actual: variable (q,) float32, the odds; NaN where a label takes no part.
+        ideal: variable (q,) float32, the ideal ratios; NaN where a label takes no part.
 
     Raises:
         ValueError: an argument outside its range.
