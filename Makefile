@@ -67,7 +67,7 @@ test-addons: $(HAS_ADDONS)
 test-all: $(HAS_ADDONS) test test-tf-keras test-addons
 
 # -n: a reference that leads nowhere is a warning; -W: a warning is an error.
-SPHINX := python -m sphinx -n -W --keep-going --quiet
+SPHINX := python -m sphinx -n -W --keep-going --quiet --fresh-env --write-all
 
 docs: $(HAS_DOCS)
 	$(BIN)/python -m pytest --quiet README.md docs

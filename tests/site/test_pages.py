@@ -31,7 +31,7 @@ WIDE = """() => {
     const scrolls = e => /auto|scroll/.test(getComputedStyle(e).overflowX);
     const wide = [...document.body.querySelectorAll("*")].filter(e => {
         const box = e.getBoundingClientRect();
-        if (box.width * box.height === 0 || box.right <= width + 1 || box.left >= width) return false;
+        if (!box.width || !box.height || box.right <= width + 1 || box.left >= width) return false;
         for (let a = e.parentElement; a && a !== document.body; a = a.parentElement)
             if (scrolls(a)) return false;
         return true;
@@ -117,9 +117,8 @@ def dead_links(page, visits, address, directory):
             continue
         target, anchor = urldefrag(link)
         path = unquote(urlsplit(target).path).lstrip("/") or "index.html"
-        if not (directory / path).is_file():
-            yield link
-        elif anchor and path in visits and unquote(anchor) not in visits[path].ids:
+        known = visits[path].ids if path in visits else {unquote(anchor)}
+        if not (directory / path).is_file() or (anchor and unquote(anchor) not in known):
             yield link
 
 
