@@ -15,14 +15,16 @@ HAS_EXAMPLES := $(VENV)/.has-examples-$(TF_EXTRA)
 HAS_BENCHMARK := $(VENV)/.has-benchmark-$(TF_EXTRA)
 HAS_TEST := $(VENV)/.has-test-$(TF_EXTRA)
 HAS_DEV := $(VENV)/.has-dev-$(TF_EXTRA)
+HAS_DOCS := $(VENV)/.has-docs-$(TF_EXTRA)
+HAS_TEST_DOCS := $(VENV)/.has-test-docs-$(TF_EXTRA)
 HAS_TF_KERAS := $(VENV)-tf-keras/.has-test
 HAS_ADDONS := $(VENV)-addons/.has-test
 
 # Each process begins with its half of the tests in order: most fixtures of modules are made once.
 PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: help quickstart test test-tf-keras test-addons test-all lint bench benchmark benchmark-quick \
-	clean
+.PHONY: help quickstart test test-tf-keras test-addons test-all lint docs docs-links test-docs bench \
+	benchmark benchmark-quick clean
 
 help:
 	@echo 'make quickstart  train on real data with uniform and with adaptive batches, draw the curves'
@@ -30,12 +32,15 @@ help:
 	@echo 'make test        run all tests, with Keras 3'
 	@echo 'make test-all    the same, with tf_keras (make test-tf-keras), and with TensorFlow 2.15,'
 	@echo '                 Keras 2.15 and TensorFlow Addons (make test-addons; Python 3.10 or 3.11)'
+	@echo 'make docs        run every code block of the docs, build the site into site/, check its links'
+	@echo 'make docs-links  ask every address outside of the site whether it is still there (network)'
+	@echo 'make test-docs   the same as make docs, then open every page in Chromium (CHROMIUM=path)'
 	@echo 'make bench       time the training loop'
 	@echo 'make benchmark DATA=directory  run what is missing of benchmarks/results (hours); what is'
 	@echo '                 in the directory says docs/evidence.md'
 	@echo 'make benchmark-quick  three sets, short runs, into a temporary directory (minutes)'
 	@echo 'make lint        check style and types'
-	@echo 'make clean       remove the virtual environments'
+	@echo 'make clean       remove the virtual environments and the site'
 	@echo
 	@echo 'The first call makes a virtual environment in $(VENV) and installs into it; the other'
 	@echo 'generations of Keras have $(VENV)-tf-keras and $(VENV)-addons.'
@@ -61,6 +66,20 @@ test-addons: $(HAS_ADDONS)
 # The environment that not every Python can have is made first.
 test-all: $(HAS_ADDONS) test test-tf-keras test-addons
 
+# -n: a reference that leads nowhere is a warning; -W: a warning is an error.
+SPHINX := python -m sphinx -n -W --keep-going --quiet --fresh-env --write-all
+
+docs: $(HAS_DOCS)
+	$(BIN)/python -m pytest --quiet README.md docs
+	$(BIN)/$(SPHINX) -b html docs site
+	@echo 'The site is in site/index.html'
+
+docs-links: $(HAS_DOCS)
+	$(BIN)/$(SPHINX) -b linkcheck docs site/.links
+
+test-docs: $(HAS_TEST_DOCS) docs
+	$(BIN)/python -m pytest tests/site
+
 bench: $(HAS_EXAMPLES)
 	$(BIN)/python benchmarks/bench_loop.py
 
@@ -76,7 +95,7 @@ lint: $(HAS_DEV)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(VENV)-tf-keras $(VENV)-addons
+	rm -rf $(VENV) $(VENV)-tf-keras $(VENV)-addons site
 
 $(HAS_VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -100,6 +119,14 @@ $(HAS_TEST): setup.cfg $(HAS_EXAMPLES)
 
 $(HAS_DEV): setup.cfg $(HAS_EXAMPLES)
 	$(PIP) -e '.[$(TF_EXTRA),examples,dev]'
+	@touch $@
+
+$(HAS_DOCS): setup.cfg $(HAS_EXAMPLES)
+	$(PIP) -e '.[$(TF_EXTRA),examples,docs]'
+	@touch $@
+
+$(HAS_TEST_DOCS): setup.cfg $(HAS_DOCS)
+	$(PIP) -e '.[$(TF_EXTRA),examples,docs,test-docs]'
 	@touch $@
 
 # The older generations go without the examples, whose data wants NumPy 2: their tests are skipped.

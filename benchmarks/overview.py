@@ -3,12 +3,13 @@
     python -m benchmarks.overview           # writes
     python -m benchmarks.overview --check   # writes nothing, fails if something is out of date
 
-Sources: the registry, each card's first paragraph, and in docs/strategies costs.json, which
+Sources: the registry, each card's first paragraph, in docs/strategies costs.json, which
 `benchmarks/strategy_costs.py --write` makes, and minority_losses.json, which
-`benchmarks/minority_losses.py --write` makes. Text between markers such as `<!-- measured -->`
-and `<!-- /measured -->` is replaced: the measured sentence of each card, the table of the seed
-claim in hard_imbalance.md, and the correlation step in d2ace.md and uncertainty.md. README's table
-has the evidence in it, and is made by `python -m benchmarks.evidence`.
+`benchmarks/minority_losses.py --write` makes, and docs/staleness.json, which
+`benchmarks/staleness.py --write` makes. Text between markers such as `<!-- measured -->` and
+`<!-- /measured -->` is replaced: the measured sentence of each card, the table of the seed claim in
+hard_imbalance.md, the correlation step in d2ace.md and uncertainty.md, and the stale batches in
+how_it_works.md. README's table has the evidence in it, and is made by `python -m benchmarks.evidence`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from benchmarks import staleness
 from benchmarks.markers import between, read
 from tfmlselect import strategies
 
@@ -64,6 +66,9 @@ def generated() -> dict[Path, str]:
     losses = json.loads((CARDS / "minority_losses.json").read_text(encoding="utf-8"))
     path = CARDS / "hard_imbalance.md"
     files[path] = between(files[path], "seed claim", seed_claim(losses))
+    path = ROOT / "docs" / "how_it_works.md"
+    stale = json.loads(staleness.FILE.read_text(encoding="utf-8"))
+    files[path] = between(read(path), "staleness", staleness.table(stale))
     return files
 
 

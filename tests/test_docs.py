@@ -22,7 +22,10 @@ SECTIONS = [
     "Source",
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Of the site alone: the index is README.md, and includes have their links checked where they are.
+SITE_ONLY = {"index", "changelog", "contributing"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+TREE = re.compile(r"^```{toctree}\n(.*?)^```", flags=re.M | re.S)
 
 
 def read(path):
@@ -107,17 +110,29 @@ def test_the_citation_is_of_this_version():
     assert f"\nversion: {__version__}\n" in read(ROOT / "CITATION.cff")
 
 
-def test_every_page_is_linked_from_another_and_in_the_navigation():
-    nav = read(ROOT / "mkdocs.yml")
+def tree_entries(page):
+    """The pages that a page's toctrees name, relative to docs/."""
+    lines = [line for tree in TREE.findall(read(page)) for line in tree.splitlines()]
+    folder = page.parent.relative_to(ROOT / "docs")
+    return [(folder / line).as_posix() for line in lines if line and not line.startswith(":")]
+
+
+def test_every_page_is_in_the_navigation_once():
+    entries = [entry for page in PAGES[1:] for entry in tree_entries(page)]
+    names = [page.relative_to(ROOT / "docs").with_suffix("").as_posix() for page in PAGES[1:]]
+    assert sorted([*entries, "index"]) == sorted(names)
+
+
+def test_every_page_is_linked_from_another():
     linked = {
         (page.parent / link.split("#")[0]).resolve()
         for page in PAGES
         for link in LINK.findall(read(page))
         if "://" not in link
     }
-    for page in PAGES[1:]:
-        assert page in linked, f"{page.name} is linked from nowhere"
-        assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in nav, page.name
+    linked |= {ROOT / "docs" / f"{entry}.md" for entry in tree_entries(ROOT / "docs/api/index.md")}
+    pages = [page for page in PAGES[1:] if page.stem not in SITE_ONLY or page.parent.name == "api"]
+    assert not [page.name for page in pages if page not in linked]
 
 
 def table_rows(text):
@@ -144,10 +159,7 @@ def test_cards_of_losses_and_layers(card):
         name for name in SECTIONS if name in sections
     ]
     assert {*SECTIONS} - {"Cost"} <= {*sections}
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, str(card), "exec"), {})
+    assert "```python\n" in text  # which `make docs` runs
 
 
 def test_no_loss_or_layer_without_a_card():

@@ -83,7 +83,7 @@ class AdaptiveDataset(tf.data.Dataset):
 
     @property
     def probabilities(self) -> np.ndarray:
-        """The distribution of the epoch that comes next, or runs now: (n,) float64, sums to 1."""
+        """The distribution of the epoch that comes next, or runs now, (n,) float64; sums to 1."""
         return self._selection.probabilities.copy()
 
     @property

@@ -12,6 +12,8 @@ from scipy import sparse
 
 from tfmlselect.checks import check_argument, require
 
+__all__ = ["load_arff"]
+
 _POSITIVE = ("1", "1.0", "yes", "true")
 _NEGATIVE = ("0", "0.0", "no", "false")
 # A field that is `?` or empty; in a sparse row what follows a column's number.
@@ -33,11 +35,9 @@ def load_arff(
         label_location: where they stand, "end" (MULAN) or "start" (MEKA).
 
     Returns:
-        x: (n, d) float32 features; a NumPy array for a dense file, a scipy.sparse CSR matrix for a
-            sparse one. Nominal features are the positions of their values in the declaration.
-        y: (n, q) uint8 labels, 0 and 1.
-        feature_names: d names.
-        label_names: q names.
+        The four `(x, y, feature_names, label_names)`. x is (n, d) float32, a NumPy array for a
+        dense file, a scipy.sparse CSR matrix for a sparse one; nominal features are the positions
+        of their values in the declaration. y is (n, q) uint8, 0 and 1. Then d and q names.
 
     Raises:
         ImportError: scikit-multilearn or liac-arff is not installed.

@@ -132,7 +132,8 @@ class LabelStatistics:
     """What `label_statistics` measures; `print` shows it as a table, one row a label.
 
     Attributes:
-        n, q: number of samples, of labels.
+        n: number of samples.
+        q: number of labels.
         counts: (q,) int64, positives of each label.
         irlbl: (q,) float64, IRLbl: the largest count divided by the label's own; NaN without
             positives.
@@ -141,7 +142,8 @@ class LabelStatistics:
         scumble: SCUMBLE, how much frequent and rare labels share samples, from 0 (never) towards 1:
             the mean of `scumble_samples`, (n,) float64, 0 for a sample without labels.
         minority: (q,) bool, IRLbl > MeanIR.
-        cardinality, density: labels a sample has on average; the same divided by q.
+        cardinality: labels a sample has on average.
+        density: the same divided by q.
         cooccurrence: (q, q) int64, samples that have both labels; the diagonal is `counts`.
     """
 

@@ -19,6 +19,8 @@ from tfmlselect.checks import (
     require_whole,
 )
 
+__all__ = ["decayed_pressure", "draw_epoch", "pressure_probabilities"]
+
 DRAW, PERMUTE = 0, 1  # the random streams of one (seed, epoch)
 _BLOCK = 1 << 18  # slots drawn at a time: keeps the temporaries near 30 MB
 

@@ -9,6 +9,8 @@ import numbers
 from tfmlselect.checks import require_pressure
 from tfmlselect.sampling import decayed_pressure
 
+__all__ = ["Constant", "Decay", "Ramp", "Schedule", "get"]
+
 
 def check_knot(name: str, value: float) -> float:
     """Returns `value` if it can be a knot.

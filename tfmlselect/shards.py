@@ -26,7 +26,8 @@ def stratified_shards(y: Any, workers: int, *, seed: int = 0) -> list[np.ndarray
         seed: of the shuffles; the same on every machine.
 
     Returns:
-        For each worker its samples, ascending: (n / workers,) int64, rounded up or down.
+        For each worker the ids of its samples in ascending order, (n / workers,) int64, rounded up
+        or down.
 
     Raises:
         ValueError: y is not what `adaptive_dataset` takes, `workers` or `seed` not in range.

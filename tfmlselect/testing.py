@@ -17,6 +17,8 @@ from tfmlselect.neighbors import nearest_neighbors
 from tfmlselect.recorder import visit_rounds
 from tfmlselect.strategies import Strategy
 
+__all__ = ["check_strategy"]
+
 _N, _Q, _BATCH_SIZE = 48, 6, 13
 _EPOCHS = (0, 10, 99)  # of a run of 100: its first, a usual knot of schedules, its last
 _require = np.testing.assert_  # raises AssertionError, also under python -O

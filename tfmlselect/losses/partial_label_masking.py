@@ -64,8 +64,8 @@ class PartialLabelMasking(LabelLoss):
         **kwargs: `reduction`, and what else a Keras loss takes.
 
     Attributes:
-        actual, ideal: variables (q,) float32, odds and ideal ratios; NaN where a label takes no
-            part.
+        actual: variable (q,) float32, the odds; NaN where a label takes no part.
+        ideal: variable (q,) float32, the ideal ratios; NaN where a label takes no part.
 
     Raises:
         ValueError: an argument outside its range.
@@ -199,7 +199,7 @@ class PartialLabelMasking(LabelLoss):
 
     @property
     def state(self) -> dict[str, tf.Variable]:
-        """All that changes in a run: name -> variable."""
+        """All that changes in a run, name -> variable."""
         return {"actual": self.actual, "ideal": self.ideal, "drawn": self._drawn}
 
     def get_config(self) -> dict:

@@ -149,7 +149,7 @@ class Strategy:
 
     @property
     def run_epochs(self) -> int:
-        """The run's length that schedules use: `epochs`, else what the callback said, else 100."""
+        """The run's length for schedules, which is `epochs`, else the callback's, else 100."""
         return self.epochs or self._planned_epochs
 
     @run_epochs.setter
@@ -166,7 +166,7 @@ class Strategy:
 
     @property
     def state(self) -> dict[str, tf.Variable]:
-        """All that is remembered: name -> variable, from the attributes that hold one."""
+        """All that is remembered, name -> variable, from the attributes that hold one."""
         return variables_of(self)
 
     def get_config(self) -> dict:

@@ -1,0 +1,39 @@
+"""Code blocks of README.md and docs/ are tests: `pytest README.md docs`, part of `make docs`.
+
+Blocks of one page share their names. Those of `<!-- invisible-code-block: python ... -->` run too.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.util import find_spec
+
+collect_ignore = ["docs/conf.py", "docs/_ext"]
+
+
+def into_scratch(namespace: dict) -> None:
+    """What a page writes goes to a directory of its own."""
+    scratch = tempfile.TemporaryDirectory()
+    namespace["__scratch"] = scratch, os.getcwd()
+    os.chdir(scratch.name)
+
+
+def back_again(namespace: dict) -> None:
+    """Back to where the tests were started."""
+    scratch, start = namespace["__scratch"]
+    os.chdir(start)
+    scratch.cleanup()
+
+
+if find_spec("sybil"):
+    from sybil import Sybil
+    from sybil.parsers.markdown import PythonCodeBlockParser
+
+    pytest_collect_file = Sybil(
+        parsers=[PythonCodeBlockParser()],
+        patterns=["README.md", "docs/*.md", "docs/*/*.md"],
+        excludes=["examples/README.md"],
+        setup=into_scratch,
+        teardown=back_again,
+    ).pytest()
