@@ -23,7 +23,7 @@ HAS_ADDONS := $(VENV)-addons/.has-test
 # Each process begins with its half of the tests in order: most fixtures of modules are made once.
 PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: help quickstart test test-tf-keras test-addons test-all lint docs docs-links test-docs bench \
+.PHONY: help quickstart test test-tf-keras test-addons test-all lint docs tutorials docs-links test-docs bench \
 	benchmark benchmark-quick clean
 
 help:
@@ -33,6 +33,8 @@ help:
 	@echo 'make test-all    the same, with tf_keras (make test-tf-keras), and with TensorFlow 2.15,'
 	@echo '                 Keras 2.15 and TensorFlow Addons (make test-addons; Python 3.10 or 3.11)'
 	@echo 'make docs        run every code block of the docs, build the site into site/, check its links'
+	@echo 'make tutorials DATA=directory  run the tutorials, and write their notebooks; DATA is where'
+	@echo '                 GoEmotions is, for the one on text'
 	@echo 'make docs-links  ask every address outside of the site whether it is still there (network)'
 	@echo 'make test-docs   the same as make docs, then open every page in Chromium (CHROMIUM=path)'
 	@echo 'make bench       time the training loop'
@@ -73,6 +75,12 @@ docs: $(HAS_DOCS)
 	$(BIN)/python -m pytest --quiet README.md docs
 	$(BIN)/$(SPHINX) -b html docs site
 	@echo 'The site is in site/index.html'
+
+# Data for the tutorial that needs some; else it keeps the notebook it has.
+TUTORIALS := $(filter-out $(if $(DATA),,%/text.py),$(wildcard docs/tutorials/*.py))
+
+tutorials: $(HAS_DOCS)
+	TFMLSELECT_DATA='$(DATA)' $(BIN)/python -m jupytext --quiet --to ipynb --execute $(TUTORIALS)
 
 docs-links: $(HAS_DOCS)
 	$(BIN)/$(SPHINX) -b linkcheck docs site/.links

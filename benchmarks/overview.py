@@ -9,7 +9,7 @@ Sources: the registry, each card's first paragraph, in docs/strategies costs.jso
 `benchmarks/staleness.py --write` makes. Text between markers such as `<!-- measured -->` and
 `<!-- /measured -->` is replaced: the measured sentence of each card, the table of the seed claim in
 hard_imbalance.md, the correlation step in d2ace.md and uncertainty.md, and the stale batches in
-how_it_works.md. README's table has the evidence in it, and is made by `python -m benchmarks.evidence`.
+how_it_works.md. README's table has the evidence in it: `python -m benchmarks.evidence` makes it.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ SECTIONS = [
     "Deviations and open points",
     "Source",
 ]
+NOTEBOOKS = sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Of the site alone: the index is README.md, and includes have their links checked where they are.
 SITE_ONLY = {"index", "changelog", "contributing"}
@@ -119,7 +120,8 @@ def tree_entries(page):
 
 def test_every_page_is_in_the_navigation_once():
     entries = [entry for page in PAGES[1:] for entry in tree_entries(page)]
-    names = [page.relative_to(ROOT / "docs").with_suffix("").as_posix() for page in PAGES[1:]]
+    pages = [*PAGES[1:], *NOTEBOOKS]
+    names = [page.relative_to(ROOT / "docs").with_suffix("").as_posix() for page in pages]
     assert sorted([*entries, "index"]) == sorted(names)
 
 
