@@ -285,7 +285,7 @@ def test_attention_in_expectation():
     """Many epochs of draws: the mean comes to what the distribution says."""
     y = np.repeat(np.eye(2), [30, 10], axis=0)
     p = np.repeat([1 / 60, 1 / 20], [30, 10])
-    selection = make(Fixed(p), np.zeros((40, 1)), y, batch_size=2, seed=0)
+    selection = make(Fixed(p), np.zeros((40, 1)), y, batch_size=1, seed=0)
     selection.attach(Owner(), Model(), None)
     seen = []
     for _ in range(200):
@@ -293,7 +293,7 @@ def test_attention_in_expectation():
         seen.append(selection.figures()[1]["selection/label_attention"])
         selection.advance(True)
     # Half of the draws for a label of three quarters, half for one of a quarter.
-    np.testing.assert_allclose(np.mean(seen, axis=0), [2 / 3, 2], rtol=0.03)
+    np.testing.assert_allclose(np.mean(seen, axis=0), [2 / 3, 2], rtol=0.05)
 
 
 def test_figures_of_a_uniform_epoch():
