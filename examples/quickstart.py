@@ -15,17 +15,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import PercentFormatter
 from river.datasets import Yeast
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
 import tfmlselect as tfml
-
-LOOKS = (  # blue and vermilion can be told apart by colour-blind readers
-    {"color": "#0072B2", "linestyle": "--", "marker": ".", "zorder": 3},
-    {"color": "#D55E00", "linestyle": "-", "marker": "."},
-)
 
 
 def load_yeast(seed):
@@ -68,6 +63,7 @@ def train_model(train, test_part, epochs, seed):
     ).history
     predicted = model.predict(x_test, verbose=0) > 0.5
     return model, {
+        "history": history,
         "auc": np.array(history["val_macro_auc"]),
         "minority": np.array(history["selection/minority_share"]),
         "f1": f1_score(y_test, predicted, average="macro", zero_division=0),
@@ -110,20 +106,18 @@ def plot_results(names, results, warmup, path):
     """Writes two panels: the learning curves, and the share of minority labels in the draws."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     curves, shares = figure.subplots(1, 2)
-    for name, result, look in zip(names, results, LOOKS, strict=True):
-        epochs = np.arange(1, len(result["auc"]) + 1)
-        curves.plot(epochs, result["auc"], label=name, **look)
-        shares.plot(epochs, 100 * result["minority"], label=name, **look)
+    histories = {name: result["history"] for name, result in zip(names, results, strict=True)}
+    tfml.plots.learning_curves(histories, "val_macro_auc", ax=curves)
+    tfml.plots.learning_curves(histories, "selection/minority_share", ax=shares)
     curves.set(title="Learning curves on the test part", ylabel="macro-AUC")
-    shares.set(title="Draws that have a minority label", ylabel="share of an epoch's draws (%)")
+    shares.set(title="Draws that have a minority label", ylabel="share of an epoch's draws")
     shares.set_ylim(bottom=0)
+    shares.yaxis.set_major_formatter(PercentFormatter(1.0))
     for axes in (curves, shares):
         if warmup:
             label = "warm-up: uniform batches in both"
             axes.axvspan(0.5, warmup + 0.5, color="0.92", label=label)
-        axes.set(xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(color="0.9")
+        axes.set_xlim(0.5, len(results[0]["auc"]) + 0.5)
         axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
 

@@ -228,6 +228,35 @@ def test_images_from_paths_prints_minority_results_of_both(tmp_path, digits):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_mislabelled_prints_counts_beside_chance(tmp_path):
+    out = run_example("mislabelled", "--quick", cwd=tmp_path)
+    assert "2417 samples, 48 of them planted (2%)" in out
+    assert "by chance 1.0 of 48" in out  # 48 * 48 / 2417
+    methods = ["uniform, by loss", "online_batch", "hard_imbalance", "uncertainty", "d2ace"]
+    last = {}
+    for method in [*methods, "positive_hardness"]:
+        row = re.search(rf"^{method} +(\d.*)$", out, re.MULTILINE)[1]
+        counts = re.findall(r"(\d+)\.0 \((\d+) to (\d+)\)", row)
+        assert len(counts) == 2
+        assert all(len(set(cell)) == 1 and 0 <= int(cell[0]) <= 48 for cell in counts)  # one seed
+        last[method] = int(counts[-1][0])
+    poor = ", ".join(name for name, count in last.items() if count < 2 * 48 * 48 / 2417)
+    assert f"after epoch 4 less than twice chance: {poor or 'none'}" in out
+    assert "PositiveHardness after 4 epochs: the most and the least drawn of 2417 samples" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mislabelled_plants_label_sets_of_others():
+    example = load_example("mislabelled")
+    y = np.random.default_rng(0).integers(0, 2, (200, 3))
+    for seed in range(5):
+        wrong, planted = example.plant(y, 0.05, np.random.default_rng(seed))
+        assert len(set(planted)) == 10
+        changed = (wrong != y).any(axis=1)
+        assert set(np.flatnonzero(changed)) == set(planted)
+        assert sorted(map(tuple, wrong)) == sorted(map(tuple, y))  # exchanged, none made up
+
+
 def test_images_from_paths_are_read_as_written_and_augmented_anew(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     example = load_example("images_from_paths")

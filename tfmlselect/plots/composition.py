@@ -93,7 +93,8 @@ def batch_composition(
         ax.plot(shares[at], rows[at], "o", color=color, markersize=size, label=label)
     if never.any():
         label = f"never drawn ({never.sum()})"
-        ax.plot(shares[never], rows[never], "<", color="0.2", markersize=2 + size, label=label)
+        look: dict[str, Any] = {"color": "0.2", "markersize": 2 + size, "clip_on": False}
+        ax.plot(shares[never], rows[never], "<", label=label, **look)
     ax.set_xscale("log")
     ax.set_xlim(left=edge)
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
