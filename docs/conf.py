@@ -26,7 +26,7 @@ extensions = [
     "public_names",
     "root_pages",
 ]
-exclude_patterns = ["_ext", "README.md"]
+exclude_patterns = ["_ext"]
 
 # All that a page loads is in the build.
 html_theme = "furo"
@@ -41,7 +41,6 @@ nb_ipywidgets_js: dict = {}  # the defaults come from a network
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # the anchors that GitHub makes of headings
-suppress_warnings = ["myst.header"]  # the README's and the changelog's headings are their own
 
 # Notebooks run; an error in one fails the build. One needs data, which a clone has not.
 nb_execution_mode = "force"
