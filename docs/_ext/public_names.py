@@ -16,7 +16,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-PACKAGE = "tfmlselect"
+PACKAGES = ["tfmlselect", "tfmlselect.plots"]  # the second is imported where it is used
 
 
 def public(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
@@ -57,12 +57,13 @@ def resolve(name: str) -> Any:
 def check(app: Sphinx, env: BuildEnvironment) -> None:
     """Sphinx' `env-check-consistency`: what the domain holds becomes objects.inv."""
     documented = [entry[0] for entry in env.get_domain("py").get_objects()]
-    for problem in problems(importlib.import_module(app.config.public_package), documented):
-        LOGGER.warning(problem)
+    for package in app.config.public_packages:
+        for problem in problems(importlib.import_module(package), documented):
+            LOGGER.warning(problem)
 
 
 def setup(app: Sphinx) -> dict:
     """Checks once all pages are read."""
-    app.add_config_value("public_package", PACKAGE, "env")
+    app.add_config_value("public_packages", PACKAGES, "env")
     app.connect("env-check-consistency", check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -393,7 +393,7 @@ def test_a_copy_writes_to_the_same_directory(tmp_path):
 @pytest.mark.parametrize("names", [NAMES[:4], [*NAMES[:4], "sea"], "abcdef", []])
 @pytest.mark.parametrize("log_dir", ["logs", None])
 def test_names_that_are_not_one_for_each_label(names, log_dir):
-    with pytest.raises(ValueError, match=r"`label_names`.*Received: .*Pass 5 different names"):
+    with pytest.raises(ValueError, match=r"`label_names`.*Received: "):
         tfml.AdaptiveBatchSelection(make_train(), log_dir=log_dir, label_names=names)
 
 

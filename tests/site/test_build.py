@@ -71,7 +71,7 @@ def sphinx(directory, *pages):
     (directory / "conf.py").write_text(
         f"import sys\nsys.path[:0] = [{str(directory)!r}, {str(EXTENSIONS)!r}]\n"
         'extensions = ["sphinx.ext.autodoc", "myst_parser", "public_names", "mathml"]\n'
-        'public_package = "small"\nmyst_enable_extensions = ["dollarmath"]\n',
+        'public_packages = ["small"]\nmyst_enable_extensions = ["dollarmath"]\n',
         encoding="utf-8",
     )
     (directory / "index.md").write_text("# Small\n\n" + "\n\n".join(pages), encoding="utf-8")

@@ -19,6 +19,7 @@ from tfmlselect import workers
 from tfmlselect.checks import check_argument
 from tfmlselect.figures import attention
 from tfmlselect.label_errors import LabelErrors
+from tfmlselect.labels import check_label_names
 from tfmlselect.selection import Selection
 
 SHOWN_EACH = 10  # labels: the rarest, and of each epoch the most and the least favoured
@@ -153,21 +154,14 @@ class SelectionSummaries:
         self._writer = None
 
 
-def checked_names(label_names: Sequence[str] | None, q: int) -> list[str]:
+def checked_names(label_names: Sequence[str] | None, q: int) -> tuple[str, ...]:
     """Names of q labels; their numbers where none are given.
 
     Raises:
         ValueError: not q of them, or two alike.
     """
-    if label_names is None:
-        return [str(j) for j in range(q)]
-    names = [str(name) for name in label_names]
-    check_argument(
-        len(names) == q and len(set(names)) == q,
-        "label_names",
-        label_names,
-        f"{q} different names, one for each column of y",
-    )
+    names = check_label_names(label_names, q) or tuple(map(str, range(q)))
+    check_argument(len({*names}) == q, "label_names", label_names, "names that differ")
     return names
 
 
