@@ -61,6 +61,6 @@ nitpick_ignore_regex = [
     ("py:class", r"(tensorflow|tf|keras|tf_keras|numpy|np|scipy|collections|os)\..*"),
 ]
 
-# `make docs-links` asks each address once.
+# `make docs-links`.
 linkcheck_timeout = 20
 linkcheck_retries = 2
