@@ -4,6 +4,7 @@ KILL is `never`, `write N` (SIGKILL at the N-th flush to the disk), or `batch N`
 batch of this process).
 """
 
+import importlib.util
 import json
 import os
 import signal
@@ -88,7 +89,8 @@ def main(directory, result, kind, number="0"):
     strategy = tfml.strategies.D2ACE(neighbors=2, warmup=1)
     train = tfml.adaptive_dataset((x, y), strategy=strategy, batch_size=16, seed=0)
     model = make_model(tfml.losses.PartialLabelMasking(odds=tfml.label_statistics(y).odds))
-    selection = tfml.AdaptiveBatchSelection(train, backup_dir=directory)
+    log_dir = f"{result}_log" if importlib.util.find_spec("tensorboard") else None
+    selection = tfml.AdaptiveBatchSelection(train, backup_dir=directory, log_dir=log_dir)
     callbacks = [selection, Watch(train, f"{result}.log")]
     if kind == "batch":
         callbacks.append(KillAtBatch(int(number)))

@@ -1,5 +1,6 @@
 """A run that is killed and resumed is the run that was never killed."""
 
+import importlib.util
 import json
 import os
 import random
@@ -74,6 +75,21 @@ def test_killed_at_random_points(tmp_path):
         assert set(a) == set(b)
         for name in a:
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    if importlib.util.find_spec("tensorboard"):
+        straight, found = (written(tmp_path / f"{name}_log") for name in ("whole_result", "result"))
+        assert straight["selection/entropy"] == list(range(1, 13))
+        assert found == straight
+
+
+def written(log_dir):
+    """The steps of each tag of TensorBoard's summaries."""
+    found = {}
+    for file in sorted((log_dir / "selection").iterdir()):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return {tag: sorted(steps) for tag, steps in found.items()}
 
 
 def test_the_newest_two_are_kept(tmp_path):

@@ -255,7 +255,7 @@ def test_beside_keras_own_callback(tmp_path, frequency, ours_first):
     fit(tmp_path, **order)
     assert {path.name for path in tmp_path.iterdir()} >= {"train", "selection"}
     theirs, ours = summaries(tmp_path / "train"), summaries(tmp_path / "selection")
-    assert ("epoch_loss" in theirs) == (frequency == "epoch")  # 1000 steps silence Keras' own
+    assert "epoch_loss" in theirs or frequency == 1000  # which silences Keras 3 and Keras 2.15
     assert not ours.keys() & theirs.keys()
     assert not [tag for tag in theirs if "attention" in tag]  # an array
     assert steps(ours)["selection/pressure"] == [2, 3]
