@@ -9,7 +9,7 @@ import os
 import tempfile
 from importlib.util import find_spec
 
-collect_ignore = ["docs/conf.py", "docs/_ext"]
+collect_ignore = ["docs/conf.py", "docs/_ext", "docs/tutorials"]
 
 
 def into_scratch(namespace: dict) -> None:
