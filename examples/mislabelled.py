@@ -1,13 +1,14 @@
 """Plant wrong labels in a real set, and count how many stand among the samples drawn most.
 
-2 % of the genes of Yeast exchange their label sets with each other, as records that were mixed up
-would. So every label keeps its number of positives, and every label set is one that occurs:
-nothing but the measurements tells that it is wrong. Each strategy trains the same network on these
-data, and `train.inspect(k)` is asked for the k samples drawn most, k being the number planted. A
-run with uniform batches has no such order; its samples are ranked by their loss, for comparison.
+2 % of the samples exchange their label sets with each other, as records that were mixed up would.
+So every label keeps its number of positives, and every label set is one that occurs: nothing but x
+tells that it is wrong. Each strategy trains the same network on these data, and `train.inspect(k)`
+is asked for the k samples drawn most, k being the number planted. A run with uniform batches has no
+such order; its samples are ranked by their loss, for comparison.
 
-Yeast lies in the wheel of river: nothing is downloaded. `python examples/mislabelled.py` takes some
-minutes, `--quick` some seconds.
+The sets are Yeast (2417 genes, 14 labels), which lies in the wheel of river, and the digits of
+scikit-learn (1797 images, 10 labels, one of them each): nothing is downloaded.
+`python examples/mislabelled.py --help`
 """
 
 import argparse
@@ -20,6 +21,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 import tensorflow as tf
 from river.datasets import Yeast
+from sklearn.datasets import load_digits
 
 import tfmlselect as tfml
 
@@ -27,8 +29,12 @@ SHARE = 0.02
 STRATEGIES = ("online_batch", "hard_imbalance", "uncertainty", "d2ace", "positive_hardness")
 
 
-def load_yeast():
-    """Reads all of Yeast; returns x (2417, 103) scaled to [0, 1], y (2417, 14), label names."""
+def load(data):
+    """Reads "yeast" or "digits"; returns x scaled to [0, 1], y of 0 and 1, and label names."""
+    if data == "digits":
+        x, digit = load_digits(return_X_y=True)
+        y = np.eye(10, dtype="float32")[digit]
+        return (x / 16).astype("float32"), y, [f"digit {j}" for j in range(10)]
     samples = list(Yeast())
     x = np.array([list(features.values()) for features, _ in samples], "float32")
     y = np.array([list(labels.values()) for _, labels in samples], "float32")
@@ -127,13 +133,14 @@ def print_results(found, epochs, planted, n):
 def main(arguments=None):
     """Plants, trains, counts, and prints one inspection in full."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", choices=("yeast", "digits"), default="yeast")
     parser.add_argument("--seeds", type=int, default=5, help="how often everything is repeated")
     parser.add_argument("--quick", action="store_true", help="few epochs of one seed")
     options = parser.parse_args(arguments)
     epochs = (2, 4) if options.quick else (10, 20, 40)
     seeds = 1 if options.quick else options.seeds
 
-    x, y, label_names = load_yeast()
+    x, y, label_names = load(options.data)
     found = {}
     for seed in range(seeds):
         wrong, planted = plant(y, SHARE, np.random.default_rng(seed))
@@ -142,8 +149,8 @@ def main(arguments=None):
             name = "uniform, by loss" if strategy == "uniform" else strategy
             found.setdefault(name, []).append(counts)
     differing = (wrong != y)[planted].sum(axis=1).mean()
-    print(f"Yeast: {len(y)} samples, {len(planted)} of them planted ({SHARE:.0%}); the last seed's")
-    print(f"differ from the truth in {differing:.1f} of {y.shape[1]} labels on average")
+    print(f"{options.data}: {len(y)} samples, {len(planted)} of them planted ({SHARE:.0%});")
+    print(f"the last seed's are wrong in {differing:.1f} of {y.shape[1]} labels on average")
     print_results(found, epochs, len(planted), len(y))
     print("\nThe last run in detail, planted samples marked *:\n")
     print(marked(train, planted, label_names))

@@ -267,6 +267,26 @@ class BuildsOnce(HighestLoss):
             super().build(y)
 
 
+class HasPartsOfAll(HighestLoss):
+    def score_parts(self, ids):
+        return {"loss": self.loss}
+
+
+class SortsTheSamples(HighestLoss):
+    def score_parts(self, ids):
+        return {"loss": tf.gather(self.loss, np.sort(ids))}
+
+
+class HasPartsOfSome(HighestLoss):
+    def score_parts(self, ids):
+        return {"loss": tf.gather(self.loss, ids)} if len(ids) > 9 else {}
+
+
+class PredictsOnce(HighestLoss):
+    def latest_predictions(self, ids):
+        return np.zeros(len(ids))
+
+
 class KeepsItsState(HighestLoss):
     def build(self, y, features=None, neighbors=None):
         old = getattr(self, "loss", None)
@@ -324,6 +344,12 @@ BROKEN = {
     "predictions_may_be_extreme": [TakesTheLogarithm, DividesByTheMargin],
     "state_is_complete": [HidesItsState, HidesAVariable, FreezesItsState],
     "build_starts_afresh": [BuildsOnce, KeepsItsState],
+    "parts_are_of_the_samples_asked_for": [
+        HasPartsOfAll,
+        SortsTheSamples,
+        HasPartsOfSome,
+        PredictsOnce,
+    ],
     "neighbors_may_be_given": [NeedsFeatures, SearchesAlways],
 }
 
