@@ -70,6 +70,7 @@ class Plan:
         self.fetches += 1
         if ids is not None:
             self.reads += 1
-            return ids
+            # TensorFlow takes the array's memory as a tensor of its own, and may compute in place.
+            return ids.copy()
         self._permutations += 1
         return self.permutation(self._permutations - 1)
