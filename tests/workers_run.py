@@ -80,6 +80,9 @@ def distributions(strategy, number, count):
                     selector.observe(np.arange(len(here)), p[here])
                 results[f"{name}_{n}"] = selector.probabilities(30).numpy()
             results[f"{name}_{n}_sent"] = sum(sent)
+            with workers.sharing(strategy):
+                parts = selector.score_parts(np.arange(len(here))).values()
+            results[f"{name}_{n}_parts"] = np.reshape([*parts], (-1, len(here)))
     return results
 
 
