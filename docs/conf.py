@@ -58,7 +58,7 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
-    ("py:class", r"(tensorflow|tf|keras|tf_keras|numpy|np|scipy|collections|os)\..*"),
+    ("py:class", r"(tensorflow|tf|keras|tf_keras|numpy|np|scipy|matplotlib|collections|os)\..*"),
 ]
 
 # `make docs-links`.
