@@ -70,7 +70,7 @@ class RunState:
         if loss is not None:
             loss.starts_at_odds = False
         self._iterations = _steps_of(model)
-        epoch, in_force = backup.facts["epoch"], backup.facts["in_force"]
+        epoch, in_force = backup.facts["epoch"], backup.facts.get("in_force", {})
         self._selection.resume(model, epoch, probabilities, float(mass), in_force)
         return epoch
 
