@@ -149,9 +149,9 @@ class AdaptiveBatchSelection(StepListener):
             )
             self._state = RunState(os.fspath(backup_dir), dataset._selection)
         self._board: SelectionSummaries | None = None
-        checked_names(label_names, dataset._selection.labels.q)
+        names = checked_names(label_names, dataset._selection.labels.q)
         if log_dir is not None:
-            self._board = SelectionSummaries(log_dir, label_names, dataset._selection)
+            self._board = SelectionSummaries(log_dir, names, dataset._selection)
         self._restored = False
         self._signal = signal if callable(signal) else None
         labels = dataset._selection.labels

@@ -40,18 +40,18 @@ class SelectionSummaries:
 
     Args:
         log_dir: the directory that TensorBoard is pointed at.
-        label_names: q names, or None for the columns' numbers.
+        names: of the q labels.
         selection: of the dataset.
 
     Attributes:
         errors: takes in the predictions that the epoch recorded.
 
     Raises:
-        ValueError: a directory or names of another form.
+        ValueError: no directory.
         ImportError: TensorBoard is not installed.
     """
 
-    def __init__(self, log_dir: Any, label_names: Sequence[str] | None, selection: Selection):
+    def __init__(self, log_dir: Any, names: Sequence[str], selection: Selection):
         check_argument(
             isinstance(log_dir, (str, os.PathLike)), "log_dir", log_dir, "a directory, or None"
         )
@@ -62,9 +62,9 @@ class SelectionSummaries:
                 "pip install 'tfmlselect[tensorboard]'."
             )
         self._directory = os.path.join(os.fspath(log_dir), "selection")
-        self._names = checked_names(label_names, selection.labels.q)
+        self._names = names
         self._selection = selection
-        self.errors = LabelErrors(selection.labels.matrix)
+        self.errors: LabelErrors
         self._shown: set[int] = set()
         self._written: set[int] = set()  # steps, by a process that was killed since
         self._of_epoch: tuple[np.ndarray, dict[str, float]]
