@@ -18,8 +18,9 @@ from tfmlselect import (  # noqa: E402
     strategies,
     testing,
 )
+from tfmlselect.array_selection import adaptive_dataset  # noqa: E402
 from tfmlselect.callbacks import AdaptiveBatchSelection  # noqa: E402
-from tfmlselect.dataset import AdaptiveDataset, adaptive_dataset  # noqa: E402
+from tfmlselect.dataset import AdaptiveDataset  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
 from tfmlselect.shards import stratified_shards  # noqa: E402
 from tfmlselect.stream_selection import adaptive  # noqa: E402
