@@ -8,10 +8,10 @@ from typing import Any
 
 from tfmlselect import replicas
 from tfmlselect.callbacks import fit_checks
+from tfmlselect.callbacks.arguments import check_arguments
 from tfmlselect.callbacks.listener import StepListener
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
-from tfmlselect.checks import check_argument
 from tfmlselect.dataset import AdaptiveDataset
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.outputs import AveragedOutputs, OutputReader
@@ -101,31 +101,6 @@ class AdaptiveBatchSelection(StepListener):
         label_names: Sequence[str] | None = None,
     ):
         super().__init__()
-        if not isinstance(dataset, AdaptiveDataset):
-            raise TypeError(
-                "The callback leads an adaptive dataset. Received: dataset of type "
-                f"{type(dataset).__name__}. Make one: train = tfmlselect.adaptive_dataset((x, y))."
-            )
-        check_argument(scores in ("record", "predict"), "scores", scores, '"record" or "predict"')
-        check_argument(isinstance(every, int) and every >= 1, "every", every, "a whole number >= 1")
-        check_argument(
-            signal == "probability" or callable(signal),
-            "signal",
-            signal,
-            '"probability" or a function (y, y_pred) -> (b, q)',
-        )
-        check_argument(
-            from_logits in (True, False, "auto"),
-            "from_logits",
-            from_logits,
-            'True, False or "auto"',
-        )
-        check_argument(
-            not isinstance(output, (list, tuple)) or len(output) > 0,
-            "output",
-            output,
-            "a name, an index or a list of one or more of them",
-        )
         self.dataset = dataset
         self._options: dict[str, Any] = {
             "scores": scores,
@@ -139,14 +114,9 @@ class AdaptiveBatchSelection(StepListener):
             "log_dir": log_dir,
             "label_names": label_names,
         }
+        check_arguments(dataset, self._options)
         self._state: RunState | None = None
         if backup_dir is not None:
-            check_argument(
-                dataset._selection.repeatable,
-                "backup_dir",
-                backup_dir,
-                "None, or the dataset made with a seed: adaptive_dataset(..., seed=0)",
-            )
             self._state = RunState(os.fspath(backup_dir), dataset._selection)
         self._board: SelectionSummaries | None = None
         names = checked_names(label_names, dataset._selection.labels.q)
