@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import numbers
 import threading
 import warnings
 import weakref
@@ -11,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy import sparse
 
-from tfmlselect import replicas, strategies, workers
+from tfmlselect import replicas, selection_checks, strategies, workers
 from tfmlselect.figures import epoch_figures, shard_imbalance
 from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.neighbors import check_features
@@ -61,11 +59,12 @@ class Selection:
         self._verbose = verbose
         self.strategy = strategies.get(strategy)
         self.source = source
-        self._check_batch_size(batch_size, source.n)
-        arguments = (source.n, int(batch_size), _checked_seed(seed), bool(drop_remainder))
+        selection_checks.check_batch_size(batch_size, source.n)
+        self.seed, self.repeatable = selection_checks.checked_seed(seed), seed is not None
+        arguments = (source.n, int(batch_size), self.seed, bool(drop_remainder))
         self.plan: Plan
         if isinstance(source, StreamSource):
-            self._check_window(window, batch_size)
+            selection_checks.check_window(window, batch_size, self.strategy)
             self.plan = StreamPlan(*arguments, int(window or 0))
         else:
             self.plan = Plan(*arguments)
@@ -73,44 +72,16 @@ class Selection:
         if features is not None:
             self._features = check_features(features, source.n)
         elif neighbors is None and self.strategy.uses_neighbors:
-            self._features = _searchable(source.x)
+            self._features = selection_checks.searchable(source.x)
         self._check_strategy_is_free()
         self._model: weakref.ref | None = None
         self._owner: tuple[weakref.ref, threading.Thread] | None = None
         self._device: str | None = None
         self._used = False
         self._workers: Any = None  # the strategy that trains on several machines
-        self.seed, self.repeatable = self.plan.seed, seed is not None
         self.warned = self.warned_not_finite = False
         self._build()
         self.strategy._selection = weakref.ref(self)
-
-    def _check_window(self, window: Any, batch_size: int) -> None:
-        """Copies of a sample are to land in different batches of a window: it must hold some."""
-        if not _is_whole(window) or window < 4 * batch_size:
-            raise ValueError(
-                "`window` is the number of samples that are shuffled together, and it must hold "
-                f"four batches or more. Received: window={window!r}, batch_size={batch_size}. Pass "
-                f"a whole number >= {4 * batch_size}; larger is closer to a draw from all."
-            )
-        if self.strategy.own_plan:
-            raise ValueError(
-                "A stream is read from front to back, and this strategy composes its own batches. "
-                f"Received: strategy={self.strategy!r}. Use it on arrays, or turn that off "
-                "(HardImbalance: correlations=False)."
-            )
-
-    def _check_batch_size(self, batch_size: Any, n: int) -> None:
-        if not _is_whole(batch_size) or batch_size < 1:
-            raise ValueError(
-                "`batch_size` is the number of samples a batch. "
-                f"Received: batch_size={batch_size!r}. Pass a whole number >= 1."
-            )
-        if n < batch_size:
-            raise ValueError(
-                "A batch is drawn without replacement and cannot be larger than the training set. "
-                f"Received: batch_size={batch_size}, n={n} samples. Pass batch_size <= {n}."
-            )
 
     def _check_strategy_is_free(self) -> None:
         """A strategy remembers one training set; a second dataset would overwrite the first's."""
@@ -288,29 +259,3 @@ class Selection:
 def _counted(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:
     counted = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return counted.prefetch(tf.data.AUTOTUNE)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _checked_seed(seed: int | None) -> int:
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if not _is_whole(seed) or seed < 0:
-        raise ValueError(
-            "`seed` makes the order of samples repeatable. "
-            f"Received: seed={seed!r}. Pass a whole number >= 0, or None for a new one."
-        )
-    return int(seed)
-
-
-def _searchable(x: Any) -> Any:
-    """x itself, where neighbours can be searched in it: one matrix of numbers in memory."""
-    if sparse.issparse(x):
-        return x
-    if isinstance(x, tf.Tensor):
-        x = x.numpy()
-    if isinstance(x, np.ndarray) and not isinstance(x, np.memmap):
-        return x if x.ndim == 2 and x.dtype.kind in "biuf" else None
-    return None
