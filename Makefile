@@ -23,8 +23,8 @@ HAS_ADDONS := $(VENV)-addons/.has-test
 # Each process begins with its half of the tests in order: most fixtures of modules are made once.
 PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: help quickstart test test-tf-keras test-addons test-all lint docs tutorials docs-links test-docs bench \
-	benchmark benchmark-quick clean
+.PHONY: help quickstart test test-tf-keras test-addons test-all lint docs tutorials docs-links \
+	test-docs bench benchmark benchmark-quick clean
 
 help:
 	@echo 'make quickstart  train on real data with uniform and with adaptive batches, draw the curves'
@@ -80,7 +80,7 @@ docs: $(HAS_DOCS)
 TUTORIALS := $(filter-out $(if $(DATA),,%/text.py),$(wildcard docs/tutorials/*.py))
 
 tutorials: $(HAS_DOCS)
-	TFMLSELECT_DATA='$(DATA)' $(BIN)/python -m jupytext --quiet --to ipynb --execute $(TUTORIALS)
+	TFMLSELECT_DATA='$(abspath $(DATA))' $(BIN)/python -m jupytext --quiet --to ipynb --execute $(TUTORIALS)
 
 docs-links: $(HAS_DOCS)
 	$(BIN)/$(SPHINX) -b linkcheck docs site/.links
