@@ -56,6 +56,17 @@ def test_exact(d, dtype):
     np.testing.assert_array_equal(nearest_neighbors(features, 12), brute_force(features, 12))
 
 
+def test_one_column_that_decides_alone():
+    features = np.random.default_rng(0).random((150, 4))
+    features[:, 2] *= 1e3
+    with pytest.warns(UserWarning, match=r"4 columns, of which column 2 has 100\.0% .*Scale the"):
+        nearest_neighbors(features, 3)
+    features[:, 0] *= 1e3  # two do
+    nearest_neighbors(features, 3)
+    nearest_neighbors(features[:, 1:3].copy(), 3)  # of two columns one may
+    nearest_neighbors(np.ones((9, 4)), 3)
+
+
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil"])
 def test_sparse_equals_dense(form):
     features = sparse.random(120, 30, 0.3, format="csr", random_state=0)

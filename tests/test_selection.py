@@ -364,9 +364,17 @@ def test_numpy_integers_are_whole_numbers():
     assert (selection.plan.batch_size, selection.plan.seed) == (5, 3)
 
 
-def test_unknown_strategy():
-    with pytest.raises(ValueError, match=r"Received: strategy='d2ac'.*'uniform'.*'d2ace'"):
-        make("d2ac")
+@pytest.mark.parametrize("name", ["d2ac", "D2ACE"])
+def test_unknown_strategy(name):
+    with pytest.raises(
+        ValueError, match=rf"strategy='{name}'\. Did you mean 'd2ace'\? .*'uniform'.*'d2ace'"
+    ):
+        make(name)
+
+
+def test_unknown_strategy_like_no_other():
+    with pytest.raises(ValueError, match=r"Received: strategy='best'\. Choose one of 'uniform'"):
+        make("best")
 
 
 def test_strategy_class_in_place_of_an_object():

@@ -1,5 +1,6 @@
 """Two workers, each with its shard of the samples, select as one machine with all of them."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -226,3 +227,17 @@ def test_alone_figures_are_what_was_given():
         assert workers.words("three") == ["three"]
     assert not workers.spans_workers(tf.distribute.get_strategy())
     assert workers.of_model(tf.keras.Sequential()) is None
+
+
+def test_a_function_of_many_objects_is_not_traced_again_and_again():
+    said = []
+    handler = logging.Handler()
+    handler.emit = said.append
+    tf.get_logger().addHandler(handler)
+    try:
+        for k in range(12):
+            double = workers.compiled(lambda x: 2 * x)
+            assert [int(double(tf.constant(i))) for i in (k, k + 1)] == [2 * k, 2 * k + 2]
+    finally:
+        tf.get_logger().removeHandler(handler)
+    assert not said

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
 
-from tfmlselect.checks import require_whole
+from tfmlselect.checks import require
 from tfmlselect.labels import check_label_names
 from tfmlselect.selection import Selection
 
@@ -126,7 +127,13 @@ def inspect_selection(
 ) -> Inspection:
     """As `AdaptiveDataset.inspect`, of a selection."""
     p = selection.probabilities
-    require_whole("k", k, least=1, n=len(p) // 2)
+    half = len(p) // 2
+    require(
+        isinstance(k, numbers.Integral) and 1 <= k <= half,
+        f"`k` samples of either end are shown, at most half of the {len(p)}",
+        f"k={k!r}",
+        f"Pass a whole number from 1 to {half}",
+    )
     names = check_label_names(label_names, selection.labels.q)
     order = np.argsort(-p, kind="stable")
     ids = np.concatenate([order[:k], order[-k:]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ _SEARCHED_AT_LEAST = 10
 APPROXIMATE_ABOVE = 200_000
 _LISTS_PROBED = 32
 _QUERIES_AT_ONCE = 4096
+_ROWS_LOOKED_AT = 2000
+_ONE_COLUMN = 0.95  # of the variance of all
 
 
 class _Search(NamedTuple):
@@ -68,7 +71,9 @@ def nearest_neighbors(features: Any, k: int) -> np.ndarray:
     known = _searches.get(key)
     if known and known.array() is features and known.mark == mark and known.ids.shape[1] >= k:
         return known.ids[:, :k].copy()
-    ids = _search(check_features(features, n), min(max(k, _SEARCHED_AT_LEAST), n - 1))
+    array = check_features(features, n)
+    _warn_of_one_column(array)
+    ids = _search(array, min(max(k, _SEARCHED_AT_LEAST), n - 1))
     with contextlib.suppress(TypeError):  # a list has no weak references, its result no memory
         reference = weakref.ref(features, lambda _: _searches.pop(key, None))
         _searches[key] = _Search(reference, mark, ids)
@@ -131,6 +136,24 @@ def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
             "replace the -1 that an approximate index gives for a neighbour not found."
         )
     return array.astype(np.int32)
+
+
+def _warn_of_one_column(features: Any) -> None:
+    """Distances that one column makes almost alone are seldom meant; some rows show it."""
+    n, d = features.shape
+    if sparse.issparse(features) or d < 3:
+        return
+    rows = np.asarray(features[:: max(1, n // _ROWS_LOOKED_AT)], np.float64)
+    variances = rows.var(axis=0)
+    widest = int(variances.argmax())
+    if variances[widest] > _ONE_COLUMN * variances.sum():
+        warnings.warn(
+            "One column of the features decides which samples are neighbours: distances are "
+            f"Euclidean. Received: {d} columns, of which column {widest} has "
+            f"{variances[widest] / variances.sum():.1%} of the variance. Scale the columns first, "
+            "e.g. with sklearn.preprocessing.MinMaxScaler.",
+            stacklevel=3,
+        )
 
 
 def _search(features: Any, k: int) -> np.ndarray:

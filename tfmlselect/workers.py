@@ -70,8 +70,13 @@ def several() -> bool:
 
 
 def compiled(ops: Callable, **options: Any) -> Callable:
-    """`ops`, tensors to tensors, as a `tf.function` in which figures can be of all workers."""
-    functions: dict[Any, Callable] = {None: tf.function(ops, autograph=False, **options)}
+    """`ops`, tensors to tensors, as a `tf.function` in which figures can be of all workers.
+
+    Called through its concrete function: each strategy object traces its own, once, which
+    TensorFlow, counting traces by the line of code, would take for one function that is traced
+    again and again, and warn.
+    """
+    functions: dict[Any, Any] = {None: tf.function(ops, autograph=False, **options)}
 
     def call(*args):
         strategy = shared_by()
@@ -79,7 +84,7 @@ def compiled(ops: Callable, **options: Any) -> Callable:
             functions[strategy] = tf.function(
                 lambda *args: strategy.run(ops, args), autograph=False, **options
             )
-        results = functions[strategy](*args)
+        results = functions[strategy].get_concrete_function(*args)(*args)
         if strategy is None:
             return results
         # All local replicas computed the same: one of them is enough.

@@ -11,6 +11,7 @@ from benchmarks.evidence.tables import title
 from benchmarks.markers import table
 
 Cell = tuple[str, str, str, int, str]  # data, model, strategy, fold, budget
+_LISTED = 8
 
 
 def coverage(frame: pd.DataFrame, wanted: Iterable[Cell]) -> str:
@@ -50,19 +51,21 @@ def lacking(row: dict[str, list[bool]]) -> str:
     for name, folds in row.items():
         if not all(folds):
             names.setdefault(f"{sum(folds)}/{len(folds)}", []).append(name)
-    return "; ".join(f"{share}: {', '.join(alike)}" for share, alike in names.items())
+    return "; ".join(f"{share}: {listed(alike)}" for share, alike in names.items())
+
+
+def listed(names: list[str]) -> str:
+    """The names, or how many where they are too many to read."""
+    many = len(names) > _LISTED
+    return f"{len(names)} variants, {names[0]} to {names[-1]}" if many else ", ".join(names)
 
 
 def missing(cells: Iterable[Cell]) -> list[str]:
-    """One command for the strategies of a (data, model, budget) that lack the same folds."""
-    folds: dict[tuple[str, str, str, str], list[str]] = {}
-    for data, model, strategy, fold, budget in cells:
-        folds.setdefault((data, model, strategy, budget), []).append(str(fold))
-    together: dict[tuple[str, str, str, str], list[str]] = {}
-    for (data, model, strategy, budget), lacking in folds.items():
-        together.setdefault((data, model, budget, ",".join(lacking)), []).append(strategy)
+    """One command for each (model, budget): the runner leaves out what is there."""
+    sets: dict[tuple[str, str], dict[str, None]] = {}
+    for data, model, _, _, budget in cells:
+        sets.setdefault((model, budget), {})[data] = None
     return [
-        f"python -m benchmarks.run --data {data} --model {model} "
-        f"--strategy {','.join(strategies)} --fold {lacking} --budget {budget}"
-        for (data, model, budget, lacking), strategies in together.items()
+        f"python -m benchmarks.run --model {model} --data {','.join(names)} --budget {budget}"
+        for (model, budget), names in sets.items()
     ]

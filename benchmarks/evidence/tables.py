@@ -25,6 +25,7 @@ OVER_DATA = (
 RANKED = (AUC, "best_macro_ap", "best_macro_f1", "best_tuned_macro_f1")
 SHORT = (AUC, "best_macro_ap", "best_tuned_macro_f1")
 NONE = "-"
+_SETS_FOR_P = 6  # the signed-rank test of five sets has p >= 1 / 16
 
 
 def in_short(parts: dict[tuple[str, str], pd.DataFrame]) -> str:
@@ -87,10 +88,13 @@ def over_data(frame: pd.DataFrame) -> str:
 
 
 def verdict(found: Verdict) -> str:
-    """One cell; bold where the corrected p is below 0.05."""
+    """One cell; bold where the corrected p is below 0.05, and no p where it cannot be."""
     if not found.gain.count:
         return NONE
-    text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}, {p(found.p)}"
+    text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}"
+    if found.gain.count < _SETS_FOR_P:
+        return text
+    text += f", {p(found.p)}"
     return f"**{text}**" if found.p < ranks.ALPHA else text
 
 

@@ -38,6 +38,11 @@ def test_verdicts_are_bold_by_the_corrected_p():
     assert evidence_tables.verdict(Verdict(gain, 6, 1, 0, 0.0001)).endswith("p < 0.001**")
 
 
+def test_five_sets_have_no_p():
+    gain = Interval(0.01, 0.002, 0.018, 5)
+    assert evidence_tables.verdict(Verdict(gain, 5, 0, 0, 0.0625)) == "+0.010 5-0-0"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0124, "+0.012"), (-0.0126, "-0.013"), (-0.0004, "0.000"), (0, "0.000"), (np.nan, "-")],
@@ -146,7 +151,7 @@ def test_ablations_against_parents_and_uniform():
     assert evidence_tables.ablations(tables.random(strategies=("uniform", "d2ace"))) == ""
 
 
-def test_coverage_names_each_missing_cell_in_one_command():
+def test_coverage_has_one_command_for_what_is_missing_of_a_model():
     frame = tables.random(sets=2, folds=2, strategies=("uniform", "d2ace"))
     wanted = [
         (f"set{data}", "mlp", strategy, fold, "paper")
@@ -160,11 +165,14 @@ def test_coverage_names_each_missing_cell_in_one_command():
     assert "Complete: set0." in text
     assert cells(text)["set1"] == ["2/3: uniform, d2ace; 0/3: focal"]
     commands = [line for line in text.splitlines() if line.startswith("python")]
-    run = "python -m benchmarks.run --data set1 --model mlp"
-    assert commands == [
-        f"{run} --strategy focal --fold 0,1,2 --budget paper",
-        f"{run} --strategy uniform,d2ace --fold 2 --budget paper",
-    ]
+    assert commands == ["python -m benchmarks.run --model mlp --data set1 --budget paper"]
+
+
+def test_coverage_counts_variants_that_are_too_many_to_read():
+    names = [f"d2ace-pressure-{i}" for i in range(2, 11)]
+    wanted = [("set0", "mlp", name, 0, "paper") for name in names]
+    text = evidence_coverage.coverage(tables.random(sets=1, folds=1), wanted)
+    assert cells(text)["set0"] == ["0/1: 9 variants, d2ace-pressure-2 to d2ace-pressure-10"]
 
 
 def test_coverage_of_everything_has_no_commands():

@@ -311,6 +311,29 @@ def test_another_width_is_seen_before_the_first_step():
     assert not started
 
 
+def test_class_ids_without_the_last_class():
+    x, y = np.ones([27, 1], "f"), np.arange(27) % 4
+    train = tfml.adaptive_dataset((x, y), Spy(), 4)
+    loss = "sparse_categorical_crossentropy"
+    with pytest.raises(
+        ValueError, match=r"\(None, 5\).* ids of the training set end at 3; .*one-hot"
+    ):
+        run(learner(loss=loss, activation="softmax"), train)
+    train = tfml.adaptive_dataset((x, np.eye(5)[y]), Spy(), 4)
+    run(learner(loss="categorical_crossentropy", activation="softmax"), train, epochs=1)
+
+
+@pytest.mark.parametrize("scores", ["record", "predict"])
+def test_validation_on_the_batches_selected(scores):
+    train, model = adaptive(), learner()
+    held_out = {"validation_data": numbered(8)}
+    run(model, train, epochs=2, fit=held_out, scores=scores)
+    run(model, train, epochs=3, fit={"validation_data": train.in_order()}, scores=scores)
+    with pytest.warns(UserWarning, match="validates on the samples that it trains on") as said:
+        run(model, train, epochs=6, fit={"validation_data": train}, scores=scores)
+    assert sum("This fit validates" in str(each.message) for each in said) == 1  # and Keras' own
+
+
 def test_another_width_of_a_subclassed_model_is_seen_in_the_first_step():
     model = Untrained(lambda x: x * KERNEL[:, :4])
     model.compile(loss="mse")

@@ -9,7 +9,7 @@ from typing import Any
 from tfmlselect import replicas
 from tfmlselect.callbacks import fit_checks
 from tfmlselect.callbacks.arguments import check_arguments
-from tfmlselect.callbacks.listener import StepListener
+from tfmlselect.callbacks.held_out import HeldOutCheck
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.dataset import AdaptiveDataset
@@ -20,7 +20,7 @@ from tfmlselect.recorder import Recorder, Scorer
 from tfmlselect.run_state import RunState
 
 
-class AdaptiveBatchSelection(StepListener):
+class AdaptiveBatchSelection(HeldOutCheck):
     """Makes `model.fit` on an adaptive dataset adaptive.
 
     Records what the training steps predict, hands it to the dataset's strategy at the end of each

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from tfmlselect.strategies.active_bias import ActiveBias
 from tfmlselect.strategies.base import Strategy
 from tfmlselect.strategies.d2ace import D2ACE
@@ -56,8 +58,10 @@ def get(name: str | Strategy) -> Strategy:
         return name
     if isinstance(name, str):
         if name not in _STRATEGIES:
+            close = difflib.get_close_matches(name.lower(), names(), n=1)
+            hint = f"Did you mean {close[0]!r}? " if close else ""
             raise ValueError(
-                f"Unknown strategy. Received: strategy={name!r}. "
+                f"Unknown strategy. Received: strategy={name!r}. {hint}"
                 f"Choose one of {', '.join(map(repr, names()))}, or pass a Strategy object."
             )
         return _STRATEGIES[name]()

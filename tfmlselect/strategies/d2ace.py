@@ -155,9 +155,10 @@ class D2ACE(Strategy):
             return nearest_neighbors(features, self.neighbors)
         warnings.warn(
             "D2ACE has nothing to search neighbours in and goes on without a neighbourhood (a "
-            "sample's context is its own labels). Received: features=None, neighbors=None. Pass "
-            "`features=` (n, d), e.g. embeddings, or `neighbors=` ids (n, k); D2ACE(neighbors=0) "
-            "says that this is meant.",
+            "sample's context is its own labels). Received: features=None, neighbors=None, and x "
+            "is no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings or "
+            "several inputs side by side, or `neighbors=` ids (n, k); D2ACE(neighbors=0) says that "
+            "this is meant.",
             stacklevel=2,
         )
         return None
