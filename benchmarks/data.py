@@ -81,7 +81,8 @@ def load(name: str, directory: str | os.PathLike | None = None) -> Task:
     directory = directory or os.environ.get("TFMLSELECT_DATA")
     files = f"{name}.npz", f"{name}.arff"
     if name == "goemotions":
-        x, y = read_goemotions(need(directory, name, "goemotions_train.tsv.gz").parent)
+        texts, y = goemotions(directory, "train")
+        x = hashed(texts)
     elif name in OWN:
         x, y = {"digits": make_digits, "solar-flare": read_solar_flare}[name]()
     elif name == "yeast" and find(directory, *files) is None:
@@ -165,14 +166,21 @@ def make_digits():
     return x.reshape(len(x), -1), y
 
 
-def read_goemotions(directory: Path):
-    """The comments of GoEmotions' training file as hashed words, l2-normalised, and 28 labels."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    with gzip.open(directory / "goemotions_train.tsv.gz", "rt", encoding="utf-8") as file:
+def goemotions(directory: str | None, part: str) -> tuple[list[str], np.ndarray]:
+    """The comments of GoEmotions' "train", "dev" or "test" part, and their labels (n, 28) uint8."""
+    with gzip.open(
+        need(directory, "goemotions", f"goemotions_{part}.tsv.gz"), "rt", encoding="utf-8"
+    ) as file:
         rows = [row[:2] for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
     y = np.zeros((len(rows), 28), "uint8")
     for labels, (_, ids) in zip(y, rows, strict=True):
         labels[[int(k) for k in ids.split(",")]] = 1
+    return [text for text, _ in rows], y
+
+
+def hashed(texts: list[str]) -> sparse.csr_matrix:
+    """Texts as hashed words, l2-normalised: (n, HASHED) float32."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
     hashing = HashingVectorizer(n_features=HASHED, alternate_sign=False)
-    return hashing.transform([text for text, _ in rows]).astype("float32"), y
+    return hashing.transform(texts).astype("float32")

@@ -3,13 +3,15 @@
     python -m benchmarks.overview           # writes
     python -m benchmarks.overview --check   # writes nothing, fails if something is out of date
 
-Sources: the registry, each card's first paragraph, in docs/strategies costs.json, which
+Sources: the registry; each card's first paragraph; in docs/strategies costs.json, which
 `benchmarks/strategy_costs.py --write` makes, and minority_losses.json, which
-`benchmarks/minority_losses.py --write` makes, and docs/staleness.json, which
-`benchmarks/staleness.py --write` makes. Text between markers such as `<!-- measured -->` and
-`<!-- /measured -->` is replaced: the measured sentence of each card, the table of the seed claim in
-hard_imbalance.md, the correlation step in d2ace.md and uncertainty.md, and the stale batches in
-how_it_works.md. README's table has the evidence in it: `python -m benchmarks.evidence` makes it.
+`benchmarks/minority_losses.py --write` makes; in docs staleness.json, which
+`benchmarks/staleness.py --write` makes, and text_from_scratch.json, which
+`python -m benchmarks.text_from_scratch --write` makes. Text between markers such as
+`<!-- measured -->` and `<!-- /measured -->` is replaced: the measured sentence of each card, the
+table of the seed claim in hard_imbalance.md, the correlation step in d2ace.md and uncertainty.md,
+the stale batches in how_it_works.md, and the text network in evidence.md. What else is in
+evidence.md and README's table has the results in it: `python -m benchmarks.evidence` makes it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import staleness
+from benchmarks import staleness, text_from_scratch
 from benchmarks.markers import between, read
 from tfmlselect import strategies
 
@@ -69,6 +71,9 @@ def generated() -> dict[Path, str]:
     path = ROOT / "docs" / "how_it_works.md"
     stale = json.loads(staleness.FILE.read_text(encoding="utf-8"))
     files[path] = between(read(path), "staleness", staleness.table(stale))
+    path = ROOT / "docs" / "evidence.md"
+    runs = json.loads(text_from_scratch.FILE.read_text(encoding="utf-8"))
+    files[path] = between(read(path), "from scratch", text_from_scratch.table(runs))
     return files
 
 
