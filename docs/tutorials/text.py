@@ -154,10 +154,11 @@ for name, model in models.items():
     print(f"{name:>17}  " + "  ".join(f"{figure:.3f}" for figure in figures))
 
 # %% [markdown]
-# One seed proves nothing. [Three seeds at three learning rates](../evidence.md#a-text-network-from-scratch)
-# show a larger gain where training ends early, and none in macro-AUC at a rate at which it
-# converges. Here tuned thresholds do more than the batches, and both together most: tune thresholds
-# and the learning rate first, they cost nothing.
+# One seed proves nothing.
+# [Three seeds at three learning rates](../evidence.md#a-text-network-from-scratch) show a larger
+# gain where training ends early, and none in macro-AUC at a rate at which it converges. Here tuned
+# thresholds do more than the batches, and both together most: tune thresholds and the learning rate
+# first, they cost nothing.
 #
 # What was drawn, label by label and epoch by epoch, against uniform draws:
 
