@@ -173,7 +173,8 @@ def test_validation_batches_are_not_recorded():
 def test_validation_on_the_training_set_itself():
     x, y = numbered(27)
     train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1)
-    run(linear(), train, fit={"validation_data": train})
+    with pytest.warns(UserWarning, match="validates on the samples"):  # and does no harm
+        run(linear(), train, fit={"validation_data": train})
     check_rows(train.strategy, x)
 
 
