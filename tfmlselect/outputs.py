@@ -119,16 +119,16 @@ class OutputReader:
     def _check_width(self, shape: Any) -> None:
         shape = tf.TensorShape(shape)
         if not shape.is_compatible_with([None, self._q]):
-            more = (
-                f" Class ids of the training set end at {self._q - 1}; with more classes "
-                "pass one-hot rows, np.eye(classes)[y], and compile with categorical_crossentropy."
-            )
+            more = ""
+            if self._single_label:
+                more = (
+                    f" Class ids of the training set end at {self._q - 1}; with more classes pass "
+                    "one-hot rows, np.eye(classes)[y], and compile with categorical_crossentropy."
+                )
             raise ValueError(
                 f"The model must predict one value for each of the {self._q} labels that "
                 f"training follows. Received: an output of shape {shape}. Give the model an output "
-                f"(b, {self._q}), or name the right one: output=... of the callback."
-                + more
-                * self._single_label
+                f"(b, {self._q}), or name the right one: output=... of the callback.{more}"
             )
 
     def pick(self, structure: Any) -> Any:
