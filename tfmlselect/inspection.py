@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from tfmlselect.checks import require
 from tfmlselect.labels import check_label_names
 from tfmlselect.selection import Selection
+from tfmlselect.selection_checks import is_whole
 
 _LABELS_SHOWN = 3
 _OTHERS_SHOWN = 2
@@ -129,7 +129,7 @@ def inspect_selection(
     p = selection.probabilities
     half = len(p) // 2
     require(
-        isinstance(k, numbers.Integral) and 1 <= k <= half,
+        is_whole(k) and 1 <= k <= half,
         f"`k` samples of either end are shown, at most half of the {len(p)}",
         f"k={k!r}",
         f"Pass a whole number from 1 to {half}",
