@@ -11,7 +11,7 @@ from benchmarks.evidence.tables import title
 from benchmarks.markers import table
 
 Cell = tuple[str, str, str, int, str]  # data, model, strategy, fold, budget
-_LISTED = 8
+_LISTED = 8  # names in a cell; of more, how many
 
 
 def coverage(frame: pd.DataFrame, wanted: Iterable[Cell]) -> str:

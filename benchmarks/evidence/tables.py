@@ -89,12 +89,9 @@ def over_data(frame: pd.DataFrame) -> str:
 
 def verdict(found: Verdict) -> str:
     """One cell; bold where the corrected p is below 0.05, and no p where it cannot be."""
-    if not found.gain.count:
-        return NONE
-    text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}"
     if found.gain.count < _SETS_FOR_P:
-        return text
-    text += f", {p(found.p)}"
+        return gain_over_sets(found)
+    text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}, {p(found.p)}"
     return f"**{text}**" if found.p < ranks.ALPHA else text
 
 
