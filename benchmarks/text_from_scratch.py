@@ -50,6 +50,9 @@ def main() -> None:
     parser.add_argument("--data-dir", default=os.environ.get("TFMLSELECT_DATA"))
     parser.add_argument("--write", action="store_true", help="keep the figures for the docs")
     options = parser.parse_args()
+    from benchmarks.training import one_thread_and_deterministic
+
+    one_thread_and_deterministic()
     parts = tokens([data.goemotions(options.data_dir, part) for part in ("train", "dev", "test")])
     runs = [
         run(parts, strategy, rate, seed)
