@@ -24,7 +24,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import staleness, text_from_scratch
+from benchmarks import staleness, text_table
 from benchmarks.markers import between, read
 from tfmlselect import strategies
 
@@ -72,8 +72,8 @@ def generated() -> dict[Path, str]:
     stale = json.loads(staleness.FILE.read_text(encoding="utf-8"))
     files[path] = between(read(path), "staleness", staleness.table(stale))
     path = ROOT / "docs" / "evidence.md"
-    runs = json.loads(text_from_scratch.FILE.read_text(encoding="utf-8"))
-    files[path] = between(read(path), "from scratch", text_from_scratch.table(runs))
+    runs = json.loads(text_table.FILE.read_text(encoding="utf-8"))
+    files[path] = between(read(path), "from scratch", text_table.table(runs))
     return files
 
 

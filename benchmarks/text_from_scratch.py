@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 from itertools import product
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -24,24 +23,14 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import tfmlselect as tfml
-from benchmarks import data, markers
+from benchmarks import data
 from benchmarks.evaluation import Evaluation
+from benchmarks.text_table import FILE, SHOWN, STRATEGIES, table
 
-FILE = Path(__file__).parents[1] / "docs" / "text_from_scratch.json"
-BASELINE = "uniform"
-STRATEGIES = (BASELINE, "online_batch", "positive_hardness")
 RATES = (1e-3, 3e-3, 1e-2)
 SEEDS = (0, 1, 2)
 EPOCHS = 8
 WORDS, LENGTH = 8000, 32
-SHOWN = (
-    "best_macro_auc",
-    "best_macro_ap",
-    "best_macro_f1",
-    "best_tuned_macro_f1",
-    "best_tuned_minority_recall",
-    "last_macro_ap",
-)
 
 
 def main() -> None:
@@ -92,38 +81,6 @@ def run(parts: list[tuple], strategy: str, rate: float, seed: int) -> dict:
     result = evaluation.result(tfml.label_statistics(y).minority)
     kept = {name: round(result[name], 5) for name in ("best_validation", "best_epoch", *SHOWN)}
     return {"strategy": strategy, "rate": rate, "seed": seed, **kept}
-
-
-def table(runs: list[dict]) -> str:
-    """Of the baseline the mean over seeds, of others their gains."""
-    head = ["rate", "strategy", "best epoch", *map(shown, SHOWN)]
-    rows = []
-    for rate in sorted({run["rate"] for run in runs}):
-        by = {
-            name: sorted(
-                (run for run in runs if (run["rate"], run["strategy"]) == (rate, name)),
-                key=lambda run: run["seed"],
-            )
-            for name in STRATEGIES
-        }
-        for name, own in by.items():
-            epochs = ", ".join(str(run["best_epoch"]) for run in own)
-            cells = [cell(own, by[BASELINE], column) for column in SHOWN]
-            rows.append([f"{rate:g}", name, epochs, *cells])
-    return markers.table(head, rows)
-
-
-def cell(own: list[dict], baseline: list[dict], column: str) -> str:
-    """The mean of the baseline; of others the mean difference, and its range over the seeds."""
-    if own is baseline:
-        return f"{np.mean([run[column] for run in own]):.3f}"
-    gains = [mine[column] - other[column] for mine, other in zip(own, baseline, strict=True)]
-    return f"{np.mean(gains):+.3f} [{min(gains):+.3f}, {max(gains):+.3f}]"
-
-
-def shown(column: str) -> str:
-    """macro_auc of best_macro_auc; the last epoch's says so."""
-    return column.removeprefix("best_").replace("last_", "last epoch's ")
 
 
 if __name__ == "__main__":

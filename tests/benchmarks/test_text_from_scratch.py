@@ -4,21 +4,21 @@ import json
 
 import numpy as np
 
-from benchmarks import text_from_scratch
+from benchmarks import text_from_scratch, text_table
 
 
 def of(strategy, seed, value):
-    figures = dict.fromkeys(text_from_scratch.SHOWN, value)
+    figures = dict.fromkeys(text_table.SHOWN, value)
     return {"strategy": strategy, "rate": 1e-3, "seed": seed, "best_epoch": seed + 1, **figures}
 
 
 def test_gains_are_of_the_same_seed():
-    names = text_from_scratch.STRATEGIES
+    names = text_table.STRATEGIES
     assert names[:2] == ("uniform", "online_batch")
     runs = [of("uniform", 0, 0.5), of("uniform", 1, 0.7)]
     runs += [of(names[1], 1, 0.65), of(names[1], 0, 0.6)]  # +0.1 and -0.05
     runs += [of(names[2], 0, 0.5), of(names[2], 1, 0.7)]
-    _, _, uniform, online_batch, same = text_from_scratch.table(runs).splitlines()
+    _, _, uniform, online_batch, same = text_table.table(runs).splitlines()
     assert uniform.startswith("| 0.001 | uniform | 1, 2 | 0.600 | 0.600 |")
     assert online_batch.startswith("| 0.001 | online_batch | 1, 2 | +0.025 [-0.050, +0.100] |")
     assert same.endswith("| +0.000 [+0.000, +0.000] |")
@@ -41,7 +41,7 @@ def test_a_run(monkeypatch):
 
 
 def test_committed_figures_are_of_all_runs():
-    runs = json.loads(text_from_scratch.FILE.read_text(encoding="utf-8"))
+    runs = json.loads(text_table.FILE.read_text(encoding="utf-8"))
     keys = {(run["strategy"], run["rate"], run["seed"]) for run in runs}
-    every = len(text_from_scratch.STRATEGIES) * len(text_from_scratch.RATES)
+    every = len(text_table.STRATEGIES) * len(text_from_scratch.RATES)
     assert len(keys) == len(runs) == every * len(text_from_scratch.SEEDS)
