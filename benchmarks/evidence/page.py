@@ -19,7 +19,6 @@ from benchmarks.markers import between, read, table
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence.md"
 SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
-    "per data set": tables.per_data,
     "over data sets": tables.over_data,
     "ranks": tables.ranking,
     "reach": tables.reach,
@@ -57,7 +56,9 @@ def generated(
 ) -> tuple[str, dict[str, plots.Picture]]:
     """The page as it should be, and its pictures by name."""
     frame = results.load(folder)
-    parts = {names: results.part(frame, *names) for names in results.parts(frame)}
+    every = {names: results.part(frame, *names) for names in results.parts(frame)}
+    text = between(text, "per data set", each(every, tables.per_data))
+    parts = {names: rows for names, rows in every.items() if results.compared(rows)}
     short = tables.in_short(parts) if parts else "No results yet."
     text = between(text, "in short", short)
     for marker, section in SECTIONS.items():

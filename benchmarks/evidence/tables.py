@@ -108,7 +108,7 @@ def ranking(frame: pd.DataFrame) -> str:
             notes.setdefault(", ".join(found.left_out), []).append(metric(column))
     head = ["metric", "sets", *strategies, "Friedman", "critical difference"]
     lines = [
-        f"Not complete for all, so left out of {', '.join(metrics)}: {sets}."
+        f"Not run with all strategies, so left out of {', '.join(metrics)}: {sets}."
         for sets, metrics in notes.items()
     ]
     return "\n\n".join([table(head, rows), *lines])

@@ -48,6 +48,7 @@ def test_each_part_has_its_place_once_and_is_filled(made):
     page = (made / "evidence.md").read_text(encoding="utf-8")
     markers = [
         "in short",
+        "per data set",
         *evidence.SECTIONS,
         "rank diagrams",
         "curves",
@@ -166,9 +167,19 @@ def test_no_results(tmp_path):
     shutil.copy(evidence.PAGE, tmp_path / "evidence.md")
     evidence.write(tmp_path / "evidence.md", tmp_path, WANTED)
     page = (tmp_path / "evidence.md").read_text(encoding="utf-8")
-    assert page.count("No results yet.") == len(evidence.SECTIONS) + 4
+    assert page.count("No results yet.") == len(evidence.SECTIONS) + 5
     assert f"0 of {len(WANTED)} cells." in page
     assert not any((tmp_path / "evidence").iterdir())
+
+
+def test_a_baseline_alone_is_shown_and_compared_with_nothing(copy):
+    alone = tables.frame(tables.row("set0", model="clif", best_macro_auc=0.654))
+    alone.to_csv(copy / "results/clif.csv", index=False)
+    evidence.write(copy / "evidence.md", copy / "results", WANTED)
+    page = (copy / "evidence.md").read_text(encoding="utf-8")
+    assert page.count("### clif, the papers' budget") == 1
+    assert "| data | uniform (folds) |\n| --- | --- |\n| set0 | 0.654 (1) |\n" in page
+    assert "clif, the papers' budget |" not in page
 
 
 def test_curves_are_means_over_the_folds_of_all():
