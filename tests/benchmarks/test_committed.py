@@ -30,17 +30,13 @@ def test_strategies_had_the_same_steps_and_rate():
         assert (cells[name].nunique() == 1).all(), name
 
 
-# Run under the papers' budget alone, where the MLP does not get there either: no tuned rate yet.
-NOT_REACHED = {"scene": set(), "yeast": {"paca"}}
-
-
 @pytest.mark.parametrize(("data", "least"), [("scene", 0.93), ("yeast", 0.68)])
 def test_uniform_learns_what_the_models_are_known_to(data, least):
     """Of the budgets that a model was run with, the better one."""
     runs = UNIFORM[UNIFORM["data"] == data].groupby(["model", "budget"])["best_macro_auc"].mean()
     reached = runs.groupby("model").max()
-    assert "mlp" in reached
-    assert {*reached.index[reached <= least]} == NOT_REACHED[data], reached
+    assert {*reached.index} == {*MODELS} - {"frozen_head"}  # it reads texts
+    assert (reached >= least).all(), reached
 
 
 def test_curves_end_at_the_last_metrics():
