@@ -61,11 +61,22 @@ def long_tailed_digits(n_train=3000, n_test=4000, factor=50, seed=0):
         float32 of 0 and 1.
     """
     rng = np.random.default_rng([seed, 1])
-    parts = []
-    for n, sources in zip((n_train, n_test), source_digits(seed), strict=True):
-        y = _deal_labels(n, factor, rng)
-        parts.append((_overlay(y, sources, rng), y.astype("float32")))
-    return tuple(parts)
+    parts = zip((n_train, n_test), source_digits(seed), strict=True)
+    return tuple(_long_tailed(n, sources, factor, rng) for n, sources in parts)
+
+
+def long_tailed_folds(folds=5, n=600, factor=50, seed=0):
+    """Makes multi-label images for cross-validation: folds that have no source digit in common.
+
+    Returns:
+        A list of (x, y), one for each fold, as in `long_tailed_digits`, with n images each.
+    """
+    rng = np.random.default_rng([seed, 2])
+    classes = [np.concatenate(parts) for parts in zip(*source_digits(seed), strict=True)]
+    return [
+        _long_tailed(n, [images[fold::folds] for images in classes], factor, rng)
+        for fold in range(folds)
+    ]
 
 
 def imbalanced_digits(kind="exponential", factor=50, largest=350, seed=0):
@@ -124,6 +135,11 @@ def rare_and_frequent(counts):
 def _join(classes):
     ids = np.repeat(np.arange(len(classes)), [len(images) for images in classes])
     return np.concatenate(classes)[..., None], ids
+
+
+def _long_tailed(n, sources, factor, rng):
+    y = _deal_labels(n, factor, rng)
+    return _overlay(y, sources, rng), y.astype("float32")
 
 
 def _deal_labels(n, factor, rng):
