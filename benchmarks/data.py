@@ -159,7 +159,7 @@ def read_solar_flare():
 
 
 def make_digits():
-    """The long-tailed multi-digit images of `examples/digits.py`, as rows of pixels, fold by fold."""
+    """The long-tailed images of `examples/digits.py`, fold by fold, as rows of pixels."""
     sys.path.append(str(Path(__file__).parents[1] / "examples"))
     from digits import long_tailed_folds
 

@@ -178,6 +178,28 @@ def test_long_tailed_digits_are_source_digits_of_their_part(digits):
         assert image.sum() >= max(lit)  # the lighter pixel counts: no digit hides another
 
 
+def test_folds_of_digits_share_no_source(digits):
+    def cut(image):
+        """The lit rectangle: the same wherever a digit lies."""
+        rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
+        return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].tobytes()
+
+    folds = digits.long_tailed_folds(folds=3, n=300, seed=0)
+    alone = [
+        {cut(image) for image, labels in zip(x[..., 0], y, strict=True) if labels.sum() == 1}
+        for x, y in folds
+    ]
+    sources = {
+        cut(image) for part in digits.source_digits(0) for images in part for image in images
+    }
+    for number, (x, y) in enumerate(folds):
+        assert x.shape == (300, 36, 36, 1)
+        np.testing.assert_array_equal(y.sum(axis=0), folds[0][1].sum(axis=0))
+        assert len(alone[number]) > 50
+        assert alone[number] <= sources
+        assert all(alone[number].isdisjoint(other) for other in alone[:number])
+
+
 def test_imbalanced_digits_fall_to_the_factor(digits):
     (x, y), (x_test, y_test) = digits.imbalanced_digits("exponential")
     assert x.shape == (982, 28, 28, 1)

@@ -14,15 +14,21 @@ Cell = tuple[str, str, str, int, str]  # data, model, strategy, fold, budget
 _LISTED = 8  # names in a cell; of more, how many
 
 
-def coverage(frame: pd.DataFrame, wanted: Iterable[Cell]) -> str:
-    """A table of folds for each (model, budget), then how to run what is missing."""
+def coverage(frame: pd.DataFrame, wanted: Iterable[Cell], tuned: set[tuple[str, str]]) -> str:
+    """A table of folds for each (model, budget), then how to run what is missing.
+
+    Args:
+        frame: all results.
+        wanted: the grid.
+        tuned: each (data, model) whose learning rate has been chosen.
+    """
     wanted = [tuple(cell) for cell in wanted]
     there = {*zip(*(frame[name] for name in results.KEY), strict=True)}
     parts = dict.fromkeys((model, budget) for _, model, _, _, budget in wanted)
     blocks = [part(wanted, there, model, budget) for model, budget in parts]
     done = sum(cell in there for cell in wanted)
     blocks.insert(0, f"{done} of {len(wanted)} cells.")
-    commands = missing([cell for cell in wanted if cell not in there])
+    commands = missing([cell for cell in wanted if cell not in there], tuned)
     if commands:
         blocks.append("What adds the missing ones:\n\n```\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(blocks)
@@ -60,12 +66,21 @@ def listed(names: list[str]) -> str:
     return f"{len(names)} variants, {names[0]} to {names[-1]}" if many else ", ".join(names)
 
 
-def missing(cells: Iterable[Cell]) -> list[str]:
-    """One command for each (model, budget): the runner leaves out what is there."""
+def missing(cells: Iterable[Cell], tuned: set[tuple[str, str]]) -> list[str]:
+    """One command for each (model, budget): the runner leaves out what is there.
+
+    Before them stand the commands that choose the learning rates which the tuned budget lacks.
+    """
     sets: dict[tuple[str, str], dict[str, None]] = {}
+    rates: dict[str, dict[str, None]] = {}
     for data, model, _, _, budget in cells:
         sets.setdefault((model, budget), {})[data] = None
+        if budget == "tuned" and (data, model) not in tuned:
+            rates.setdefault(model, {})[data] = None
     return [
+        f"python -m benchmarks.tune --model {model} --data {','.join(names)}"
+        for model, names in rates.items()
+    ] + [
         f"python -m benchmarks.run --model {model} --data {','.join(names)} --budget {budget}"
         for (model, budget), names in sets.items()
     ]

@@ -66,7 +66,7 @@ def generated(
     drawn = {"rank diagrams": rank_diagrams(parts), "curves": curves(parts)}
     for marker, pictures in drawn.items():
         text = between(text, marker, "\n\n".join(map(image, pictures)) or "No results yet.")
-    text = between(text, "coverage", coverage(frame, wanted))
+    text = between(text, "coverage", coverage(frame, wanted, results.tuned(folder)))
     text = between(text, "environments", environments(folder, frame))
     return text, {picture.name: picture for pictures in drawn.values() for picture in pictures}
 
@@ -85,7 +85,7 @@ def rank_diagrams(parts: dict[tuple[str, str], pd.DataFrame]) -> list[plots.Pict
     made = []
     for names, frame in parts.items():
         found = ranks.rank(frame, tables.AUC, [results.BASELINE, *results.compared(frame)])
-        if len(found.nemenyi):
+        if len(found.nemenyi) and len(found.sets) >= ranks.LEAST_SETS:
             title = (
                 f"{tables.title(*names)}: mean ranks by macro-AUC on {len(found.sets)} sets, "
                 f"critical difference {found.critical_difference:.2f}"

@@ -16,6 +16,7 @@ from scipy import stats
 from benchmarks.evidence import results
 
 ALPHA = 0.05
+LEAST_SETS = 6  # of fewer, chi^2 is no guide, and the critical difference nearly the whole scale
 _DECIMALS = 12
 
 

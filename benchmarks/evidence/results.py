@@ -53,6 +53,13 @@ def load(folder: Path = DIRECTORY) -> pd.DataFrame:
     return check(pd.concat(frames, ignore_index=True))
 
 
+def tuned(folder: Path = DIRECTORY) -> set[tuple[str, str]]:
+    """Each (data, model) whose learning rate has been chosen."""
+    path = Path(folder) / "learning_rates.csv"
+    rates = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["data", "model"])
+    return {*zip(rates["data"], rates["model"], strict=True)}
+
+
 def check(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows in order of `KEY`; raises where a row stands twice or contradicts itself."""
     twice = frame.duplicated(KEY)

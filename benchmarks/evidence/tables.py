@@ -25,7 +25,7 @@ OVER_DATA = (
 RANKED = (AUC, "best_macro_ap", "best_macro_f1", "best_tuned_macro_f1")
 SHORT = (AUC, "best_macro_ap", "best_tuned_macro_f1")
 NONE = "-"
-_SETS_FOR_P = 6  # the signed-rank test of five sets has p >= 1 / 16
+_SETS_FOR_P = 8  # of n sets p >= 2 / 2^n, and Holm multiplies by the strategies, 4 to 6
 
 
 def in_short(parts: dict[tuple[str, str], pd.DataFrame]) -> str:
@@ -96,13 +96,15 @@ def verdict(found: Verdict) -> str:
 
 
 def ranking(frame: pd.DataFrame) -> str:
-    """Mean ranks of all strategies and the baseline, on the sets that have them all."""
+    """Mean ranks of all strategies and the baseline, on the sets that have them all, if enough."""
     strategies = [results.BASELINE, *results.compared(frame)]
     rows, notes = [], {}
     for column in RANKED:
         found = ranks.rank(frame, column, strategies)
-        shown = [f"{found.mean_ranks[name]:.2f}" if found.sets else NONE for name in strategies]
-        distance = f"{found.critical_difference:.2f}" if found.sets else NONE
+        if len(found.sets) < ranks.LEAST_SETS:
+            continue
+        shown = [f"{found.mean_ranks[name]:.2f}" for name in strategies]
+        distance = f"{found.critical_difference:.2f}"
         rows.append([metric(column), str(len(found.sets)), *shown, p(found.p), distance])
         if found.left_out:
             notes.setdefault(", ".join(found.left_out), []).append(metric(column))
@@ -111,7 +113,7 @@ def ranking(frame: pd.DataFrame) -> str:
         f"Not run with all strategies, so left out of {', '.join(metrics)}: {sets}."
         for sets, metrics in notes.items()
     ]
-    return "\n\n".join([table(head, rows), *lines])
+    return "\n\n".join([table(head, rows), *lines]) if rows else ""
 
 
 def reach(frame: pd.DataFrame) -> str:
@@ -125,6 +127,7 @@ def reach(frame: pd.DataFrame) -> str:
             [
                 name,
                 f"{found.reached} of {found.cells}",
+                str(speed.reach(frame, results.BASELINE, baseline=name).reached),
                 f"{median(found.epochs, 'g')} ({median(found.baseline_epochs, 'g')})",
                 f"{median(found.steps, '.0f')} ({median(found.baseline_steps, '.0f')})",
                 f"{median(found.seconds, '.3g')} ({median(found.baseline_seconds, '.3g')})",
@@ -133,7 +136,8 @@ def reach(frame: pd.DataFrame) -> str:
                 ratio(found.seconds_ratio),
             ]
         )
-    head = ["strategy", "cells that reach it", "epochs (uniform)", "steps (uniform)"]
+    head = ["strategy", "cells that reach it", "where uniform reaches the strategy's"]
+    head += ["epochs (uniform)", "steps (uniform)"]
     head += ["seconds (uniform)", "epochs / uniform's, of those", "of all", "seconds / uniform's"]
     return table(head, rows)
 

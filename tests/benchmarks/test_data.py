@@ -129,6 +129,13 @@ def test_parts_of_a_fold_are_all_samples_once():
     np.testing.assert_array_equal(folds.split("yeast", y, 0)[1], tests[1])
 
 
+def test_digits_are_in_the_folds_that_they_were_made_for():
+    x, y = data.make_digits()
+    parts = [folds.split("digits", y, fold)[2] for fold in range(folds.FOLDS)]
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(len(x)))
+    assert {len(part) for part in parts} == {len(x) // folds.FOLDS}
+
+
 def test_committed_folds_are_made_by_the_function():
     ids = folds.make_folds(data.load("solar-flare").y)
     path = folds.DIRECTORY / "solar-flare.txt"

@@ -15,7 +15,7 @@ pytest.importorskip("scikit_posthocs")
 from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import page as evidence
 from benchmarks.evidence import plots as evidence_plots
-from benchmarks.evidence import readme, results
+from benchmarks.evidence import ranks, readme, results
 from tfmlselect import strategies
 
 STRATEGIES = ("uniform", "d2ace", "online_batch", "uncertainty", "focal")
@@ -27,7 +27,9 @@ def made(tmp_path_factory):
     """A page, its pictures and its results."""
     root = tmp_path_factory.mktemp("made")
     (root / "results").mkdir()
-    tables.random(sets=4, strategies=STRATEGIES).to_csv(root / "results/mlp.csv", index=False)
+    tables.random(sets=ranks.LEAST_SETS, strategies=STRATEGIES).to_csv(
+        root / "results/mlp.csv", index=False
+    )
     environment = pd.DataFrame([{"environment": "e", "tensorflow": "2.21", "cores": 2}])
     environment.to_csv(root / "results/environments.csv", index=False)
     shutil.copy(evidence.PAGE, root / "evidence.md")

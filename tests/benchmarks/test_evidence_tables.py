@@ -7,6 +7,7 @@ import result_tables as tables
 pytest.importorskip("scikit_posthocs")
 
 from benchmarks.evidence import coverage as evidence_coverage
+from benchmarks.evidence import judgement
 from benchmarks.evidence import tables as evidence_tables
 from benchmarks.evidence.judgement import Interval, Verdict
 
@@ -32,15 +33,25 @@ def test_bold_is_only_what_excludes_zero():
 
 
 def test_verdicts_are_bold_by_the_corrected_p():
-    gain = Interval(0.01, 0.002, 0.018, 7)
+    gain = Interval(0.01, 0.002, 0.018, 8)
     assert evidence_tables.verdict(Verdict(gain, 6, 1, 0, 0.03)) == "**+0.010 6-1-0, p = 0.030**"
     assert evidence_tables.verdict(Verdict(gain, 6, 1, 0, 0.0501)) == "+0.010 6-1-0, p = 0.050"
     assert evidence_tables.verdict(Verdict(gain, 6, 1, 0, 0.0001)).endswith("p < 0.001**")
 
 
-def test_five_sets_have_no_p():
-    gain = Interval(0.01, 0.002, 0.018, 5)
-    assert evidence_tables.verdict(Verdict(gain, 5, 0, 0, 0.0625)) == "+0.010 5-0-0"
+def test_sets_too_few_for_any_verdict_have_no_p():
+    gain = Interval(0.01, 0.002, 0.018, 7)
+    assert evidence_tables.verdict(Verdict(gain, 7, 0, 0, 0.0625)) == "+0.010 7-0-0"
+
+
+@pytest.mark.parametrize("strategies", [4, 6])
+def test_sets_that_have_a_p_can_have_a_verdict(strategies):
+    """Won on all sets, in the middle of strategies that gain nothing."""
+    least = {}
+    for sets in (7, 8):
+        p = judgement.signed_rank(0.01 * np.arange(1, sets + 1))
+        least[sets] = judgement.holm(np.array([p, *[1.0] * (strategies - 1)]))[0]
+    assert least[7] > 0.05 > least[8]
 
 
 @pytest.mark.parametrize(
@@ -104,11 +115,16 @@ def test_ranking_names_what_is_left_out():
     assert "left out of macro_auc, macro_ap, macro_f1, tuned_macro_f1: set2." in text
 
 
+def test_few_sets_are_not_ranked():
+    frame = tables.random(sets=5, strategies=("uniform", "d2ace", "online_batch"))
+    assert evidence_tables.ranking(frame) == ""
+
+
 def test_a_target_seldom_reached_is_never_reached():
     rows = [tables.row(data, best_epoch=15) for data in "abc"]
     rows += [tables.row(data, "d2ace", curve_test="0.5 0.5 0.5 0.5") for data in "abc"]
     found = cells(evidence_tables.reach(tables.frame(*rows)))["d2ace"]
-    assert found[0] == "0 of 3"
+    assert found[:2] == ["0 of 3", "3"]
     assert found[-3:] == ["-", "never", "-"]
     assert not any("nan" in cell for cell in found)
 
@@ -160,7 +176,7 @@ def test_coverage_has_one_command_for_what_is_missing_of_a_model():
         for strategy in ("uniform", "d2ace", "focal")
         if data or strategy != "focal"
     ]
-    text = evidence_coverage.coverage(frame, wanted)
+    text = evidence_coverage.coverage(frame, wanted, set())
     assert text.startswith("6 of 11 cells.")
     assert "Complete: set0." in text
     assert cells(text)["set1"] == ["2/3: uniform, d2ace; 0/3: focal"]
@@ -168,15 +184,25 @@ def test_coverage_has_one_command_for_what_is_missing_of_a_model():
     assert commands == ["python -m benchmarks.run --model mlp --data set1 --budget paper"]
 
 
+def test_what_has_no_learning_rate_is_tuned_first():
+    wanted = [(data, "mlp", "uniform", 0, "tuned") for data in ("set0", "set1", "set2")]
+    text = evidence_coverage.coverage(tables.random(sets=1), wanted, {("set1", "mlp")})
+    commands = [line for line in text.splitlines() if line.startswith("python")]
+    assert commands == [
+        "python -m benchmarks.tune --model mlp --data set0,set2",
+        "python -m benchmarks.run --model mlp --data set0,set1,set2 --budget tuned",
+    ]
+
+
 def test_coverage_counts_variants_that_are_too_many_to_read():
     names = [f"d2ace-pressure-{i}" for i in range(2, 11)]
     wanted = [("set0", "mlp", name, 0, "paper") for name in names]
-    text = evidence_coverage.coverage(tables.random(sets=1, folds=1), wanted)
+    text = evidence_coverage.coverage(tables.random(sets=1, folds=1), wanted, set())
     assert cells(text)["set0"] == ["0/1: 9 variants, d2ace-pressure-2 to d2ace-pressure-10"]
 
 
 def test_coverage_of_everything_has_no_commands():
     frame = tables.random(sets=1, folds=1, strategies=("uniform",))
-    text = evidence_coverage.coverage(frame, [("set0", "mlp", "uniform", 0, "paper")])
+    text = evidence_coverage.coverage(frame, [("set0", "mlp", "uniform", 0, "paper")], set())
     assert text.startswith("1 of 1 cells.")
     assert "python" not in text
