@@ -62,7 +62,7 @@ def test_each_part_has_its_place_once_and_is_filled(made):
     assert sorted(re.findall(r"<!-- /(.*) -->", page)) == sorted(markers)
     assert "No results yet." not in page
     assert "nan" not in re.findall(r"\w+", page)
-    assert re.search(r"^\| e \| 2.21 \| 2 \| 60 \|$", page, flags=re.M)
+    assert re.search(r"^\| e \| 2.21 \| 2 \| 90 \|$", page, flags=re.M)
     pictures = {*re.findall(r"\]\(evidence/(.*)\)", page)}
     assert pictures == {path.name for path in (made / "evidence").iterdir()}
     assert len(pictures) == 2
