@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence.md"
 SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "over data sets": tables.over_data,
+    "against the default": tables.against_default,
     "ranks": tables.ranking,
     "reach": tables.reach,
     "costs": tables.costs,

@@ -24,6 +24,7 @@ OVER_DATA = (
 )
 RANKED = (AUC, "best_macro_ap", "best_macro_f1", "best_tuned_macro_f1")
 SHORT = (AUC, "best_macro_ap", "best_tuned_macro_f1")
+DEFAULT = "d2ace"
 NONE = "-"
 _SETS_FOR_P = 8  # of n sets p >= 2 / 2^n, and Holm multiplies by the strategies, 4 to 6
 
@@ -85,6 +86,15 @@ def over_data(frame: pd.DataFrame) -> str:
         found = judgement.verdicts(frame, column, strategies)
         rows.append([metric(column), *(verdict(found[name]) for name in strategies)])
     return table(["metric", *strategies], rows)
+
+
+def against_default(frame: pd.DataFrame) -> str:
+    """What each other strategy and the baseline gain over the library's default, in macro-AUC."""
+    others = [name for name in results.compared(frame) if name != DEFAULT]
+    found = judgement.verdicts(frame, AUC, [results.BASELINE, *others], baseline=DEFAULT)
+    if found[results.BASELINE].gain.count < _SETS_FOR_P:
+        return ""
+    return table([*found], [[*map(verdict, found.values())]])
 
 
 def verdict(found: Verdict) -> str:
