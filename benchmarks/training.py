@@ -51,7 +51,12 @@ def run_cell(
 
     Returns:
         A row of the results, but for its environment.
+
+    Raises:
+        ValueError: no such variant.
     """
+    if strategy not in VARIANTS:
+        raise ValueError(f"Unknown variant. Received: {strategy!r}. Known: {', '.join(VARIANTS)}.")
     task, variant = read(name, directory), VARIANTS[strategy]
     if isinstance(budget, str):
         budget = budgets.get(budget, name, model_name)

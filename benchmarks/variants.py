@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfmlselect as tfml
-from benchmarks.grid import STRATEGIES
-from tfmlselect.strategies import D2ACE, PositiveHardness, Strategy
+from tfmlselect.strategies import D2ACE, PositiveHardness, Strategy, names
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def masking(y: np.ndarray) -> tf.keras.losses.Loss:
 
 
 VARIANTS: dict[str, Variant] = {
-    **{name: Variant(lambda name=name: tfml.strategies.get(name)) for name in STRATEGIES},
+    **{name: Variant(lambda name=name: tfml.strategies.get(name)) for name in names()},
     "d2ace-no-correlations": Variant(lambda: AblatedD2ACE(correlations=False)),
     "d2ace-no-label-weights": Variant(lambda: AblatedD2ACE(label_weights=False)),
     "d2ace-uncertainty-only": Variant(lambda: D2ACE(mix=(1.0, 1.0))),

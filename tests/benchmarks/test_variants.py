@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
-from benchmarks.grid import ABLATIONS, STRATEGIES
-from benchmarks.training import build_variant
+from benchmarks.grid import ABLATIONS
+from benchmarks.training import build_variant, run_cell
 from benchmarks.variants import VARIANTS, AblatedD2ACE
 
 RNG = np.random.default_rng(0)
@@ -57,7 +57,14 @@ def test_each_can_be_made_again():
         strategy = variant.strategy()
         again = type(strategy).from_config(strategy.get_config())
         assert again.get_config() == strategy.get_config()
-    assert {*ABLATIONS, *STRATEGIES} == {*VARIANTS}
+    assert {*ABLATIONS, *tfml.strategies.names()} == {*VARIANTS}
+
+
+def test_an_unknown_one_is_refused():
+    with pytest.raises(
+        ValueError, match=r"Unknown variant\. Received: 'd2ace-x'\. Known: uniform, "
+    ):
+        run_cell("yeast", "mlp", "d2ace-x", 0, "paper")
 
 
 @pytest.mark.parametrize("name", ["plm", "focal", "asymmetric"])
