@@ -61,9 +61,7 @@ def test_each_can_be_made_again():
 
 
 def test_an_unknown_one_is_refused():
-    with pytest.raises(
-        ValueError, match=r"Received: 'd2ace-x'\. Known: uniform, "
-    ):
+    with pytest.raises(ValueError, match=r"Received: 'd2ace-x'\. Known: uniform, "):
         run_cell("yeast", "mlp", "d2ace-x", 0, "paper")
 
 
