@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import markers
+from benchmarks.grid import BASELINE
 
 FILE = Path(__file__).parents[1] / "docs" / "text_from_scratch.json"
-BASELINE = "uniform"
 STRATEGIES = (BASELINE, "online_batch", "positive_hardness")
 SHOWN = (
     "best_macro_auc",
