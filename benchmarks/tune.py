@@ -11,7 +11,6 @@ all that follows is overfitting.
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
 import os
 
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from benchmarks import rows
 from benchmarks.budgets import RATES, TUNED, Budget
+from benchmarks.evidence import results
 from benchmarks.grid import BASELINE
 from benchmarks.pool import run_all
 
@@ -60,10 +60,7 @@ def main() -> None:
 
 def already_chosen(model: str) -> set[str]:
     """The data sets for which this model has a rate: each is chosen once."""
-    if not TUNED.exists():
-        return set()
-    with TUNED.open(encoding="utf-8", newline="") as file:
-        return {row["data"] for row in csv.DictReader(file) if row["model"] == model}
+    return {data for data, of in results.tuned() if of == model}
 
 
 def validate(directory: str | None, cell: tuple[str, str, float]) -> dict:
