@@ -17,6 +17,8 @@ STRATEGIES = (
     "d2ace",
     "positive_hardness",
     "label_balanced",
+    "active_bias",
+    "recency_bias",
 )
 DEEP_STRATEGIES = (BASELINE, "hard_imbalance", "uncertainty", "d2ace", "positive_hardness")
 ABLATIONS = (

@@ -118,3 +118,11 @@ def note_environment(directory: Path) -> str:
     if f"\n{facts['environment']}," not in known:
         append(path, facts)
     return facts["environment"]
+
+
+def differences(environment_id: str, directory: Path) -> dict[str, tuple[str, str]]:
+    """What is another here than in the environment of rows in that directory: (there, here)."""
+    with (directory / "environments.csv").open(encoding="utf-8", newline="") as file:
+        known = {row.pop("environment"): row for row in csv.DictReader(file)}
+    before, now = known[environment_id], environment()
+    return {key: (before[key], now[key]) for key in before if before[key] != now[key]}

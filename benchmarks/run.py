@@ -20,6 +20,7 @@ import tempfile
 import time
 from itertools import product
 from pathlib import Path
+from statistics import median
 
 from tqdm import tqdm
 
@@ -46,15 +47,22 @@ def main(arguments: list[str] | None = None) -> None:
     began, failed = time.perf_counter(), 0
     environment = None if options.check else rows.note_environment(directory)
     results = run_all(cells, options.jobs, run)
+    off = {}
     for cell, row, error in tqdm(results, total=len(cells), disable=options.quiet, mininterval=1):
         if error:
             failed += 1
             print(f"{describe(cell)}: {type(error).__name__}: {error}", file=sys.stderr)
         elif options.check:
-            failed += not same(cell, there[cell], rows.as_text(row))
+            if not same(cell, there[cell], rows.as_text(row)):
+                failed += 1
+                off[cell] = abs(float(there[cell]["best_macro_auc"]) - row["best_macro_auc"])
         else:
             row["environment"] = environment
             rows.append(directory / f"{cell.model}.csv", rows.as_text(row))
+    if off:
+        by = f"{median(off.values()):.2g} (median), {max(off.values()):.2g} (most)"
+        print(f"best_macro_auc is off by {by}")
+        explain({there[cell]["environment"] for cell in off}, directory)
     ok = "as committed" if options.check else f"new rows in {directory}"
     print(f"{len(cells) - failed} {ok}, {failed} not; {time.perf_counter() - began:.0f} s")
     sys.exit(failed > 0)
@@ -120,6 +128,13 @@ def same(cell: Cell, old: dict[str, str], new: dict[str, str]) -> bool:
     for key, (before, now) in wrong.items():
         print(f"{describe(cell)}: {key} was {before}, is {now}")
     return not wrong
+
+
+def explain(environments: set[str], directory: Path) -> None:
+    """Says what is another here than where rows were made, if anything is."""
+    for name in sorted(environments):
+        for key, (before, now) in rows.differences(name, directory).items():
+            print(f"Made with another {key}, which rounds otherwise: {before}; here it is {now}")
 
 
 def describe(cell: Cell) -> str:

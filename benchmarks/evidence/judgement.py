@@ -140,6 +140,11 @@ def signed_rank(means: np.ndarray) -> float:
     return float(stats.wilcoxon(means[means != 0]).pvalue)
 
 
+def can_tell(sets: int, tests: int) -> bool:
+    """Whether the signed-rank test on so many sets can reach p < 0.05, corrected for the tests."""
+    return 2 / 2**sets * tests < 1 - CONFIDENCE
+
+
 def holm(p: np.ndarray) -> np.ndarray:
     """p of several tests, corrected by Holm for their number; NaN stay NaN and do not count."""
     corrected = np.full(len(p), np.nan)

@@ -96,10 +96,10 @@ def rank_diagrams(parts: dict[tuple[str, str], pd.DataFrame]) -> list[plots.Pict
 
 
 def curves(parts: dict[tuple[str, str], pd.DataFrame]) -> list[plots.Picture]:
-    """One of each part where the baseline has a curve."""
+    """One of each part where something can be compared with the baseline's curve."""
     made = []
     for names, frame in parts.items():
-        panels = plots.learning_curves(frame)
+        panels = plots.gain_curves(frame)
         if panels:
             name = f"curves-{'-'.join(names)}.svg"
             made.append(plots.curves_picture(name, tables.title(*names), panels))

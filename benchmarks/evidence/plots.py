@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from benchmarks.evidence import ranks, results
 
 COLUMNS = 3
+WARMUP = 10  # epochs in which the learning rate rises: the first tenth of a budget's hundred
 # Okabe and Ito's colours, which colour-blind readers can tell apart; the baseline is black.
 LOOKS = {
     "uniform": {"color": "#000000", "linestyle": "--", "linewidth": 1.8, "zorder": 3},
@@ -29,6 +30,8 @@ LOOKS = {
     "d2ace": {"color": "#0072B2"},
     "positive_hardness": {"color": "#D55E00"},
     "label_balanced": {"color": "#CC79A7"},
+    "active_bias": {"color": "#777777", "linestyle": ":"},
+    "recency_bias": {"color": "#777777", "linestyle": "-."},
 }
 
 
@@ -41,13 +44,13 @@ class Picture(NamedTuple):
     draw: Callable[[], Figure]
 
 
-def learning_curves(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Test macro-AUC over epochs, a panel for each data set.
+def gain_curves(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Gains in test macro-AUC over epochs, a panel for each data set.
 
     Returns:
-        For each set the means (epochs x strategies) over the folds that all strategies with a row
-        on this set have; sets without a fold of all are left out. Columns' name is the number of
-        folds.
+        For each set the mean gains over the baseline (epochs x strategies), of the folds that all
+        strategies with a row on this set have; sets without a fold of all, or without a strategy
+        beside the baseline, are left out. Columns' name is the number of folds.
     """
     panels = {}
     for data, rows in frame[frame["strategy"].isin(LOOKS)].groupby("data"):
@@ -64,14 +67,16 @@ def learning_curves(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
         ]
         table = pd.concat(curves).pivot(index=["fold", "epoch"], columns="strategy", values="value")
         table = table[[name for name in LOOKS if name in table]].dropna()
-        if len(table) and results.BASELINE in table:
+        if len(table) and results.BASELINE in table and len(table.columns) > 1:
             folds = table.index.get_level_values("fold").nunique()
-            panels[data] = table.groupby("epoch").mean().rename_axis(columns=folds)
+            baseline = table.pop(results.BASELINE)
+            gains = table.sub(baseline, axis=0)
+            panels[data] = gains.groupby("epoch").mean().rename_axis(columns=folds)
     return panels
 
 
 def curves_picture(name: str, title: str, panels: dict[str, pd.DataFrame]) -> Picture:
-    """Learning curves, to be drawn."""
+    """Gains over epochs, to be drawn."""
     return Picture(name, title, digest(pd.concat(panels)), lambda: draw_curves(panels, title))
 
 
@@ -82,7 +87,11 @@ def ranks_picture(name: str, title: str, ranking: ranks.Ranking) -> Picture:
 
 
 def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> Figure:
-    """The panels with one legend above them."""
+    """The panels with one legend above them, the baseline at 0.
+
+    Early gains and losses, before the learning rate is warm, can be many times those that last: the
+    axes fit what comes after, and early lines may leave them.
+    """
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(max(3.6 * columns, 7.2), 2.6 * rows + 1.1), layout="constrained")
@@ -92,6 +101,8 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> Figure:
         for name in panel:
             look = {"linewidth": 1.4, **LOOKS[name]}
             (handles[name],) = axes.plot(panel.index, panel[name], label=name, **look)
+        handles[results.BASELINE] = axes.axhline(0, **LOOKS[results.BASELINE])
+        axes.set_ylim(limits(panel))
         folds = panel.columns.name
         axes.set_title(f"{data}, {folds} fold{'s' if folds > 1 else ''}", fontsize=11)
         axes.grid(color="0.9")
@@ -99,7 +110,7 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> Figure:
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     figure.supxlabel("epoch", fontsize=11)
-    figure.supylabel("macro-AUC on the test part", fontsize=11)
+    figure.supylabel("macro-AUC on the test part, minus that of uniform", fontsize=11)
     order = [name for name in LOOKS if name in handles]
     figure.legend(
         [handles[name] for name in order],
@@ -107,11 +118,19 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> Figure:
         title=title,
         title_fontsize=12,
         loc="outside upper center",
-        ncols=4,
+        ncols=5,
         fontsize=10,
         frameon=False,
     )
     return figure
+
+
+def limits(panel: pd.DataFrame) -> tuple[float, float]:
+    """The vertical axis: what comes after the warm-up, 0 and, at the least, 0.002 either side."""
+    late = panel[panel.index > WARMUP]
+    low, high = min(late.min().min(), -0.002), max(late.max().max(), 0.002)
+    margin = 0.05 * (high - low)
+    return low - margin, high + margin
 
 
 def draw_ranks(ranking: ranks.Ranking, title: str) -> Figure:

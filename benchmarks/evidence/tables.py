@@ -13,6 +13,8 @@ AUC = "best_macro_auc"
 OVER_DATA = (
     AUC,
     "last_macro_auc",
+    "half_macro_auc",
+    "mean_macro_auc",
     "best_macro_ap",
     "best_macro_f1",
     "best_tuned_macro_f1",
@@ -24,9 +26,9 @@ OVER_DATA = (
 )
 RANKED = (AUC, "best_macro_ap", "best_macro_f1", "best_tuned_macro_f1")
 SHORT = (AUC, "best_macro_ap", "best_tuned_macro_f1")
+WHEN = {"last": "last epoch", "half": "half-way", "mean": "mean over epochs"}
 DEFAULT = "d2ace"
 NONE = "-"
-_SETS_FOR_P = 8  # of n sets p >= 2 / 2^n, and Holm multiplies by the strategies, 4 to 6
 
 
 def in_short(parts: dict[tuple[str, str], pd.DataFrame]) -> str:
@@ -84,7 +86,7 @@ def over_data(frame: pd.DataFrame) -> str:
     rows = []
     for column in OVER_DATA:
         found = judgement.verdicts(frame, column, strategies)
-        rows.append([metric(column), *(verdict(found[name]) for name in strategies)])
+        rows.append([metric(column), *(verdict(found[s], len(found)) for s in strategies)])
     return table(["metric", *strategies], rows)
 
 
@@ -92,14 +94,14 @@ def against_default(frame: pd.DataFrame) -> str:
     """What each other strategy and the baseline gain over the library's default, in macro-AUC."""
     others = [name for name in results.compared(frame) if name != DEFAULT]
     found = judgement.verdicts(frame, AUC, [results.BASELINE, *others], baseline=DEFAULT)
-    if found[results.BASELINE].gain.count < _SETS_FOR_P:
+    if not judgement.can_tell(found[results.BASELINE].gain.count, len(found)):
         return ""
-    return table([*found], [[*map(verdict, found.values())]])
+    return table([*found], [[verdict(of, len(found)) for of in found.values()]])
 
 
-def verdict(found: Verdict) -> str:
-    """One cell; bold where the corrected p is below 0.05, and no p where it cannot be."""
-    if found.gain.count < _SETS_FOR_P:
+def verdict(found: Verdict, tests: int) -> str:
+    """One cell of a row of so many tests; bold where p < 0.05, and no p where it cannot be."""
+    if not judgement.can_tell(found.gain.count, tests):
         return gain_over_sets(found)
     text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}, {p(found.p)}"
     return f"**{text}**" if found.p < ranks.ALPHA else text
@@ -189,9 +191,9 @@ def parents(name: str) -> list[str]:
 
 
 def metric(column: str) -> str:
-    """macro_auc of best_macro_auc; the last epoch's says so."""
+    """macro_auc of best_macro_auc; what is not of the best epoch says so."""
     when, name = column.split("_", 1)
-    return name if when == "best" else f"{name}, last epoch"
+    return name if when == "best" else f"{name}, {WHEN[when]}"
 
 
 def number(value: float) -> str:

@@ -12,6 +12,7 @@ import result_tables as tables
 
 pytest.importorskip("scikit_posthocs")
 
+from benchmarks import grid
 from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import page as evidence
 from benchmarks.evidence import plots as evidence_plots
@@ -182,7 +183,7 @@ def test_a_baseline_alone_is_shown_and_compared_with_nothing(copy):
     assert "clif, the papers' budget |" not in page
 
 
-def test_curves_are_means_over_the_folds_of_all():
+def test_curves_are_mean_gains_over_the_folds_of_all():
     frame = tables.frame(
         tables.row(fold=0, curve_test="0.5 0.6 0.7 0.7"),
         tables.row(fold=1, curve_test="0.7 0.8 0.7 0.7"),
@@ -191,11 +192,24 @@ def test_curves_are_means_over_the_folds_of_all():
         tables.row(strategy="d2ace", fold=1, curve_test="0.6 0.6 0.6 0.6"),
         tables.row("b", "d2ace"),
     )
-    panels = evidence_plots.learning_curves(frame)
+    panels = evidence_plots.gain_curves(frame)
     assert list(panels) == ["a"]
-    assert panels["a"]["uniform"].round(6).to_dict() == {5: 0.6, 10: 0.7, 15: 0.7, 20: 0.7}
-    assert panels["a"]["d2ace"].round(6).tolist() == [0.5] * 4
+    assert list(panels["a"]) == ["d2ace"]
+    assert panels["a"]["d2ace"].round(6).to_dict() == {5: -0.1, 10: -0.2, 15: -0.2, 20: -0.2}
     assert panels["a"].columns.name == 2
+
+
+def test_early_gains_leave_the_axes_to_those_that_last():
+    panel = pd.DataFrame({"d2ace": [-0.3, 0.1, 0.01, 0.03]}, index=[5, 10, 15, 20])
+    assert evidence_plots.limits(panel) == pytest.approx((-0.0036, 0.0316))
+    figure = evidence_plots.draw_curves({"a": panel.rename_axis(columns=2)}, "title")
+    (axes,) = figure.axes
+    assert axes.get_ylim() == pytest.approx((-0.0036, 0.0316))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["uniform", "d2ace"]
+
+
+def test_every_strategy_of_the_grid_has_a_look():
+    assert {*evidence_plots.LOOKS} == {*grid.STRATEGIES}
 
 
 @pytest.mark.skipif(not any(results.DIRECTORY.glob("*.csv")), reason="no results are committed yet")

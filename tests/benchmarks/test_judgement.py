@@ -149,3 +149,12 @@ def test_no_difference_is_no_gain():
     found = judgement.over_data(same, AUC, "online_batch")
     assert (found.wins, found.ties, found.losses, found.p) == (0, 8, 0, 1.0)
     assert found.gain[:3] == (0, 0, 0)
+
+
+def test_can_tell_is_whether_the_smallest_p_is_small_enough():
+    for tests in (1, 4, 6, 8):
+        for sets in range(1, 12):
+            smallest = judgement.holm(
+                np.full(tests, judgement.signed_rank(np.arange(1.0, sets + 1)))
+            )
+            assert judgement.can_tell(sets, tests) == (smallest[0] < 0.05), (sets, tests)

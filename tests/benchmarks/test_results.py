@@ -66,3 +66,14 @@ def test_pairs_hold_cells_of_both_alone():
     assert both[["data", "fold"]].to_numpy().tolist() == [["a", 1]]
     assert both["best_macro_auc"].item() == 0.5
     assert both["best_macro_auc_baseline"].item() == 0.2
+
+
+def test_along_the_way_is_half_of_the_epochs_and_the_mean_of_those_evaluated():
+    frame = tables.frame(
+        tables.row(fold=0, curve_test="0.5 0.6 0.8 0.7"),
+        tables.row(fold=1, epochs=29, curve_test="0.1 0.2 0.3 0.4"),
+        tables.row(fold=2, epochs=8, curve_test="0.1 0.2 0.3 0.4"),
+    )
+    assert frame["half_macro_auc"].tolist()[:2] == [0.6, 0.2]
+    assert np.isnan(frame["half_macro_auc"][2])  # nothing was evaluated by then
+    np.testing.assert_allclose(frame["mean_macro_auc"], [0.65, 0.25, 0.25])

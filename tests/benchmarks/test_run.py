@@ -70,6 +70,23 @@ def test_a_row_that_differs_is_named(capsys):
     assert "yeast mlp d2ace 0 paper: best_macro_auc was 0.5, is 0.6" in capsys.readouterr().out
 
 
+def test_a_row_made_elsewhere_is_told_with_what_is_another_here(tmp_path, monkeypatch, capsys):
+    elsewhere = {**rows.environment(), "environment": "e", "processor": "Another"}
+    rows.append(tmp_path / "environments.csv", elsewhere)
+    row = {**CELL._asdict(), "environment": "e", "best_macro_auc": 0.5}
+    rows.append(tmp_path / "mlp.csv", rows.as_text(row))
+    again = {**row, "best_macro_auc": 0.5012}
+    monkeypatch.setattr(run, "run_all", lambda cells, jobs, one: [(CELL, again, None)])
+    with pytest.raises(SystemExit) as stopped:
+        run.main(["--check", "--quiet", "--out", str(tmp_path)])
+    assert stopped.value.code == 1
+    _, by, why, last = capsys.readouterr().out.splitlines()
+    assert by == "best_macro_auc is off by 0.0012 (median), 0.0012 (most)"
+    here = rows.environment()["processor"]
+    assert why == f"Made with another processor, which rounds otherwise: Another; here it is {here}"
+    assert last.startswith("0 as committed, 1 not; ")
+
+
 def test_a_tuned_rate_is_one_of_those_tried():
     with open(budgets.TUNED, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
