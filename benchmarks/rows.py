@@ -32,7 +32,8 @@ METRICS = (
     "tuned_minority_recall",
     "tuned_minority_f1",
 )
-TIMES = ("build_seconds", "seconds", "epoch_seconds")  # all else is the same when run again
+# All else is the same when run again in the same environment.
+TIMES = ("build_seconds", "seconds", "epoch_seconds")
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
 
@@ -120,9 +121,10 @@ def note_environment(directory: Path) -> str:
     return facts["environment"]
 
 
-def differences(environment_id: str, directory: Path) -> dict[str, tuple[str, str]]:
-    """What is another here than in the environment of rows in that directory: (there, here)."""
-    with (directory / "environments.csv").open(encoding="utf-8", newline="") as file:
-        known = {row.pop("environment"): row for row in csv.DictReader(file)}
-    before, now = known[environment_id], environment()
-    return {key: (before[key], now[key]) for key in before if before[key] != now[key]}
+def environments(directory: Path) -> dict[str, dict[str, str]]:
+    """Those that rows of the directory were made in, by their id."""
+    path = directory / "environments.csv"
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row.pop("environment"): row for row in csv.DictReader(file)}

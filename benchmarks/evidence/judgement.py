@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 
 from benchmarks.evidence import results
 
-CONFIDENCE = 0.95
+ALPHA = 0.05
 # Half of the last digit that the tables show.
 TIE = 0.0005
 # Means of the same figures in another order differ in the last bits: no reason to rank them apart.
@@ -45,6 +45,12 @@ class Verdict(NamedTuple):
     ties: int  # gains below `TIE`
     losses: int
     p: float  # Wilcoxon signed-rank, two-sided
+    least: float  # the smallest p that so many sets with a difference can give
+
+    @property
+    def tells(self) -> bool:
+        """Whether p is, or could have been, below `ALPHA`: else it says nothing."""
+        return self.p < ALPHA or self.least < ALPHA
 
 
 def gains(
@@ -92,7 +98,7 @@ def _t_interval(values: np.ndarray, factor: float) -> Interval:
     mean = float(np.mean(values)) if count else np.nan
     if count < 2:
         return Interval(mean, np.nan, np.nan, count)
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * np.sqrt(factor * np.var(values, ddof=1))
+    half = stats.t.ppf(1 - ALPHA / 2, count - 1) * np.sqrt(factor * np.var(values, ddof=1))
     return Interval(mean, mean - half, mean + half, count)
 
 
@@ -119,7 +125,9 @@ def over_data(
     means = np.round(means, _DECIMALS)
     interval = _t_interval(means, 1 / max(1, len(means)))
     wins, losses = int((means >= TIE).sum()), int((means <= -TIE).sum())
-    return Verdict(interval, wins, len(means) - wins - losses, losses, signed_rank(means))
+    ties = len(means) - wins - losses
+    least = min(1.0, 2.0 ** (1 - np.count_nonzero(means)))
+    return Verdict(interval, wins, ties, losses, signed_rank(means), least)
 
 
 def signed_rank(means: np.ndarray) -> float:
@@ -140,11 +148,6 @@ def signed_rank(means: np.ndarray) -> float:
     return float(stats.wilcoxon(means[means != 0]).pvalue)
 
 
-def can_tell(sets: int, tests: int) -> bool:
-    """Whether the signed-rank test on so many sets can reach p < 0.05, corrected for the tests."""
-    return 2 / 2**sets * tests < 1 - CONFIDENCE
-
-
 def holm(p: np.ndarray) -> np.ndarray:
     """p of several tests, corrected by Holm for their number; NaN stay NaN and do not count."""
     corrected = np.full(len(p), np.nan)
@@ -160,10 +163,14 @@ def verdicts(
     strategies: list[str],
     baseline: str = results.BASELINE,
 ) -> dict[str, Verdict]:
-    """`over_data` of several strategies, with p corrected for their number."""
+    """`over_data` of several strategies, with p corrected for their number.
+
+    So is `least`, as if it came first; Holm corrects less where others are smaller.
+    """
     found = {name: over_data(frame, column, name, baseline) for name in strategies}
-    corrected = holm(np.array([verdict.p for verdict in found.values()]))
+    p = np.array([verdict.p for verdict in found.values()])
+    tests = np.count_nonzero(~np.isnan(p))
     return {
-        name: verdict._replace(p=float(p))
-        for (name, verdict), p in zip(found.items(), corrected, strict=True)
+        name: verdict._replace(p=float(p), least=min(1.0, tests * verdict.least))
+        for (name, verdict), p in zip(found.items(), holm(p), strict=True)
     }

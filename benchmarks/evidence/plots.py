@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from benchmarks.evidence import ranks, results
 
 COLUMNS = 3
-WARMUP = 10  # epochs in which the learning rate rises: the first tenth of a budget's hundred
-# Okabe and Ito's colours, which colour-blind readers can tell apart; the baseline is black.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; the baseline is black, and the
+# last two are told by their lines.
 LOOKS = {
     "uniform": {"color": "#000000", "linestyle": "--", "linewidth": 1.8, "zorder": 3},
     "online_batch": {"color": "#E69F00"},
@@ -45,12 +45,12 @@ class Picture(NamedTuple):
 
 
 def gain_curves(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Gains in test macro-AUC over epochs, a panel for each data set.
+    """Gains in test macro-AUC over the baseline, epoch by epoch, a panel for each data set.
 
     Returns:
-        For each set the mean gains over the baseline (epochs x strategies), of the folds that all
-        strategies with a row on this set have; sets without a fold of all, or without a strategy
-        beside the baseline, are left out. Columns' name is the number of folds.
+        For each set the mean gains (epochs x strategies, without the baseline), of the folds that
+        all strategies with a row on this set have; sets without a fold of all, or without a
+        strategy beside the baseline, are left out. Columns' name is the number of folds.
     """
     panels = {}
     for data, rows in frame[frame["strategy"].isin(LOOKS)].groupby("data"):
@@ -90,7 +90,7 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> Figure:
     """The panels with one legend above them, the baseline at 0.
 
     Early gains and losses, before the learning rate is warm, can be many times those that last: the
-    axes fit what comes after, and early lines may leave them.
+    axes fit what comes after a tenth of the epochs, and early lines may leave them.
     """
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
@@ -127,7 +127,7 @@ def draw_curves(panels: dict[str, pd.DataFrame], title: str) -> Figure:
 
 def limits(panel: pd.DataFrame) -> tuple[float, float]:
     """The vertical axis: what comes after the warm-up, 0 and, at the least, 0.002 either side."""
-    late = panel[panel.index > WARMUP]
+    late = panel[panel.index > panel.index.max() / 10]
     low, high = min(late.min().min(), -0.002), max(late.max().max(), 0.002)
     margin = 0.05 * (high - low)
     return low - margin, high + margin

@@ -14,8 +14,8 @@ import scikit_posthocs
 from scipy import stats
 
 from benchmarks.evidence import results
+from benchmarks.evidence.judgement import ALPHA
 
-ALPHA = 0.05
 LEAST_SETS = 6  # of fewer, chi^2 is no guide, and the critical difference nearly the whole scale
 _DECIMALS = 12
 

@@ -37,7 +37,7 @@ def load(folder: Path = DIRECTORY) -> pd.DataFrame:
         A frame with at least `COLUMNS`; no rows where there are no files.
 
     Raises:
-        ValueError: a file lacks a column; a cell stands twice; a best epoch that was not evaluated.
+        ValueError: a file lacks a column; what `check` refuses.
     """
     paths = [path for path in sorted(Path(folder).glob("*.csv")) if path.name not in OTHERS]
     frames = [pd.read_csv(path, dtype=_WORDS) for path in paths]
@@ -61,7 +61,12 @@ def tuned(folder: Path = DIRECTORY) -> set[tuple[str, str]]:
 
 
 def check(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows in order of `KEY`; raises where a row stands twice or contradicts itself."""
+    """The rows in order of `KEY`, with what `along_the_way` adds; raises where they are wrong.
+
+    Raises:
+        ValueError: a cell stands twice; curves of different lengths; a best epoch that was not
+            evaluated.
+    """
     twice = frame.duplicated(KEY)
     if twice.any():
         raise ValueError(
@@ -69,6 +74,12 @@ def check(frame: pd.DataFrame) -> pd.DataFrame:
             f"Received: twice {frame.loc[twice.idxmax(), KEY].to_dict()}. Delete one of its rows."
         )
     for row in frame.itertuples():
+        lengths = [len(curve(getattr(row, name))) for name in CURVES]
+        if len({*lengths}) > 1:
+            raise ValueError(
+                f"Curves must have a value for each evaluated epoch. Received: {CURVES} of lengths "
+                f"{lengths} in { {name: getattr(row, name) for name in KEY} }. Run this cell again."
+            )
         if row.best_epoch not in curve(row.curve_epochs):
             raise ValueError(
                 "The best epoch must be one of those evaluated. "
@@ -79,7 +90,7 @@ def check(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def along_the_way(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds the test macro-AUC at half of the epochs, and its mean over all that were evaluated."""
+    """Adds the test macro-AUC last evaluated by half of the epochs, and the mean of all."""
     half, mean = [], []
     for row in frame.itertuples():
         values = curve(row.curve_test)

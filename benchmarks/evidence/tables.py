@@ -50,7 +50,7 @@ def gain_over_sets(found: Verdict) -> str:
     if not found.gain.count:
         return NONE
     text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}"
-    return f"**{text}**" if found.p < ranks.ALPHA else text
+    return f"**{text}**" if found.p < judgement.ALPHA else text
 
 
 def per_data(frame: pd.DataFrame) -> str:
@@ -86,25 +86,25 @@ def over_data(frame: pd.DataFrame) -> str:
     rows = []
     for column in OVER_DATA:
         found = judgement.verdicts(frame, column, strategies)
-        rows.append([metric(column), *(verdict(found[s], len(found)) for s in strategies)])
+        rows.append([metric(column), *(verdict(found[s]) for s in strategies)])
     return table(["metric", *strategies], rows)
 
 
 def against_default(frame: pd.DataFrame) -> str:
-    """What each other strategy and the baseline gain over the library's default, in macro-AUC."""
+    """What all others gain over the library's default, in macro-AUC; nothing where sets are few."""
     others = [name for name in results.compared(frame) if name != DEFAULT]
     found = judgement.verdicts(frame, AUC, [results.BASELINE, *others], baseline=DEFAULT)
-    if not judgement.can_tell(found[results.BASELINE].gain.count, len(found)):
+    if not found[results.BASELINE].tells:
         return ""
-    return table([*found], [[verdict(of, len(found)) for of in found.values()]])
+    return table([*found], [[*map(verdict, found.values())]])
 
 
-def verdict(found: Verdict, tests: int) -> str:
-    """One cell of a row of so many tests; bold where p < 0.05, and no p where it cannot be."""
-    if not judgement.can_tell(found.gain.count, tests):
+def verdict(found: Verdict) -> str:
+    """One cell; bold where the corrected p is below 0.05, and no p where it cannot be."""
+    if not found.tells:
         return gain_over_sets(found)
     text = f"{number(found.gain.mean)} {found.wins}-{found.ties}-{found.losses}, {p(found.p)}"
-    return f"**{text}**" if found.p < ranks.ALPHA else text
+    return f"**{text}**" if found.p < judgement.ALPHA else text
 
 
 def ranking(frame: pd.DataFrame) -> str:

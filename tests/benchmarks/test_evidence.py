@@ -200,7 +200,7 @@ def test_curves_are_mean_gains_over_the_folds_of_all():
 
 
 def test_early_gains_leave_the_axes_to_those_that_last():
-    panel = pd.DataFrame({"d2ace": [-0.3, 0.1, 0.01, 0.03]}, index=[5, 10, 15, 20])
+    panel = pd.DataFrame({"d2ace": [-0.3, 0.1, 0.01, 0.03]}, index=[5, 10, 50, 100])
     assert evidence_plots.limits(panel) == pytest.approx((-0.0036, 0.0316))
     figure = evidence_plots.draw_curves({"a": panel.rename_axis(columns=2)}, "title")
     (axes,) = figure.axes

@@ -37,15 +37,16 @@ def test_bold_is_only_what_excludes_zero():
 
 def test_verdicts_are_bold_by_the_corrected_p():
     gain, shown = Interval(0.01, 0.002, 0.018, 8), evidence_tables.verdict
-    assert shown(Verdict(gain, 6, 1, 0, 0.03), tests=6) == "**+0.010 6-1-0, p = 0.030**"
-    assert shown(Verdict(gain, 6, 1, 0, 0.0501), tests=6) == "+0.010 6-1-0, p = 0.050"
-    assert shown(Verdict(gain, 6, 1, 0, 0.0001), tests=6).endswith("p < 0.001**")
+    assert shown(Verdict(gain, 6, 1, 0, 0.03, 0.01)) == "**+0.010 6-1-0, p = 0.030**"
+    assert shown(Verdict(gain, 6, 1, 0, 0.0501, 0.01)) == "+0.010 6-1-0, p = 0.050"
+    assert shown(Verdict(gain, 6, 1, 0, 0.0001, 0.01)).endswith("p < 0.001**")
+    assert shown(Verdict(gain, 6, 1, 0, 0.039, 0.0625)) == "**+0.010 6-1-0, p = 0.039**"
 
 
 def test_sets_too_few_for_any_verdict_have_no_p():
     gain = Interval(0.01, 0.002, 0.018, 8)
-    found = Verdict(gain, 8, 0, 0, 0.0625)
-    assert evidence_tables.verdict(found, tests=8) == "+0.010 8-0-0"
+    found = Verdict(gain, 8, 0, 0, 0.0625, 0.0625)
+    assert evidence_tables.verdict(found) == "+0.010 8-0-0"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_in_short_has_each_model_and_budget():
         ["clif, the tuned budget", "3", "macro_auc"],
     ]
     assert rows[0][3] == rows[3][4] == "-"
-    whole = evidence_tables.verdict(judgement.over_data(one, "best_macro_auc", "d2ace"), tests=1)
+    whole = evidence_tables.verdict(judgement.over_data(one, "best_macro_auc", "d2ace"))
     assert whole.strip("*").startswith(rows[0][4].strip("*"))
 
 

@@ -151,10 +151,16 @@ def test_no_difference_is_no_gain():
     assert found.gain[:3] == (0, 0, 0)
 
 
-def test_can_tell_is_whether_the_smallest_p_is_small_enough():
-    for tests in (1, 4, 6, 8):
-        for sets in range(1, 12):
-            smallest = judgement.holm(
-                np.full(tests, judgement.signed_rank(np.arange(1.0, sets + 1)))
-            )
-            assert judgement.can_tell(sets, tests) == (smallest[0] < 0.05), (sets, tests)
+@pytest.mark.parametrize("lost", range(8))
+def test_least_is_the_p_of_as_many_sets_that_all_win(lost):
+    """Sets without any difference do not count."""
+    uniform = {str(data): [0.5] for data in range(8)}
+    better = {str(data): [0.5 + 0.01 * max(0, data - lost + 1)] for data in range(8)}
+    frame = tables.from_values({"uniform": uniform, "d2ace": better, "online_batch": uniform})
+    alone = judgement.over_data(frame, AUC, "d2ace")
+    assert alone.least == pytest.approx(alone.p)
+    assert alone.tells == (lost < 3)  # 2 / 2^6 with six sets, 2 / 2^5 > 0.05 with five
+    both = judgement.verdicts(frame, AUC, ["d2ace", "online_batch", "not there"])
+    assert [both["d2ace"].least, both["d2ace"].p] == pytest.approx([min(1, 2 * alone.p)] * 2)
+    assert (both["online_batch"].least, both["online_batch"].tells) == (1, False)
+    assert not both["not there"].tells

@@ -8,7 +8,7 @@ pytest.importorskip("scikit_posthocs")
 
 import result_tables as tables
 
-from benchmarks.evidence import ranks
+from benchmarks.evidence import judgement, ranks
 
 AUC = "best_macro_auc"
 # Demsar (2006), table 6: AUC of four variants of C4.5 on 14 sets. In the last but one the third
@@ -41,7 +41,7 @@ def test_published_mean_ranks_and_distance():
     assert (len(found.sets), found.left_out) == (14, [])
     # His statistic, 9.28, has no correction for ties, which makes p larger.
     assert 0.01 < found.p < stats.chi2.sf(9.28, 3)
-    differ = found.nemenyi.to_numpy() < ranks.ALPHA
+    differ = found.nemenyi.to_numpy() < judgement.ALPHA
     names = found.nemenyi.index
     mean = found.mean_ranks[names].to_numpy()
     distance = np.abs(mean[:, None] - mean)

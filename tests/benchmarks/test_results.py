@@ -48,6 +48,8 @@ def test_what_is_refused(tmp_path):
         tables.frame(row, {**row, "seed": 3})
     with pytest.raises(ValueError, match="Received: 7 of '5 10 15 20'"):
         tables.frame({**row, "best_epoch": 7})
+    with pytest.raises(ValueError, match=r"lengths \[4, 4, 3\] in \{'data': 'a'"):
+        tables.frame({**row, "curve_test": "0.5 0.6 0.7"})
     pd.DataFrame([row]).drop(columns="steps").to_csv(tmp_path / "mlp.csv", index=False)
     with pytest.raises(ValueError, match=r"without \['steps'\]"):
         results.load(tmp_path)
