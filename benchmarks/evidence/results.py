@@ -111,8 +111,9 @@ def part(frame: pd.DataFrame, model: str, budget: str) -> pd.DataFrame:
 
 
 def parts(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """Each (model, budget) with results, in order."""
-    return sorted({*zip(frame["model"], frame["budget"], strict=True)})
+    """Each (model, budget) with results: those with the most data sets first, then by name."""
+    sets = frame.groupby(["model", "budget"])["data"].nunique()
+    return sorted(sets.index, key=lambda names: (-sets[names], names))
 
 
 def compared(frame: pd.DataFrame) -> list[str]:

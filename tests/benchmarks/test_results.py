@@ -17,6 +17,8 @@ def test_files_and_rows_in_any_order_give_the_same(tmp_path):
     wanted = results.check(pd.concat([grid, other], ignore_index=True))
     pd.testing.assert_frame_equal(read, wanted, check_dtype=False)
     assert results.parts(read) == [("dela", "paper"), ("mlp", "paper")]
+    fewer = read[(read["model"] == "mlp") | (read["data"] < "set3")]
+    assert results.parts(fewer) == [("mlp", "paper"), ("dela", "paper")]
     assert len(results.part(read, "dela", "paper")) == len(grid)
 
 
