@@ -114,10 +114,9 @@ def processor() -> str:
 
 def note_environment(directory: Path) -> str:
     """Adds this environment to `environments.csv` if it is not there; returns its id."""
-    facts, path = environment(), directory / "environments.csv"
-    known = path.read_text(encoding="utf-8") if path.exists() else ""
-    if f"\n{facts['environment']}," not in known:
-        append(path, facts)
+    facts = environment()
+    if facts["environment"] not in environments(directory):
+        append(directory / "environments.csv", facts)
     return facts["environment"]
 
 

@@ -62,10 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             row["environment"] = environment
             rows.append(directory / f"{cell.model}.csv", rows.as_text(row))
     if off:
-        by = f"{median(off.values()):.2g} (median), {max(off.values()):.2g} (most)"
-        print(f"best_macro_auc of rows that differ is off by {by}")
-        for environment, count in Counter(there[cell]["environment"] for cell in off).items():
-            print(f"{count} of them: {made_in(rows.environments(directory).get(environment))}")
+        sum_up(off, Counter(there[cell]["environment"] for cell in off), directory)
     ok = "as committed" if options.check else f"new rows in {directory}"
     print(f"{len(cells) - failed} {ok}, {failed} not; {time.perf_counter() - began:.0f} s")
     sys.exit(failed > 0)
@@ -131,6 +128,15 @@ def same(cell: Cell, old: dict[str, str], new: dict[str, str]) -> bool:
     for key, (before, now) in wrong.items():
         print(f"{describe(cell)}: {key} was {before}, is {now}")
     return not wrong
+
+
+def sum_up(off: dict[Cell, float], environments: Counter[str], directory: Path) -> None:
+    """Prints how far rows are off that differ, and in which environments they were made."""
+    by = f"{median(off.values()):.2g} (median), {max(off.values()):.2g} (most)"
+    print(f"best_macro_auc of rows that differ is off by {by}")
+    known = rows.environments(directory)
+    for name, count in environments.items():
+        print(f"{count} of them: {made_in(known.get(name))}")
 
 
 def made_in(before: dict[str, str] | None) -> str:
