@@ -164,3 +164,16 @@ def test_least_is_the_p_of_as_many_sets_that_all_win(lost):
     assert [both["d2ace"].least, both["d2ace"].p] == pytest.approx([min(1, 2 * alone.p)] * 2)
     assert (both["online_batch"].least, both["online_batch"].tells) == (1, False)
     assert not both["not there"].tells
+
+
+@pytest.mark.parametrize(("strategies", "least_sets"), [(1, 6), (4, 8), (6, 8), (8, 9)])
+def test_how_many_sets_a_row_of_so_many_strategies_needs(strategies, least_sets):
+    """Won on all sets, in the middle of strategies that gain nothing."""
+    for sets in (least_sets - 1, least_sets):
+        data = [str(number) for number in range(sets)]
+        values = {"uniform": {name: [0.5] for name in data}}
+        values["best"] = {name: [0.51 + 0.01 * number] for number, name in enumerate(data)}
+        others = [f"other{number}" for number in range(strategies - 1)]
+        values |= {name: values["uniform"] for name in others}
+        found = judgement.verdicts(tables.from_values(values), AUC, ["best", *others])["best"]
+        assert (found.p < 0.05) == found.tells == (sets >= least_sets)
