@@ -38,10 +38,10 @@ help:
 	@echo 'make docs-links  ask every address outside of the site whether it is still there (network)'
 	@echo 'make test-docs   the same as make docs, then open every page in Chromium (CHROMIUM=path)'
 	@echo 'make bench       time the training loop'
-	@echo 'make benchmark DATA=directory  run what is missing of benchmarks/results (hours); what is'
+	@echo 'make benchmark DATA=directory  run what is missing of benchmarks/study/results (hours); what is'
 	@echo '                 in the directory says docs/evidence.md'
 	@echo 'make benchmark-quick  three sets, short runs, into a temporary directory (minutes)'
-	@echo 'make lint        check style and types'
+	@echo 'make lint        check style, types, and which room may import which'
 	@echo 'make clean       remove the virtual environments and the site'
 	@echo
 	@echo 'The first call makes a virtual environment in $(VENV) and installs into it; the other'
@@ -89,18 +89,19 @@ test-docs: $(HAS_TEST_DOCS) docs
 	$(BIN)/python -m pytest tests/site
 
 bench: $(HAS_EXAMPLES)
-	$(BIN)/python benchmarks/bench_loop.py
+	$(BIN)/python benchmarks/speed/loop.py
 
 benchmark: $(HAS_BENCHMARK)
-	$(BIN)/python -m benchmarks.run --data-dir '$(DATA)'
+	$(BIN)/python -m benchmarks.study.run --data-dir '$(DATA)'
 
 benchmark-quick: $(HAS_BENCHMARK)
-	$(BIN)/python -m benchmarks.run --quick
+	$(BIN)/python -m benchmarks.study.run --quick
 
 lint: $(HAS_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 clean:
 	rm -rf $(VENV) $(VENV)-tf-keras $(VENV)-addons site

@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
-from tfmlselect import neighbors, progress, streams
-from tfmlselect.progress import Progress, verbosity
+from tfmlselect import _progress
+from tfmlselect._progress import Progress, verbosity
+from tfmlselect.pipeline import streams
+from tfmlselect.scoring import neighbors
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
 Y = (X > [0.0, 0.5, 0.8]).astype("float32")
@@ -27,7 +29,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(_progress, "time", clock)
     return clock
 
 
@@ -92,8 +94,8 @@ def test_silent_when_asked(clock, monkeypatch, out):
 @pytest.fixture
 def all_is_long(monkeypatch):
     """Each part of the work is worth a line."""
-    monkeypatch.setattr(progress, "SHORT", 0.0)
-    monkeypatch.setattr(progress, "BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(_progress, "SHORT", 0.0)
+    monkeypatch.setattr(_progress, "BETWEEN_LINES", 0.0)
     monkeypatch.setattr(neighbors, "_QUERIES_AT_ONCE", 16)
     monkeypatch.setattr(streams, "_READ_AT_ONCE", 16)
 

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from tfmlselect._require import require_tensorflow
+from tfmlselect._environment import require_tensorflow
 
 require_tensorflow()
 
@@ -18,12 +18,11 @@ from tfmlselect import (  # noqa: E402
     strategies,
     testing,
 )
-from tfmlselect.array_selection import adaptive_dataset  # noqa: E402
 from tfmlselect.callbacks import AdaptiveBatchSelection  # noqa: E402
-from tfmlselect.dataset import AdaptiveDataset  # noqa: E402
+from tfmlselect.distributed.shards import stratified_shards  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
-from tfmlselect.shards import stratified_shards  # noqa: E402
-from tfmlselect.stream_selection import adaptive  # noqa: E402
+from tfmlselect.pipeline.adaptive import adaptive, adaptive_dataset  # noqa: E402
+from tfmlselect.pipeline.dataset import AdaptiveDataset  # noqa: E402
 
 __all__ = [
     "AdaptiveBatchSelection",

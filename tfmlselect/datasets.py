@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from tfmlselect.checks import check_argument, require
+from tfmlselect._checks import check_argument, require
 
 __all__ = ["load_arff"]
 

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from tfmlselect import workers
-
 _ROWS_AT_ONCE = 65536
 
 
@@ -31,11 +29,6 @@ class Labels(NamedTuple):
     def q(self) -> int:
         """Number of labels."""
         return self.matrix.shape[1]
-
-    def odds(self, p: np.ndarray) -> np.ndarray:
-        """`label_odds` of draws from the distribution p (n,), of all workers: (q,) float64."""
-        share = workers.total(self.sums(p)).numpy()
-        return label_odds(share, float(workers.total(p.sum())))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values`, (n,) float64, over the positives of each label: (q,) float64."""

@@ -6,8 +6,8 @@ import dataclasses
 import math
 import numbers
 
-from tfmlselect.checks import require_pressure
-from tfmlselect.sampling import decayed_pressure
+from tfmlselect._checks import require_pressure
+from tfmlselect.sampling.pressure import decayed_pressure
 
 __all__ = ["Constant", "Decay", "Ramp", "Schedule", "get"]
 

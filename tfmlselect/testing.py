@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import strategies
-from tfmlselect.neighbors import nearest_neighbors
-from tfmlselect.recorder import visit_rounds
+from tfmlselect.recording.visits import visit_rounds
+from tfmlselect.scoring.neighbors import nearest_neighbors
 from tfmlselect.strategies import Strategy
 
 __all__ = ["check_strategy"]

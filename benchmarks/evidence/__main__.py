@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from benchmarks.evidence import page, readme, results
-from benchmarks.grid import wanted
+from benchmarks.study.grid import wanted
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from benchmarks.evidence import results
+from benchmarks.evidence.markers import table
 from benchmarks.evidence.tables import title
-from benchmarks.markers import table
 
 Cell = tuple[str, str, str, int, str]  # data, model, strategy, fold, budget
 _LISTED = 8  # names in a cell; of more, how many
@@ -78,9 +78,9 @@ def missing(cells: Iterable[Cell], tuned: set[tuple[str, str]]) -> list[str]:
         if budget == "tuned" and (data, model) not in tuned:
             rates.setdefault(model, {})[data] = None
     return [
-        f"python -m benchmarks.tune --model {model} --data {','.join(names)}"
+        f"python -m benchmarks.study.tune --model {model} --data {','.join(names)}"
         for model, names in rates.items()
     ] + [
-        f"python -m benchmarks.run --model {model} --data {','.join(names)} --budget {budget}"
+        f"python -m benchmarks.study.run --model {model} --data {','.join(names)} --budget {budget}"
         for (model, budget), names in sets.items()
     ]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.evidence import plots, ranks, results, tables
 from benchmarks.evidence.coverage import Cell, coverage
-from benchmarks.markers import between, read, table
+from benchmarks.evidence.markers import between, read, table
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence.md"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.evidence import judgement, results, tables
-from benchmarks.markers import between, read, table
-from benchmarks.overview import CARDS, ROOT, first_paragraph
+from benchmarks.evidence.markers import between, read, table
+from benchmarks.evidence.overview import CARDS, ROOT, first_paragraph
 from tfmlselect import strategies
 
 README = ROOT / "README.md"

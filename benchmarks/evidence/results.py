@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import grid
-from benchmarks.grid import BASELINE, Cell
-from benchmarks.rows import DIRECTORY, LOWER_IS_BETTER, METRICS, OTHERS
+from benchmarks.study import grid
+from benchmarks.study.grid import BASELINE, Cell
+from benchmarks.study.rows import DIRECTORY, LOWER_IS_BETTER, METRICS, OTHERS
 
 KEY = list(Cell._fields)
 STRATEGIES = grid.STRATEGIES[1:]  # what is compared with the baseline

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks.evidence import judgement, ranks, results, speed
 from benchmarks.evidence.judgement import Interval, Verdict
-from benchmarks.markers import table
+from benchmarks.evidence.markers import table
 
 AUC = "best_macro_auc"
 OVER_DATA = (

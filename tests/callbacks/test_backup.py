@@ -14,13 +14,13 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
-from tfmlselect import backups
+from tfmlselect.callbacks import backup_files
 
 N, Q = 40, 3
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, 5)).astype("float32")
 Y = (X[:, :Q] > [0, 0.5, 1]).astype("float32")
-SCRIPT = Path(__file__).with_name("killed_run.py")
+SCRIPT = Path(__file__).parents[1] / "processes" / "killed_run.py"
 
 
 def make_model(units=4, loss="binary_crossentropy"):
@@ -260,8 +260,8 @@ def test_ratios_are_restored(tmp_path):
 
 def test_half_precision_arrays(tmp_path):
     table = tf.cast(tf.constant([1.5, -2.25]), tf.bfloat16)
-    backups.write(tmp_path, 1, [("table", table)], {})
-    found = backups.read(tmp_path).arrays["table"]
+    backup_files.write(tmp_path, 1, [("table", table)], {})
+    found = backup_files.read(tmp_path).arrays["table"]
     assert found.dtype == tf.bfloat16.as_numpy_dtype
     np.testing.assert_array_equal(found, table.numpy())
 
@@ -269,9 +269,9 @@ def test_half_precision_arrays(tmp_path):
 def test_leftovers_of_a_killed_write_go(tmp_path):
     shutil.rmtree(tmp_path)
     (tmp_path / "writing-00000007").mkdir(parents=True)
-    backups.write(tmp_path, 8, [("a", np.arange(3))], {"b": 1})
+    backup_files.write(tmp_path, 8, [("a", np.arange(3))], {"b": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-00000008"]
-    assert backups.read(tmp_path).facts == {"b": 1, "epoch": 8}
+    assert backup_files.read(tmp_path).facts == {"b": 1, "epoch": 8}
 
 
 def test_a_run_without_a_seed_cannot_be_kept(tmp_path):

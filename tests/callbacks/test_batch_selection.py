@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_recorder import KERNEL, Spy, Untrained, check_rows, linear, numbered, run
 
 import tfmlselect as tfml
-from tfmlselect.signals import binary_cross_entropy
+from tests.support.recorded_fits import KERNEL, Spy, Untrained, check_rows, linear, numbered, run
+from tfmlselect.losses.cross_entropy import binary_cross_entropy
 from tfmlselect.strategies import D2ACE, Uniform
 
 

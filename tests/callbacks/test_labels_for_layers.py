@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_hooks import Breaks, is_clean
-from test_recorder import numbered
 
-from tfmlselect import step
+from tests.support.recorded_fits import Breaks, is_clean, numbered
+from tfmlselect import _training_step
 from tfmlselect.callbacks import LabelsForLayers
 
 
@@ -17,7 +16,7 @@ def seeing(**options):
         """Notes x and the labels of the step that runs, if any, whenever it is called."""
 
         def call(self, x):
-            labels = step.batch_labels()
+            labels = _training_step.batch_labels()
             note = [x] if labels is None else [x, labels]
             tf.numpy_function(lambda *arrays: seen.append(arrays), note, [])
             return x

@@ -3,10 +3,10 @@
 import csv
 
 import numpy as np
-import oracles.partial_label_masking as oracle
 import pytest
 import tensorflow as tf
 
+import tests.support.oracles.partial_label_masking as oracle
 import tfmlselect as tfml
 from tfmlselect.callbacks import PartialLabelMaskingUpdate
 from tfmlselect.losses import PartialLabelMasking

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_recorder import KERNEL, Spy, linear, numbered, run
 
 import tfmlselect as tfml
+from tests.support.recorded_fits import KERNEL, Spy, linear, numbered, run
 from tfmlselect.callbacks import tensorboard
 from tfmlselect.callbacks.tensorboard import labels_to_show, read_events
 from tfmlselect.strategies import D2ACE, LabelBalanced, OnlineBatch, Uniform
@@ -377,7 +377,9 @@ def test_the_writer_is_closed_when_the_fit_is_over(tmp_path, closed):
 def test_without_a_directory_nothing_is_recorded_or_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     added = []
-    monkeypatch.setattr("tfmlselect.recorder.Recorder.add_errors", lambda *args: added.append(args))
+    monkeypatch.setattr(
+        "tfmlselect.recording.recorder.Recorder.add_errors", lambda *args: added.append(args)
+    )
     fit(None, label_names=NAMES)
     assert not added
     assert not list(tmp_path.iterdir())

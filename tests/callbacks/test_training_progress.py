@@ -3,14 +3,21 @@
 import csv
 
 import numpy as np
-import oracles.feature_weakening as oracle
-import oracles.loss_tables as table
 import pytest
 import tensorflow as tf
-from test_hooks import Breaks, adaptive, is_clean
-from test_recorder import KERNEL, Untrained, linear, numbered
 
+import tests.support.oracles.feature_weakening as oracle
+import tests.support.oracles.loss_tables as table
 import tfmlselect as tfml
+from tests.support.recorded_fits import (
+    KERNEL,
+    Breaks,
+    Untrained,
+    adaptive,
+    is_clean,
+    linear,
+    numbered,
+)
 from tfmlselect.callbacks import TrainingProgress
 from tfmlselect.callbacks.training_progress import thirds
 

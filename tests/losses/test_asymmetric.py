@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
-import oracles.asymmetric_loss as oracle
-import oracles.loss_tables as table
 import pytest
 import tensorflow as tf
 
+import tests.support.oracles.asymmetric_loss as oracle
+import tests.support.oracles.loss_tables as table
 from tfmlselect.losses import AsymmetricLoss
 
 RNG = np.random.default_rng(0)

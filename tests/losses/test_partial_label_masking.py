@@ -4,11 +4,11 @@ import itertools
 import json
 
 import numpy as np
-import oracles.loss_tables as table
-import oracles.partial_label_masking as oracle
 import pytest
 import tensorflow as tf
 
+import tests.support.oracles.loss_tables as table
+import tests.support.oracles.partial_label_masking as oracle
 import tfmlselect as tfml
 from tfmlselect.losses import AsymmetricLoss, PartialLabelMasking
 

@@ -1,11 +1,11 @@
 """Histograms, divergences and the update of the ideal ratios, against a slow oracle."""
 
 import numpy as np
-import oracles.loss_tables as table
-import oracles.partial_label_masking as oracle
 import pytest
 import tensorflow as tf
 
+import tests.support.oracles.loss_tables as table
+import tests.support.oracles.partial_label_masking as oracle
 from tfmlselect.losses.ratios import DIRECTIONS, LabelHistograms, divergences, updated_ratios
 
 

@@ -215,7 +215,7 @@ def test_cosines_by_frequency(kind):
 
 
 def test_cosines_are_those_of_the_package_before_rows_are_divided():
-    from tfmlselect.scoring import cosine_correlation
+    from tfmlselect.scoring.correlations import cosine_correlation
 
     y = many_labels(9)[:, :-1]
     c = cosine_correlation(tfml.label_statistics(y).cooccurrence.astype(float)).numpy()

@@ -5,10 +5,10 @@ visit, and a variance of predictions that are nearly the same loses digits there
 """
 
 import numpy as np
-import oracles.baselines as oracle
 import pytest
-from oracles.visits import make_labels, observe_epoch, observe_rows
 
+import tests.support.oracles.baselines as oracle
+from tests.support.oracles.visits import make_labels, observe_epoch, observe_rows
 from tfmlselect.strategies import ActiveBias
 
 Y = np.array([[1, 0], [0, 1], [1, 1]], np.uint8)

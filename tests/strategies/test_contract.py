@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfmlselect import strategies
-from tfmlselect.correlations import PairContext, ProductContext, make_context
+from tfmlselect.scoring.correlations import PairContext, ProductContext, make_context
 from tfmlselect.strategies import D2ACE
 from tfmlselect.testing import check_strategy
 

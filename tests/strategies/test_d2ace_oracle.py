@@ -7,8 +7,8 @@ lies on the border of two steps may fall to either side in float32.
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracles.d2ace import D2ACEOracle
 
+from tests.support.oracles.d2ace import D2ACEOracle
 from tfmlselect.strategies import D2ACE
 
 EPOCHS = 6

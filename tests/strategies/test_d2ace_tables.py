@@ -13,11 +13,15 @@ Sample 0 has two visits, sample 1 three, sample 2 one; sample 3 none, so it coun
 """
 
 import numpy as np
-import oracles.d2ace as oracle
 import pytest
 import tensorflow as tf
 
-from tfmlselect import sampling, scoring, signals
+import tests.support.oracles.d2ace as oracle
+from tfmlselect import sampling
+from tfmlselect.losses import cross_entropy
+from tfmlselect.scoring import signals
+from tfmlselect.scoring.correlations import cosine_correlation, label_context
+from tfmlselect.scoring.label_weights import label_weights
 from tfmlselect.strategies import D2ACE
 
 Y = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 0]], np.uint8)
@@ -371,7 +375,7 @@ def test_package_uncertainty():
 
 
 def test_package_binary_cross_entropy():
-    assert_close(signals.binary_cross_entropy(single(Y), single(P)), LOSS)
+    assert_close(cross_entropy.binary_cross_entropy(single(Y), single(P)), LOSS)
 
 
 def test_package_flip_average():
@@ -389,21 +393,21 @@ def test_package_hardness(kind):
     ("mean", "std", "v"), [(MEAN_E, STD_E, V_E), (MEAN_H, STD_H, V_H)], ids=["E", "h"]
 )
 def test_package_label_weights(mean, std, v):
-    assert_close(scoring.label_weights(single(mean), single(std)), v)
+    assert_close(label_weights(single(mean), single(std)), v)
 
 
 @pytest.mark.parametrize(
     ("gram", "c"), [(GRAM_E, C_E), (GRAM_H, C_H), (GRAM_EMPTY, C_EMPTY)], ids=["E", "h", "empty"]
 )
 def test_package_correlation(gram, c):
-    assert_close(scoring.cosine_correlation(single(gram)), c)
+    assert_close(cosine_correlation(single(gram)), c)
 
 
 def test_package_label_context():
-    context = scoring.label_context(Y, NEIGHBORS)
+    context = label_context(Y, NEIGHBORS)
     assert context.dtype == np.uint8
     np.testing.assert_array_equal(context, Z)
-    np.testing.assert_array_equal(scoring.label_context(Y, None), Y)
+    np.testing.assert_array_equal(label_context(Y, None), Y)
 
 
 @pytest.mark.parametrize(("score", "p"), PRESSURE_TABLES)

@@ -4,12 +4,12 @@ Scores agree to 1e-5, probabilities to one step of the quantised pressure law.
 """
 
 import numpy as np
-import oracles.hard_imbalance as oracle
 import pytest
 import tensorflow as tf
 
-from tfmlselect.correlated_batches import _SequenceDraw, draw_correlated_epoch, label_affinity
-from tfmlselect.sampling import cumulate, draw_epoch
+import tests.support.oracles.hard_imbalance as oracle
+from tfmlselect.sampling.correlated import _SequenceDraw, draw_correlated_epoch, label_affinity
+from tfmlselect.sampling.draws import cumulate, draw_epoch
 from tfmlselect.strategies import HardImbalance
 
 # The table: n = 6 samples, q = 4 labels, k = 3 neighbours. Sample 5 has no label.

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from oracles.label_balanced import probabilities
 
+from tests.support.oracles.label_balanced import probabilities
 from tfmlselect.strategies import LabelBalanced
 
 # n = 5, q = 4; label 2 has no positives, sample 4 no labels. Counts 4 1 0 2, so the three other

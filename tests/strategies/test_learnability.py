@@ -3,11 +3,16 @@
 import json
 
 import numpy as np
-import oracles.baselines as oracle
 import pytest
 import tensorflow as tf
-from oracles.visits import assert_probabilities_agree, make_labels, observe_epoch, observe_rows
 
+import tests.support.oracles.baselines as oracle
+from tests.support.oracles.visits import (
+    assert_probabilities_agree,
+    make_labels,
+    observe_epoch,
+    observe_rows,
+)
 from tfmlselect.schedules import Decay
 from tfmlselect.strategies import Learnability
 

@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
-import oracles.baselines as oracle
 import pytest
 import tensorflow as tf
-from oracles.visits import make_labels, observe_epoch
 
+import tests.support.oracles.baselines as oracle
+from tests.support.oracles.visits import make_labels, observe_epoch
 from tfmlselect.schedules import Constant, Decay, Ramp
 from tfmlselect.strategies import (
     ActiveBias,

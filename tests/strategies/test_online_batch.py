@@ -1,11 +1,11 @@
 """OnlineBatch against its slow oracle and by hand."""
 
 import numpy as np
-import oracles.baselines as oracle
 import pytest
 import tensorflow as tf
-from oracles.visits import assert_probabilities_agree, make_labels, observe_epoch
 
+import tests.support.oracles.baselines as oracle
+from tests.support.oracles.visits import assert_probabilities_agree, make_labels, observe_epoch
 from tfmlselect.schedules import Constant
 from tfmlselect.strategies import OnlineBatch
 

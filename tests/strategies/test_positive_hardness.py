@@ -4,10 +4,10 @@ Scores agree to 1e-5, probabilities to one step of the quantised pressure law.
 """
 
 import numpy as np
-import oracles.positive_hardness as oracle
 import pytest
 import tensorflow as tf
 
+import tests.support.oracles.positive_hardness as oracle
 from tfmlselect.strategies import PositiveHardness
 
 EPOCHS = 4

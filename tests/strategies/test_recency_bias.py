@@ -1,10 +1,15 @@
 """RecencyBias against its slow oracle and by hand."""
 
 import numpy as np
-import oracles.baselines as oracle
 import pytest
-from oracles.visits import assert_probabilities_agree, make_labels, observe_epoch, observe_rows
 
+import tests.support.oracles.baselines as oracle
+from tests.support.oracles.visits import (
+    assert_probabilities_agree,
+    make_labels,
+    observe_epoch,
+    observe_rows,
+)
 from tfmlselect.strategies import RecencyBias
 
 EPOCHS = 4

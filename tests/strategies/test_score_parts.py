@@ -1,12 +1,12 @@
 """The parts of each score: from the formulas, and as the score that the distribution is made of."""
 
 import numpy as np
-import oracles.baselines as baselines
 import pytest
-from oracles import d2ace as oracle
-from oracles import hard_imbalance, positive_hardness, uncertainty
-from oracles.visits import make_labels, observe_epoch
 
+import tests.support.oracles.baselines as baselines
+from tests.support.oracles import d2ace as oracle
+from tests.support.oracles import hard_imbalance, positive_hardness, uncertainty
+from tests.support.oracles.visits import make_labels, observe_epoch
 from tfmlselect import strategies
 
 N, Q = 37, 5

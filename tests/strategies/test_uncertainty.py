@@ -1,10 +1,15 @@
 """Uncertainty against its slow oracle and by hand."""
 
 import numpy as np
-import oracles.uncertainty as oracle
 import pytest
-from oracles.visits import assert_probabilities_agree, make_labels, observe_epoch, observe_rows
 
+import tests.support.oracles.uncertainty as oracle
+from tests.support.oracles.visits import (
+    assert_probabilities_agree,
+    make_labels,
+    observe_epoch,
+    observe_rows,
+)
 from tfmlselect.schedules import Constant
 from tfmlselect.strategies import Uncertainty
 

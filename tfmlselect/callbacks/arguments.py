@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfmlselect.checks import check_argument
-from tfmlselect.dataset import AdaptiveDataset
+from tfmlselect._checks import check_argument
+from tfmlselect.pipeline.dataset import AdaptiveDataset
 
 
 def check_arguments(dataset: Any, options: Mapping[str, Any]) -> None:

@@ -6,18 +6,19 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfmlselect import replicas
+from tfmlselect._progress import verbosity
 from tfmlselect.callbacks import fit_checks
 from tfmlselect.callbacks.arguments import check_arguments
 from tfmlselect.callbacks.held_out import HeldOutCheck
 from tfmlselect.callbacks.partial_label_masking import RatioUpdate
+from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
-from tfmlselect.dataset import AdaptiveDataset
+from tfmlselect.distributed import replicas
 from tfmlselect.losses import PartialLabelMasking
-from tfmlselect.outputs import AveragedOutputs, OutputReader
-from tfmlselect.progress import verbosity
-from tfmlselect.recorder import Recorder, Scorer
-from tfmlselect.run_state import RunState
+from tfmlselect.pipeline.dataset import AdaptiveDataset
+from tfmlselect.recording.outputs import AveragedOutputs, OutputReader
+from tfmlselect.recording.recorder import Recorder
+from tfmlselect.recording.scorer import Scorer
 
 
 class AdaptiveBatchSelection(HeldOutCheck):

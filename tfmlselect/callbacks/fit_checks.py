@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tfmlselect import workers
+from tfmlselect._training_step import batch_weights
 from tfmlselect.callbacks.training_progress import TrainingProgress
-from tfmlselect.hooks import listening
-from tfmlselect.step import batch_weights
+from tfmlselect.distributed import workers
+from tfmlselect.recording.hooks import listening
 
 
 def check_steps(steps: int | None, dataset: Any) -> None:

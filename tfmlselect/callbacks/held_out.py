@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from tfmlselect.callbacks.listener import StepListener
+from tfmlselect.callbacks.base import StepListener
 
 
 class HeldOutCheck(StepListener):

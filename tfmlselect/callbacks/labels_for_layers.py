@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfmlselect.callbacks.listener import StepListener
+from tfmlselect.callbacks.base import StepListener
 
 
 class LabelsForLayers(StepListener):

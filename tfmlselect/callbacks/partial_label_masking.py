@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import workers
-from tfmlselect.callbacks.listener import StepListener, mean_known
-from tfmlselect.hooks import listening
+from tfmlselect.callbacks.base import StepListener, mean_known
+from tfmlselect.distributed import workers
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.losses.ratios import LabelHistograms, divergences, updated_ratios
-from tfmlselect.outputs import OutputReader
+from tfmlselect.recording.hooks import listening
+from tfmlselect.recording.outputs import OutputReader
 
 
 class RatioUpdate:

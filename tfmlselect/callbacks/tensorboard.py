@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import workers
-from tfmlselect.checks import check_argument
-from tfmlselect.figures import attention
-from tfmlselect.label_errors import LabelErrors
+from tfmlselect._checks import check_argument
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_label_names
-from tfmlselect.selection import Selection
+from tfmlselect.pipeline.epoch_figures import attention
+from tfmlselect.pipeline.selection import Selection
+from tfmlselect.recording.label_errors import LabelErrors
 
 SHOWN_EACH = 10  # labels: the rarest, and of each epoch the most and the least favoured
 SHOWN_AT_MOST = 100  # labels; more lines than these nobody reads

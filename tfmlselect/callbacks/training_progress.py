@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import replicas, workers
-from tfmlselect.callbacks.listener import StepListener, mean_known
-from tfmlselect.checks import check_argument
-from tfmlselect.outputs import OutputReader
+from tfmlselect._checks import check_argument
+from tfmlselect.callbacks.base import StepListener, mean_known
+from tfmlselect.distributed import replicas, workers
+from tfmlselect.recording.outputs import OutputReader
 
 QUANTITIES = {
     "recall": "training recall",

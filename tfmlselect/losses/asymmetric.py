@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmlselect.checks import check_argument
+from tfmlselect._checks import check_argument
 from tfmlselect.losses.base import LabelLoss
-from tfmlselect.signals import clamp
+from tfmlselect.losses.cross_entropy import clamp
 
 
 @tf.keras.utils.register_keras_serializable("tfmlselect")

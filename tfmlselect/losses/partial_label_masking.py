@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import step
-from tfmlselect.checks import check_argument
+from tfmlselect import _training_step
+from tfmlselect._checks import check_argument
 from tfmlselect.losses.base import LabelLoss
 from tfmlselect.losses.elementwise import (
     deserialize,
@@ -170,7 +170,7 @@ class PartialLabelMasking(LabelLoss):
         """The masked mean over labels: (b,)."""
         values = self.entries(y_true, y_pred)
         values = values if weight is None else values * weight
-        if self.leader is not None and not step.is_running():  # validation inside a fit
+        if self.leader is not None and not _training_step.is_running():  # validation inside a fit
             return tf.reduce_mean(values, axis=-1)
         mask = self.keep_probability(y_true)
         if self.mask == "sample":

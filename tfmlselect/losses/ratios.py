@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import replicas
+from tfmlselect.distributed import replicas
 
 DIRECTIONS = ("truth_predicted", "predicted_truth")
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
 from scipy import sparse
 
-from tfmlselect.checks import require, require_distribution
-from tfmlselect.dataset import AdaptiveDataset
+from tfmlselect._checks import require, require_distribution
 from tfmlselect.labels import check_labels
+from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.plots._inputs import names_of, rarest_first, statistics_of
 from tfmlselect.plots._looks import (
     BLUE,

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from tfmlselect.checks import require
+from tfmlselect._checks import require
 from tfmlselect.labels import LabelStatistics, check_label_names
 from tfmlselect.plots._inputs import names_of, statistics_of
 from tfmlselect.plots._looks import MISSING, axes_or_new, name_labels, shortened

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from tfmlselect.checks import require
+from tfmlselect._checks import require
 from tfmlselect.plots._inputs import series
 from tfmlselect.plots._looks import COLORS, GREY, axes_or_new
 

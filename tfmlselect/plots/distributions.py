@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from tfmlselect.checks import require_distribution
-from tfmlselect.dataset import AdaptiveDataset
+from tfmlselect._checks import require_distribution
+from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.plots._looks import BLUE, GREY, VERMILION, axes_or_new, factor_text
 
 _QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)

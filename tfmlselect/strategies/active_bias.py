@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlselect import workers
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.scoring import map_rows
-from tfmlselect.signals import Memory, Visits, clamp
+from tfmlselect.losses.cross_entropy import clamp
+from tfmlselect.scoring.memories import Memory, Visits
+from tfmlselect.scoring.rows import map_rows
 from tfmlselect.strategies.base import Strategy
 
 

@@ -6,14 +6,21 @@ import warnings
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, workers
-from tfmlselect.checks import check_argument
-from tfmlselect.correlations import make_context, make_gram
+from tfmlselect import sampling, schedules
+from tfmlselect._checks import check_argument
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.neighbors import check_neighbors, nearest_neighbors
 from tfmlselect.schedules import check_knot, knot_epoch, ramp
-from tfmlselect.scoring import cosine_correlation, label_context, signal_weights
-from tfmlselect.signals import HARDNESS_KINDS, Hardness, Memory, Predictions, Uncertainty
+from tfmlselect.scoring.correlations import (
+    cosine_correlation,
+    label_context,
+    make_context,
+    make_gram,
+)
+from tfmlselect.scoring.label_weights import signal_weights
+from tfmlselect.scoring.memories import Hardness, Memory, Predictions, Uncertainty
+from tfmlselect.scoring.neighbors import check_neighbors, nearest_neighbors
+from tfmlselect.scoring.signals import HARDNESS_KINDS
 from tfmlselect.strategies.base import Strategy
 
 

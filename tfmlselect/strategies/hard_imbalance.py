@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, workers
-from tfmlselect.checks import check_argument
-from tfmlselect.correlated_batches import draw_correlated_epoch
+from tfmlselect import sampling, schedules
+from tfmlselect._checks import check_argument
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels, minority_labels
-from tfmlselect.neighbors import check_neighbors, nearest_neighbors
-from tfmlselect.signals import MeanLoss
-from tfmlselect.strategies.scored import ScoredStrategy
+from tfmlselect.sampling.correlated import draw_correlated_epoch
+from tfmlselect.scoring.memories import MeanLoss
+from tfmlselect.scoring.neighbors import check_neighbors, nearest_neighbors
+from tfmlselect.strategies.base import ScoredStrategy
 
 WEIGHTINGS = ("normalized", "local")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import workers
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
 from tfmlselect.strategies.base import Strategy
 

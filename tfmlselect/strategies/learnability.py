@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules, workers
-from tfmlselect.checks import check_finite
+from tfmlselect import schedules
+from tfmlselect._checks import check_finite
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.signals import MeanLoss
-from tfmlselect.strategies.scored import ScoredStrategy
+from tfmlselect.scoring.memories import MeanLoss
+from tfmlselect.strategies.base import ScoredStrategy
 
 
 class Learnability(ScoredStrategy):

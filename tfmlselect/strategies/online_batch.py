@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules, workers
+from tfmlselect import schedules
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.ranks import ascending_ranks
-from tfmlselect.signals import MeanLoss
-from tfmlselect.strategies.scored import ScoredStrategy
+from tfmlselect.sampling.pressure import exponential_law
+from tfmlselect.scoring.memories import MeanLoss
+from tfmlselect.scoring.ranks import ascending_ranks
+from tfmlselect.strategies.base import ScoredStrategy
 
 
 class OnlineBatch(ScoredStrategy):
@@ -70,7 +72,7 @@ class OnlineBatch(ScoredStrategy):
     def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         losses = self.scores()
         n = workers.total(tf.constant(losses.shape[0], tf.float64))
-        return sampling.exponential_law(n + 1.0 - ascending_ranks(losses), n, pressure)
+        return exponential_law(n + 1.0 - ascending_ranks(losses), n, pressure)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules, workers
-from tfmlselect.checks import check_argument
+from tfmlselect import schedules
+from tfmlselect._checks import check_argument
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.scoring import map_rows
-from tfmlselect.signals import HARDNESS_KINDS, Hardness, Predictions
-from tfmlselect.strategies.scored import ScoredStrategy
+from tfmlselect.scoring.memories import Hardness, Predictions
+from tfmlselect.scoring.rows import map_rows
+from tfmlselect.scoring.signals import HARDNESS_KINDS
+from tfmlselect.strategies.base import ScoredStrategy
 
 
 class PositiveHardness(ScoredStrategy):

@@ -6,12 +6,14 @@ import math
 
 import tensorflow as tf
 
-from tfmlselect import schedules, workers
-from tfmlselect.checks import check_argument
+from tfmlselect import schedules
+from tfmlselect._checks import check_argument
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.scoring import map_rows
-from tfmlselect.signals import Visits, clamp
-from tfmlselect.strategies.scored import ScoredStrategy
+from tfmlselect.losses.cross_entropy import clamp
+from tfmlselect.scoring.memories import Visits
+from tfmlselect.scoring.rows import map_rows
+from tfmlselect.strategies.base import ScoredStrategy
 
 
 class RecencyBias(ScoredStrategy):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlselect import schedules, signals, workers
-from tfmlselect.checks import check_argument
+from tfmlselect import schedules
+from tfmlselect._checks import check_argument
+from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.scoring import fold_rows, map_rows
-from tfmlselect.strategies.scored import ScoredStrategy
+from tfmlselect.scoring import memories
+from tfmlselect.scoring.rows import fold_rows, map_rows
+from tfmlselect.strategies.base import ScoredStrategy
 
 CORRELATIONS = ("mutual_information", None)
 
@@ -79,8 +81,8 @@ class Uncertainty(ScoredStrategy):
         """Allocates predictions, their changes, and U; neighbours are not used."""
         n, q = check_labels(y).matrix.shape
         self._shape = (n, q)
-        self._predictions = signals.Predictions(n, q)
-        self._uncertainty = signals.Uncertainty(n, q, self.window)
+        self._predictions = memories.Predictions(n, q)
+        self._uncertainty = memories.Uncertainty(n, q, self.window)
         self._distribution = workers.compiled(self._distribution_ops)
 
     def observe(self, ids, y_pred, loss=None) -> None:

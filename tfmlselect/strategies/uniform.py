@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, workers
+from tfmlselect.distributed import workers
+from tfmlselect.sampling.draws import permute_epoch
 from tfmlselect.strategies.base import Strategy
 
 
@@ -42,9 +43,9 @@ class Uniform(Strategy):
     def plan(
         self, probabilities, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
     ) -> np.ndarray:
-        """A permutation: `tfmlselect.sampling.permute_epoch`."""
+        """A permutation: `tfmlselect.permute_epoch`."""
         n = int(np.shape(probabilities)[0])
-        return sampling.permute_epoch(n, batch_size, seed, epoch, drop_remainder)
+        return permute_epoch(n, batch_size, seed, epoch, drop_remainder)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

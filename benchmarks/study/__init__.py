@@ -1,0 +1,1 @@
+"""What selection is worth: data, models, runs and their results."""

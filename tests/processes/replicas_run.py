@@ -1,0 +1,51 @@
+"""One fit in replicas: `replicas_run.py REPLICAS N BATCH RATE RESULT`, run by test_replicas."""
+
+import sys
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+import tfmlselect as tfml
+from tests.support.watching import Watch
+
+
+def main(replicas, n, batch_size, rate, result):
+    """Trains three epochs and writes what was planned, recorded and predicted."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    devices = [tf.config.LogicalDeviceConfiguration()] * replicas
+    tf.config.set_logical_device_configuration(cpu, devices)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 5)).astype("float32")
+    y = (x[:, :3] > [0, 0.7, 1.2]).astype("float32")
+    counts = y.sum(axis=0)
+    strategy = tf.distribute.get_strategy()
+    if replicas > 1:
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+    with strategy.scope():
+        start = tf.keras.initializers.RandomUniform(-1, 1, seed=1)
+        dense = tf.keras.layers.Dense(3, "sigmoid", kernel_initializer=start)
+        model = tf.keras.Sequential([tf.keras.Input((5,)), dense])
+        loss = tfml.losses.PartialLabelMasking(odds=tfml.label_statistics(y).odds, mask="expected")
+        model.compile(tf.keras.optimizers.SGD(rate), loss)
+        selector = tfml.strategies.D2ACE(neighbors=2, warmup=1)
+        train = tfml.adaptive_dataset((x, y), strategy=selector, batch_size=batch_size, seed=0)
+    watch = Watch(train)
+    progress = tfml.callbacks.TrainingProgress(counts)
+    callbacks = [tfml.AdaptiveBatchSelection(train), progress, watch]
+    warnings.filterwarnings("error", "This fit validates")
+    model.fit(train, epochs=3, verbose=0, callbacks=callbacks, validation_data=(x, y))
+    state = {f"state_{name}": each.numpy() for name, each in selector.state.items()}
+    np.savez(
+        result,
+        plans=watch.plans,
+        distributions=[*watch.distributions, train.probabilities],
+        recall=progress.history["recall"],
+        ideal=loss.ideal.numpy(),
+        kernel=model.get_weights()[0],
+        **state,
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:4]), float(sys.argv[4]), sys.argv[5])

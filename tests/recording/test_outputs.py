@@ -1,0 +1,231 @@
+"""Outputs: what a model predicts becomes rows of probabilities, and is refused where it cannot."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmlselect.recording import outputs
+from tfmlselect.recording.outputs import AveragedOutputs, OutputReader
+
+Q = 3
+LOGITS = np.array([[0.0, 2.0, -1.0], [1.0, 1.0, 3.0]], np.float32)
+LOSSES = tf.keras.losses
+
+
+def reader(single_label=False, output=None, from_logits="auto", signal=None):
+    return OutputReader(Q, single_label, output, from_logits, signal)
+
+
+def model_with(loss, outputs=1):
+    x = tf.keras.layers.Input([2])
+    dense = [tf.keras.layers.Dense(width)(x) for width in (Q, 7)[:outputs]]
+    model = tf.keras.Model(x, dense if outputs > 1 else dense[0])
+    model.compile("sgd", loss)
+    return model
+
+
+def as_tensor(shape):
+    return tf.zeros(shape)
+
+
+# Logits.
+
+
+@pytest.mark.parametrize(
+    ("loss", "single_label", "activation"),
+    [
+        (LOSSES.BinaryCrossentropy(from_logits=True), False, tf.nn.sigmoid),
+        (LOSSES.BinaryFocalCrossentropy(from_logits=True), False, tf.nn.sigmoid),
+        (LOSSES.CategoricalCrossentropy(from_logits=True), False, tf.nn.softmax),
+        (LOSSES.CategoricalCrossentropy(from_logits=True), True, tf.nn.softmax),
+        (LOSSES.SparseCategoricalCrossentropy(from_logits=True), True, tf.nn.softmax),
+        (LOSSES.SparseCategoricalCrossentropy(from_logits=True, name="a"), True, tf.nn.softmax),
+        (LOSSES.BinaryCrossentropy(from_logits=True), True, tf.nn.sigmoid),  # one against all
+        (LOSSES.BinaryCrossentropy(), False, tf.identity),
+        (LOSSES.SparseCategoricalCrossentropy(), True, tf.identity),
+        ("binary_crossentropy", False, tf.identity),
+        ("sparse_categorical_crossentropy", True, tf.identity),
+        (lambda y, y_pred: tf.reduce_mean(y_pred), False, tf.identity),
+        (None, False, tf.identity),
+    ],
+)
+def test_the_compiled_loss_says_what_the_output_is(loss, single_label, activation):
+    this = reader(single_label)
+    this.prepare(model_with(loss))
+    p = this.probabilities(tf.constant(LOGITS))
+    np.testing.assert_allclose(p, activation(LOGITS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("single_label", [False, True])
+def test_from_logits_overrules_the_loss(single_label):
+    said, denied = reader(single_label, from_logits=True), reader(from_logits=False)
+    said.prepare(model_with("mse"))
+    denied.prepare(model_with(LOSSES.BinaryCrossentropy(from_logits=True)))
+    expected = tf.nn.softmax(LOGITS) if single_label else tf.nn.sigmoid(LOGITS)
+    np.testing.assert_allclose(said.probabilities(LOGITS), expected, rtol=1e-6)
+    np.testing.assert_array_equal(denied.probabilities(LOGITS), LOGITS)
+
+
+def test_rows_outside_0_and_1_are_counted():
+    rows = [[0.0, 1.0, 0.5], [1.001, -0.001, 0.5], [np.nan, 0.5, 0.5], [-0.2, 1.2, 0.5], [0, 0, 2]]
+    assert int(outputs.rows_outside(tf.constant(rows))) == 2
+
+
+def test_half_precision_becomes_float32():
+    p = reader().probabilities(tf.constant([[0.25, 0.5, 1.0]], tf.float16))
+    assert p.dtype == tf.float32
+    np.testing.assert_array_equal(p, [[0.25, 0.5, 1.0]])
+
+
+@pytest.mark.parametrize("output", ["zed", 0])
+@pytest.mark.parametrize("kind", [dict, list])
+def test_the_loss_of_the_recorded_output_is_asked(output, kind):
+    x = tf.keras.layers.Input([2])
+    outputs = [tf.keras.layers.Dense(Q, name="zed")(x), tf.keras.layers.Dense(7, name="abc")(x)]
+    model = tf.keras.Model(x, outputs)
+    losses = {"abc": "mse", "zed": LOSSES.BinaryCrossentropy(from_logits=True)}
+    model.compile("sgd", losses if kind is dict else [losses["zed"], "mse"])
+    this = reader(output=output)
+    this.prepare(model)
+    rows = this.probabilities([LOGITS, as_tensor([2, 7])])
+    np.testing.assert_allclose(rows, tf.nn.sigmoid(LOGITS), rtol=1e-6)
+
+
+# Which output.
+
+
+@pytest.mark.parametrize("outputs", [{"a": 7, "b": Q}, {"b": Q, "a": 7}])
+@pytest.mark.parametrize("output", ["b", 1])
+def test_the_recorded_output_among_several(outputs, output):
+    values = {name: tf.fill([2, width], 0.5) for name, width in outputs.items()}
+    if output == 1:
+        values = [values["a"], values["b"]]
+    this = reader(output=output)
+    assert this.probabilities(values).shape == (2, Q)
+
+
+def test_the_only_output_needs_no_name():
+    for only in ({"a": as_tensor([2, Q])}, [as_tensor([2, Q])], as_tensor([2, Q])):
+        assert reader().probabilities(only).shape == (2, Q)
+
+
+@pytest.mark.parametrize("output", [None, "c", 5, -3])
+@pytest.mark.parametrize("kind", [dict, list])
+def test_an_output_that_is_not_there(output, kind):
+    values = [("a", as_tensor([2, 7])), ("b", as_tensor([2, Q]))]
+    values = dict(values) if kind is dict else [value for _, value in values]
+    with pytest.raises(ValueError, match=r"has 2 outputs.*output=.*Pass"):
+        reader(output=output).probabilities(values)
+
+
+def test_outputs_by_the_names_of_layers_and_by_the_keys_of_a_dict():
+    x = tf.keras.layers.Input([2])
+    main = tf.keras.layers.Dense(Q, name="zed")(x)
+    other = tf.keras.layers.Dense(7, name="abc")(x)
+    by_layer, by_key = reader(output="zed"), reader(output="main")
+    wrong = reader(output="other")
+    by_layer.prepare(compiled(tf.keras.Model(x, [other, main])))
+    assert by_layer.probabilities([as_tensor([2, 7]), as_tensor([2, Q])]).shape == (2, Q)
+    model = compiled(tf.keras.Model(x, {"main": main, "other": other}))
+    by_key.prepare(model)
+    with pytest.raises(ValueError, match=r"each of the 3 labels.*\(None, 7\)"):
+        wrong.prepare(model)
+
+
+def compiled(model):
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("shape", [[2, 4], [2], [2, 1, Q], [2, 1]])
+def test_predictions_of_another_width(shape):
+    with pytest.raises(ValueError, match=r"one value for each of the 3 labels.*Received.*output="):
+        reader().probabilities(as_tensor(shape))
+
+
+@pytest.mark.parametrize("kind", ["functional", "sequential"])
+def test_another_width_is_seen_before_training(kind):
+    x, dense = tf.keras.layers.Input([2]), tf.keras.layers.Dense(4)
+    functional = kind == "functional"
+    model = tf.keras.Model(x, dense(x)) if functional else tf.keras.Sequential([x, dense])
+    with pytest.raises(ValueError, match="one value for each of the 3 labels"):
+        reader().prepare(compiled(model))
+
+
+# Labels.
+
+
+def test_hashes_tell_label_rows_apart_and_agree_with_those_of_the_set():
+    matrix = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 1, 1]], np.uint8)
+    this = reader()
+    expected = this.hashes_of_rows(matrix)
+    assert len(set(expected)) == len(matrix)
+    for y in (matrix, matrix.astype("float32"), matrix.astype(bool), matrix * 0.8 + 0.1):
+        np.testing.assert_array_equal(this.hashes(y)[:, 0], expected)
+
+
+@pytest.mark.parametrize("shape", [[-1], [-1, 1]])
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float32"])
+def test_hashes_of_class_ids_are_those_of_their_one_hot_rows(shape, dtype):
+    ids = np.array([2, 0, 1, 1])
+    this = reader(single_label=True)
+    expected = this.hashes_of_rows(np.eye(3, dtype=np.uint8)[ids])
+    np.testing.assert_array_equal(this.hashes(ids.reshape(shape).astype(dtype))[:, 0], expected)
+    np.testing.assert_array_equal(this.hashes(np.eye(3)[ids])[:, 0], expected)
+
+
+@pytest.mark.parametrize("single_label", [False, True])
+@pytest.mark.parametrize("kind", ["tuple", "dict"])
+def test_labels_of_several_outputs(single_label, kind):
+    y = np.array([2, 0]) if single_label else np.array([[0, 0, 1], [1, 0, 0]])
+    other = np.zeros([2, 7])
+    this = reader(single_label, output="main" if kind == "dict" else 0)
+    nested = {"main": y, "aux": other} if kind == "dict" else (y, other)
+    expected = this.hashes_of_rows(np.array([[0, 0, 1], [1, 0, 0]]))
+    np.testing.assert_array_equal(this.hashes(nested)[:, 0], expected)
+
+
+def test_labels_of_another_shape_name_the_way_out():
+    with pytest.raises(ValueError, match=r"wanted \(b, 3\).*Received.*check_order=False"):
+        reader().hashes(np.zeros([2, 4]))
+
+
+# The loss that hardness is to be.
+
+
+def test_signal_is_given_labels_and_the_raw_output():
+    seen = {}
+
+    def squared(y, y_pred):
+        seen.update(y=y, y_pred=y_pred)
+        return (y - y_pred) ** 2
+
+    this = reader(single_label=True, from_logits=True, signal=squared)
+    this.prepare(model_with("mse"))
+    values = this.losses(np.array([1, 2]), tf.constant(LOGITS, tf.float16))
+    one_hot = np.eye(3, dtype=np.float32)[[1, 2]]
+    np.testing.assert_array_equal(seen["y"], one_hot)
+    np.testing.assert_array_equal(seen["y_pred"], LOGITS)
+    np.testing.assert_allclose(values, (one_hot - LOGITS) ** 2)
+    assert values.dtype == tf.float32
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        lambda y, p: tf.reduce_mean(p, axis=-1),
+        lambda y, p: tf.reduce_mean(p),
+        lambda y, p: p[:, :2],
+        lambda y, p: p[:, :, None],
+    ],
+)
+def test_a_signal_of_another_shape(signal):
+    with pytest.raises(ValueError, match=r"one loss for each sample and label.*Received.*\(b, 3\)"):
+        reader(signal=signal).losses(np.zeros([2, 3]), tf.constant(LOGITS))
+
+
+def test_an_average_does_not_hide_what_is_no_probability():
+    both = AveragedOutputs(Q, False, [0, 1], "auto", None)
+    p = both.probabilities([tf.constant([[-1.0, 0.2, 0.5]]), tf.constant([[2.0, 0.4, np.nan]])])
+    np.testing.assert_allclose(p, [[2.0, 0.3, np.nan]], rtol=1e-6)
+    assert int(outputs.rows_outside(p)) == 1

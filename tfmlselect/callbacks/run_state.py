@@ -1,0 +1,191 @@
+"""All that a run on an adaptive dataset needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tfmlselect.callbacks import backup_files
+from tfmlselect.pipeline.selection import Selection
+
+
+class RunState:
+    """Saves and restores one run: model, optimizer, strategy, distribution, ratios, epoch.
+
+    Keras 3's random seeds, those of dropout, are among a model's variables. Keras 2 and `tf_keras`
+    keep theirs out of reach: weights and plans go on the same, dropout does not.
+
+    Args:
+        directory: where backups lie.
+        selection: of the dataset.
+    """
+
+    def __init__(self, directory: str, selection: Selection):
+        self._directory = directory
+        self._selection = selection
+        self._iterations: int | None = None  # the optimizer's, right after `restore`
+
+    def save(self, model: Any, loss: Any) -> None:
+        """Writes a backup of what is now, between two epochs.
+
+        Args:
+            model: that is trained.
+            loss: a `PartialLabelMasking` that is adapted, or None.
+        """
+        named = list(self._variables(model, loss))
+        named.append(("probabilities", self._selection.probabilities))
+        named.append(("mass", np.float64(self._selection.mass)))
+        facts = {**self._identity, "in_force": self._selection.in_force}
+        backup_files.write(self._directory, self._selection.epoch, named, facts)
+
+    def restore(self, model: Any, loss: Any) -> int:
+        """Puts everything back; returns the epochs completed, 0 where there is no backup.
+
+        Raises:
+            ValueError: the backup is of another dataset, strategy or model, or damaged.
+        """
+        _build_optimizer(model)  # on all of several machines, whether they have a backup or not
+        backup = backup_files.read(self._directory)
+        if backup is None:
+            return 0
+        self._check_identity(backup.facts)
+        variables = dict(self._variables(model, loss))
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        probabilities, mass = (backup.arrays.pop(name) for name in ("probabilities", "mass"))
+        saved = {name: array.shape for name, array in backup.arrays.items()}
+        if shapes != saved:
+            differing = sorted(shapes.items() ^ saved.items())[:4]
+            raise ValueError(
+                "The backup is of another model, optimizer or loss. Received: variables that "
+                f"differ: {differing}. Make the model as it was, or empty the directory "
+                f"{self._directory!r}."
+            )
+        for name, variable in variables.items():
+            variable.assign(backup.arrays[name])
+        if loss is not None:
+            loss.starts_at_odds = False
+        self._iterations = _steps_of(model)
+        epoch, in_force = backup.facts["epoch"], backup.facts.get("in_force", {})
+        self._selection.resume(model, epoch, probabilities, float(mass), in_force)
+        return epoch
+
+    def check_model(self, model: Any) -> None:
+        """What `restore` needs to put a run back into.
+
+        Raises:
+            ValueError: the model is not compiled, or has no weights yet.
+        """
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError(
+                "A run is put back with its optimizer. Received: a model that is not compiled. "
+                "Call model.compile(...) before restore."
+            )
+        if not model.built or not model.variables:
+            raise ValueError(
+                "The model has no weights yet to put back. Received: a model that is not built. "
+                "Call it on one batch, or model.build(input_shape), before restore."
+            )
+
+    def check_start(self) -> None:
+        """A run that was kept is gone on with, or started anew on purpose: never by accident.
+
+        Raises:
+            ValueError: the run is at its start, and the directory holds a backup.
+        """
+        if self._selection.epoch == 0 and backup_files.exists(self._directory):
+            raise ValueError(
+                "The directory of the backups holds a run already. Received: "
+                f"backup_dir={self._directory!r}, and a fit that starts at epoch 0. Go on with it: "
+                "fit(initial_epoch=selection.restore(model), ...); or empty it."
+            )
+
+    def check_first_step(self, model: Any, epoch: int) -> None:
+        """A fit after `restore` must go on where the backup stopped.
+
+        Args:
+            model: that is trained.
+            epoch: that Keras starts with.
+
+        Raises:
+            ValueError: Keras starts elsewhere.
+            RuntimeError: the optimizer has done another number of steps: something else has put
+                other weights back since.
+        """
+        here = _steps_of(model)
+        completed = self._selection.epoch
+        if self._iterations is not None and epoch != completed:
+            raise ValueError(
+                "The fit does not start where the restored run stopped. Received: "
+                f"initial_epoch={epoch}, and {completed} completed epochs. Pass what restore "
+                "returned: fit(initial_epoch=selection.restore(model), ...)."
+            )
+        if self._iterations not in (None, here):
+            raise RuntimeError(
+                "The model is not where the selection is. Received: optimizer.iterations="
+                f"{here}, and {self._iterations} in the restored backup. Leave out "
+                "BackupAndRestore: restore() puts weights and optimizer back too."
+            )
+        self._iterations = None
+
+    def _variables(self, model: Any, loss: Any) -> Iterator[tuple[str, Any]]:
+        for number, variable in enumerate(model.variables):
+            yield f"model/{number}", variable
+        optimizer = model.optimizer.variables
+        for number, variable in enumerate(optimizer() if callable(optimizer) else optimizer):
+            yield f"optimizer/{number}", variable
+        for name, variable in self._selection.strategy.state.items():
+            yield f"strategy/{name}", variable
+        if loss is not None:
+            for name, variable in loss.state.items():
+                yield f"loss/{name}", variable
+
+    @functools.cached_property
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a backup to be of this run."""
+        selection = self._selection
+        plan, strategy = selection.plan, selection.strategy
+        config = json.dumps(strategy.get_config(), sort_keys=True, default=repr)
+        return {
+            "labels": hashlib.sha256(selection.labels.matrix.tobytes()).hexdigest(),
+            "x": selection.source.fingerprint(),
+            "n": plan.n,
+            "batch_size": plan.batch_size,
+            "drop_remainder": plan.drop_remainder,
+            "seed": selection.seed,
+            "strategy": type(strategy).__name__,
+            "config": hashlib.sha256(config.encode()).hexdigest(),
+        }
+
+    def _check_identity(self, facts: dict[str, Any]) -> None:
+        here = self._identity
+        differing = [name for name, value in here.items() if facts.get(name) != value]
+        if differing:
+            hashed = ("labels", "x", "config")
+            said = [
+                f"other {name}"
+                if name in hashed
+                else f"{name}={facts.get(name)!r} -> {here[name]!r}"
+                for name in differing
+            ]
+            raise ValueError(
+                "The backup is of another run. Received: "
+                f"{', '.join(said)} (backup -> here). Make the dataset as it was, seed= and "
+                "strategy too, or empty the "
+                f"directory {self._directory!r}."
+            )
+
+
+def _steps_of(model: Any) -> int:
+    return int(model.optimizer.iterations.numpy())  # also where each replica has a copy
+
+
+def _build_optimizer(model: Any) -> None:
+    """Its variables are made with the first step, or here."""
+    build = getattr(model.optimizer, "build", None)
+    if build is not None and not getattr(model.optimizer, "built", False):
+        build(model.trainable_variables)

@@ -1,0 +1,17 @@
+"""Binary cross-entropy of probabilities, entry by entry."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+EPSILON = 1e-7
+
+
+def clamp(p: tf.Tensor) -> tf.Tensor:
+    """Probabilities as float32, kept inside [1e-7, 1 - 1e-7]."""
+    return tf.clip_by_value(tf.cast(p, tf.float32), EPSILON, 1.0 - EPSILON)
+
+
+def binary_cross_entropy(y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    """Element-wise loss in nats; `y` bool or 0/1 and `p` clamped, of one shape; float32."""
+    return -tf.math.log(tf.where(tf.cast(y, tf.bool), p, 1.0 - p))

@@ -1,0 +1,185 @@
+"""The two entry functions: `adaptive_dataset` for arrays, `adaptive` for streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfmlselect._progress import check_verbose, verbosity
+from tfmlselect.labels import check_labels
+from tfmlselect.pipeline.arrays import Source
+from tfmlselect.pipeline.dataset import AdaptiveDataset
+from tfmlselect.pipeline.selection import Selection
+from tfmlselect.pipeline.streams import StreamSource
+from tfmlselect.strategies import Strategy
+
+
+def adaptive_dataset(
+    data: tuple[Any, Any],
+    strategy: str | Strategy = "d2ace",
+    batch_size: int = 32,
+    *,
+    seed: int | None = None,
+    drop_remainder: bool = False,
+    features: Any = None,
+    neighbors: Any = None,
+    sample_weight: Any = None,
+    verbose: int = 1,
+) -> AdaptiveDataset:
+    """Makes a dataset whose batches a strategy selects while a model trains on it.
+
+    Pass it to `model.fit` together with `AdaptiveBatchSelection(dataset)`.
+
+    Args:
+        data: `(x, y)`. x: any structure (dict, tuple, nested) of arrays with n rows: numpy,
+            scipy.sparse (rows become dense), np.memmap (stays on disk), tensors, lists of strings.
+            y: 0/1 labels (n, q), dense or scipy.sparse; or integer class ids (n,) for single-label
+            data. Batches hold x and y as given; float64 becomes Keras' floatx.
+        strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object.
+        batch_size: samples a batch, at most n.
+        seed: makes plans repeatable; None: a new one each time.
+        drop_remainder: leaves out the last n mod batch_size draws, so that all batches are whole.
+        features: (n, d) array or sparse matrix that neighbours are searched in where x will not do
+            (images, text, several inputs, memory maps).
+        neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
+        sample_weight: (n,), becomes the third element of each batch.
+        verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
+            silent.
+
+    Returns:
+        An `AdaptiveDataset` of `(x, y)` or `(x, y, sample_weight)` batches.
+
+    Raises:
+        ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
+            columns, NaN in x or features, no samples, n < batch_size, an unknown strategy, another
+            `verbose`.
+        TypeError: `data` is no pair.
+        RuntimeError: several machines with Keras 3, which cannot train on them.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(64, 8)).astype("float32")
+        >>> y = (x[:, :3] > 1).astype("float32")
+        >>> train = tfml.adaptive_dataset((x, y), strategy="d2ace", batch_size=16, seed=0)
+        >>> model = tf.keras.Sequential([tf.keras.layers.Dense(3, activation="sigmoid")])
+        >>> model.compile("adam", "binary_crossentropy")
+        >>> history = model.fit(
+        ...     train, epochs=3, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)]
+        ... )
+        >>> train.epoch, len(train)
+        (3, 4)
+    """
+    if isinstance(data, tf.data.Dataset):
+        raise TypeError(
+            "`adaptive_dataset` selects by row number and needs arrays. Received: a "
+            f"{type(data).__name__}. Use source.apply(tfmlselect.adaptive(...)) for a stream; or "
+            "pass (x, y) as arrays, np.memmap or file paths, and decode files in `.map`."
+        )
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        size = f" of length {len(data)}" if hasattr(data, "__len__") else ""
+        raise TypeError(
+            f"`data` must be the pair (x, y). Received: {type(data).__name__}{size}. "
+            "Pass adaptive_dataset((x, y), ...); sample weights go into `sample_weight=`."
+        )
+    x, y = data
+    check_verbose(verbose)
+    labels = check_labels(y)
+    source = Source(x, y, sample_weight)
+    return AdaptiveDataset(
+        Selection(
+            source,
+            labels,
+            strategy,
+            batch_size,
+            seed,
+            drop_remainder,
+            features,
+            neighbors,
+            verbose=verbose,
+        )
+    )
+
+
+def adaptive(
+    strategy: str | Strategy = "d2ace",
+    batch_size: int = 32,
+    *,
+    window: int = 16384,
+    seed: int | None = None,
+    drop_remainder: bool = False,
+    features: Any = None,
+    neighbors: Any = None,
+    verbose: int = 1,
+) -> Callable[[tf.data.Dataset], AdaptiveDataset]:
+    """Selects from a stream, for data larger than memory: `source.apply(adaptive(...))`.
+
+    The source is a finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`, that
+    gives them in the same order in every pass; y is a 0/1 vector (q,) or a class id. It is read
+    from front to back once an epoch, `window` samples at a time; the last window may be up to twice
+    as long. Labels are collected in one pass when this is applied.
+
+    An epoch's n emissions are counts: sample i comes `c_i` times, expected `n p_i`, by systematic
+    resampling (c_i is n p_i rounded up or down). Inside a window all emissions are shuffled, so
+    that no sample is in a batch twice. `adaptive_dataset` draws each batch from all samples, anew
+    and independently: here counts vary less, and a batch holds samples of one window, or of two
+    neighbouring ones. Shuffle a sorted source once, on disk. Warm-up epochs shuffle inside windows.
+
+    Args:
+        strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object.
+        batch_size: samples a batch.
+        window: samples that are shuffled together, at least four batches.
+        seed: makes plans repeatable; None: a new one each time.
+        drop_remainder: leaves out the last n mod batch_size emissions.
+        features: (n, d) array that neighbours are searched in, or a function of x that gives a
+            vector (d,), which is called in the pass that collects labels.
+        neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
+        verbose: 1 shows how far the pass over the labels and the search of neighbours are, where
+            they take longer than 2 s; 0 is silent.
+
+    Returns:
+        A function of the source that gives an `AdaptiveDataset`.
+
+    Raises:
+        ValueError: `verbose` is neither 0 nor 1.
+        TypeError: when applied: a source of other elements.
+        ValueError: when applied: a source of unknown or infinite length, or whose order changes; a
+            window of less than four batches; labels as in `adaptive_dataset`.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
+        >>> x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+        >>> source = tf.data.Dataset.from_tensor_slices((x, (x[:, :3] > 1).astype("float32")))
+        >>> train = source.apply(tfml.adaptive("online_batch", batch_size=8, window=32, seed=0))
+        >>> len(train)
+        8
+
+    References:
+        Systematic resampling: Carpenter, Clifford and Fearnhead, "Improved particle filter for
+        nonlinear problems", IEE Proceedings 146, 1999.
+    """
+
+    check_verbose(verbose)
+
+    def select(source: tf.data.Dataset) -> AdaptiveDataset:
+        called = callable(features)
+        with verbosity(verbose):
+            stream = StreamSource(source, features if called else None)
+        return AdaptiveDataset(
+            Selection(
+                stream,
+                check_labels(stream.labels),
+                strategy,
+                batch_size,
+                seed,
+                drop_remainder,
+                stream.features if called else features,
+                neighbors,
+                window,
+                verbose,
+            )
+        )
+
+    return select

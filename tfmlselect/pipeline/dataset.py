@@ -1,0 +1,264 @@
+"""The adaptive dataset: a `tf.data.Dataset` whose order a callback decides epoch by epoch."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect.distributed import workers
+from tfmlselect.pipeline.inspection import Inspection, inspect_selection
+from tfmlselect.pipeline.selection import Selection
+from tfmlselect.strategies import Strategy
+
+_NO_ORDER = "it changes which samples a batch holds, and the recorder knows samples by their place"
+_NO_REPEAT = "`fit(epochs=...)` goes through the dataset once an epoch already"
+_FROZEN = "it would keep the first epoch's samples for all later ones"
+_REFUSED = {
+    "batch": "the batches are made already: `batch_size` is an argument of the selection",
+    "bucket_by_sequence_length": _NO_ORDER,
+    "cache": _FROZEN,
+    "concatenate": _NO_ORDER,
+    "filter": _NO_ORDER,
+    "flat_map": _NO_ORDER,
+    "group_by_window": _NO_ORDER,
+    "ignore_errors": _NO_ORDER,
+    "interleave": _NO_ORDER,
+    "padded_batch": "the batches are made already: `batch_size` is an argument of the selection",
+    "ragged_batch": "the batches are made already: `batch_size` is an argument of the selection",
+    "rejection_resample": _NO_ORDER,
+    "repeat": _NO_REPEAT,
+    "sample_from_datasets": _NO_ORDER,
+    "save": _FROZEN,
+    "scan": _NO_ORDER,
+    "shard": _NO_ORDER,
+    "shuffle": "the order is the strategy's, and it is shuffled already",
+    "skip": _NO_ORDER,
+    "snapshot": _FROZEN,
+    "sparse_batch": "the batches are made already: `batch_size` is an argument of the selection",
+    "take_while": _NO_ORDER,
+    "unbatch": _NO_ORDER,
+    "unique": _NO_ORDER,
+    "window": _NO_ORDER,
+}
+
+
+class AdaptiveDataset(tf.data.Dataset):
+    """Batches in the order that a strategy planned; made by `tfmlselect.adaptive_dataset`.
+
+    A dataset of known length like any other: `map`, `prefetch` and `with_options` give an adaptive
+    dataset again, and what would break the order raises. While a fit runs with
+    `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise
+    every iteration is a fresh permutation of the training set. Iterating disturbs nothing.
+    `take(k)` gives a plain dataset, for a look.
+    """
+
+    def __init__(self, selection: Selection, transforms: tuple[Callable, ...] = ()):
+        self._selection = selection
+        self._transforms = transforms
+        self._inner = self._transformed(selection.batches())
+        self._latest: tuple[Callable, int, int] = (lambda: None, 0, 0)
+        # The one private name of TensorFlow in this package: a dataset is its variant tensor.
+        super().__init__(self._inner._variant_tensor)
+
+    def _inputs(self) -> list[tf.data.Dataset]:
+        return [self._inner]
+
+    @property
+    def element_spec(self) -> Any:
+        """The type of a batch."""
+        return self._inner.element_spec
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy that selects."""
+        return self._selection.strategy
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The distribution of the epoch that comes next, or runs now, (n,) float64; sums to 1."""
+        return self._selection.probabilities.copy()
+
+    @property
+    def mass(self) -> float:
+        """The share of the whole distribution that these samples have.
+
+        1.0; less where several machines train, each on a shard of the samples: the workers'
+        `mass * probabilities` together are the distribution over all of them.
+        """
+        return float(self._selection.mass)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed; a second fit of the same model goes on from here."""
+        return self._selection.epoch
+
+    def inspect(self, k: int = 10, *, label_names: Sequence[str] | None = None) -> Inspection:
+        """The samples that are drawn most and least, and why: `print` it, or take its arrays.
+
+        Shows the distribution of the epoch that comes next, or runs now, the latest predictions
+        that the strategy keeps, and the parts that its scores add up from. What is drawn most is
+        hard, uncertain, rare or mislabelled: look at the samples. Before the first epoch and in
+        the warm-up all samples are drawn alike, and the order is that of the data.
+
+        Predictions and parts are of what is recorded now. With `AdaptiveBatchSelection(every=...)`
+        above 1 the distribution may be some epochs older. Sample i is the i-th row of x and y, or
+        the i-th element of the stream. On several machines the samples are those of this worker,
+        and all workers must call it together.
+
+        Args:
+            k: how many of either, from 1 to n // 2.
+            label_names: q names, for the table.
+
+        Raises:
+            ValueError: `k` is not in range, or there are not q label names.
+
+        Example:
+            >>> import numpy as np, tfmlselect as tfml
+            >>> y = np.array([[1, 0], [1, 0], [1, 1], [0, 1]])
+            >>> train = tfml.adaptive_dataset((y, y), "label_balanced", batch_size=2, seed=0)
+            >>> found = train.inspect(k=1, label_names=["sea", "boat"])
+            >>> print(found)
+            LabelBalanced after 0 epochs: the most and the least drawn of 4 samples; all are ...
+            <BLANKLINE>
+            sample    p n  labels
+                 0  1.000  sea
+            ...
+                 3  1.000  boat
+            >>> found.to_dict()["labels"]
+            [['sea'], ['boat']]
+        """
+        return inspect_selection(self._selection, k, label_names)
+
+    def in_order(self) -> tf.data.Dataset:
+        """All samples once, in the order they were given, through the same `map` calls.
+
+        For `model.evaluate`, `model.predict` and scoring.
+        """
+        return self._transformed(self._selection.in_order())
+
+    def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        for transform in self._transforms:
+            dataset = transform(dataset)
+        return dataset
+
+    def _then(self, transform: Callable) -> AdaptiveDataset:
+        return AdaptiveDataset(self._selection, (*self._transforms, transform))
+
+    def map(
+        self, map_func, num_parallel_calls=None, deterministic=None, **options
+    ) -> AdaptiveDataset:
+        """As `tf.data.Dataset.map`, batch by batch, in order.
+
+        Raises:
+            ValueError: `deterministic=False`, which lets batches overtake each other.
+        """
+        if deterministic is False:
+            raise ValueError(
+                "An adaptive dataset keeps its order. Received: deterministic=False. Leave it out."
+            )
+        return self._then(
+            lambda dataset: (
+                dataset.map(
+                    map_func, num_parallel_calls=num_parallel_calls, deterministic=True, **options
+                )
+                if num_parallel_calls is not None
+                else dataset.map(map_func, **options)
+            )
+        )
+
+    def prefetch(self, buffer_size, name=None) -> AdaptiveDataset:
+        """As `tf.data.Dataset.prefetch`."""
+        return self._then(lambda dataset: dataset.prefetch(buffer_size, name=name))
+
+    def with_options(self, options, name=None) -> AdaptiveDataset:
+        """As `tf.data.Dataset.with_options`.
+
+        Raises:
+            ValueError: options that give up the order, or that read a plan before its epoch.
+        """
+        if options.deterministic is False:
+            raise ValueError(
+                "An adaptive dataset keeps its order. "
+                "Received: options.deterministic=False. Leave it unset."
+            )
+        if options.experimental_warm_start:
+            raise ValueError(
+                "A warm start would fetch batches before their epoch is planned. "
+                "Received: options.experimental_warm_start=True. Leave it unset."
+            )
+        return self._then(lambda dataset: dataset.with_options(options, name=name))
+
+    def rebatch(self, batch_size=None, drop_remainder=False, name=None) -> tf.data.Dataset:
+        """Cuts each batch into parts, as strategies do, one part a replica; other sizes raise.
+
+        Where several machines train, the batches are this one's, and are cut for its replicas.
+
+        Args:
+            batch_size: vector of sizes that add up to a batch.
+            drop_remainder, name: as `tf.data.Dataset.rebatch`.
+
+        Raises:
+            TypeError: any other sizes.
+        """
+        sizes = tf.get_static_value(batch_size) if tf.is_tensor(batch_size) else batch_size
+        if sizes is None or np.ndim(sizes) != 1 or np.sum(sizes) != self._selection.plan.batch_size:
+            raise _refusal("rebatch", _NO_ORDER)
+        if workers.spans_workers(tf.distribute.get_strategy()):
+            return workers.own_batches(self._inner, int(np.sum(sizes)))
+        return self._inner.rebatch(batch_size, drop_remainder, name=name)
+
+    def __iter__(self):
+        if not self._selection.attached and not self._selection.warned:
+            self._selection.warned = True
+            warnings.warn(
+                "This adaptive dataset is not attached to a callback: each iteration is a fresh "
+                "uniform permutation. For adaptive batches pass model.fit(train, "
+                "callbacks=[tfmlselect.AdaptiveBatchSelection(train)]). To look at a batch "
+                "quietly, use train.take(1); for all samples, train.in_order().",
+                stacklevel=2,
+            )
+        # Keras 3 makes an iterator at an epoch's end, drops it unread and makes the next. Each
+        # costs some milliseconds: an unread one of an earlier epoch serves as new.
+        selection = self._selection
+        reference, epoch, fetches = self._latest
+        iterator = reference()
+        unread = iterator is not None and fetches == selection.plan.fetches
+        if not (unread and selection.attached and epoch < selection.epoch):
+            iterator = iter(self._inner)
+        self._latest = (weakref.ref(iterator), selection.epoch, selection.plan.fetches)
+        return iterator
+
+    def __repr__(self) -> str:
+        selection = self._selection
+        return (
+            f"<AdaptiveDataset: {selection.source.n} samples, {selection.labels.q} labels, "
+            f"{selection.plan.steps} batches of {selection.plan.batch_size}, "
+            f"{selection.strategy!r}, {self.epoch} epochs completed>"
+        )
+
+
+def _refusal(name: str, reason: str) -> TypeError:
+    remedy = "Leave it out"
+    if reason == _NO_ORDER:
+        remedy = "Do it to the samples, before selection, or use `.map`, which sees whole batches"
+    return TypeError(
+        f"`{name}` cannot follow an adaptive dataset: {reason}. Received: .{name}(...). {remedy}."
+    )
+
+
+def _refuse(name: str, reason: str) -> Callable:
+    def method(self, *args, **kwargs):
+        raise _refusal(name, reason)
+
+    method.__name__ = name
+    method.__doc__ = f"Raises a TypeError: {reason}."
+    return method
+
+
+for _name, _reason in _REFUSED.items():
+    setattr(AdaptiveDataset, _name, _refuse(_name, _reason))

@@ -1,0 +1,157 @@
+"""Which samples a distribution draws most and least, and what their scores are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfmlselect._checks import require
+from tfmlselect.labels import check_label_names
+from tfmlselect.pipeline.selection import Selection
+from tfmlselect.pipeline.selection_checks import is_whole
+
+_LABELS_SHOWN = 3
+_OTHERS_SHOWN = 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Inspection:
+    """What `AdaptiveDataset.inspect` finds; `print` shows it as a table, one row a sample.
+
+    Rows are in descending probability: the k samples that are drawn most, then the k that are drawn
+    least. All of them are of one distribution, the one that the next epoch is drawn from.
+
+    Attributes:
+        ids: (2k,) int64, the samples, counted in the order in which they were given.
+        relative_probability: (2k,) float64, p n: how often a sample is drawn, 1 being uniform.
+        labels: (2k, q) uint8, 0/1.
+        predictions: (2k, q) float32, the latest recorded ones, NaN for samples that were not
+            visited yet; None where the strategy keeps none.
+        parts: name -> (2k,) float64, what the strategy's scores are made of, by
+            `Strategy.score_parts`; empty where it has none.
+        strategy: its class.
+        n: number of samples.
+        epoch: epochs completed.
+        warmup: how many first epochs are uniform.
+        label_names: q names, or None.
+    """
+
+    ids: np.ndarray
+    relative_probability: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray | None
+    parts: dict[str, np.ndarray]
+    strategy: str
+    n: int
+    epoch: int
+    warmup: int
+    label_names: tuple[str, ...] | None = None
+
+    def to_dict(self) -> dict[str, list]:
+        """Columns of plain Python values, a row a sample: what `pandas.DataFrame` takes.
+
+        Returns:
+            `sample`, `relative_probability`, the parts by name, `labels` (a list of names, or
+            numbers, a sample) and, where the strategy keeps predictions, `predictions` (a list of
+            q floats a sample).
+        """
+        names = np.array(self.label_names or range(self.labels.shape[1]), object)
+        columns: dict[str, list] = {
+            "sample": self.ids.tolist(),
+            "relative_probability": self.relative_probability.tolist(),
+            **{name: values.tolist() for name, values in self.parts.items()},
+            "labels": [names[row == 1].tolist() for row in self.labels],
+        }
+        if self.predictions is not None:
+            columns["predictions"] = self.predictions.tolist()
+        return columns
+
+    def __repr__(self) -> str:
+        return f"<Inspection: {self._headline()}>"
+
+    def __str__(self) -> str:
+        rows = [self._row(row) for row in range(len(self.ids))]
+        headings = [("", "sample"), ("", "p n"), *map(_two_lines, self.parts), ("", "labels")]
+        if self.predictions is not None:
+            headings[-1] = ("labels,", "as predicted")
+            headings.append(("others that are", "predicted most"))
+        lines = [*map(list, zip(*headings, strict=True)), *rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        numbers = 2 + len(self.parts)
+        text = [
+            "  ".join(
+                f"{cell:>{width}}" if column < numbers else f"{cell:<{width}}"
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        half = 2 + len(rows) // 2
+        heading = [line for line in text[:2] if line]
+        return "\n".join([self._headline(), "", *heading, *text[2:half], "...", *text[half:]])
+
+    def _headline(self) -> str:
+        epochs = f"{self.epoch} epoch{'s' if self.epoch != 1 else ''}"
+        said = f"{self.strategy} after {epochs}: the most and the least drawn of {self.n} samples"
+        if np.ptp(self.relative_probability) < 1e-9:
+            said += "; all are drawn alike"
+            if self.epoch < self.warmup:
+                said += f" in the warm-up of {self.warmup} epochs"
+        return said
+
+    def _row(self, row: int) -> list[str]:
+        # What rounds to 0 from below would be shown as -0.000.
+        parts = [f"{round(values[row], 3) + 0.0:.3f}" for values in self.parts.values()]
+        first = [str(self.ids[row]), f"{self.relative_probability[row]:.3f}", *parts]
+        own = np.flatnonzero(self.labels[row])
+        if self.predictions is None or np.isnan(self.predictions[row]).any():
+            shown = self._shown(own, None, _LABELS_SHOWN)
+            return [*first, shown] + [""] * (self.predictions is not None)
+        p = self.predictions[row]
+        others = np.flatnonzero(self.labels[row] == 0)
+        own = own[np.argsort(p[own], kind="stable")]
+        others = others[np.argsort(-p[others], kind="stable")][:_OTHERS_SHOWN]
+        return [*first, self._shown(own, p, _LABELS_SHOWN), self._shown(others, p, len(others))]
+
+    def _shown(self, labels: np.ndarray, p: np.ndarray | None, most: int) -> str:
+        texts = [str(self.label_names[j] if self.label_names else j) for j in labels[:most]]
+        if p is not None:
+            texts = [f"{name} {p[j]:.2f}" for name, j in zip(texts, labels, strict=False)]
+        more = [f"+{len(labels) - most}"] if len(labels) > most else []
+        return ", ".join(texts + more) or "-"
+
+
+def inspect_selection(
+    selection: Selection, k: int, label_names: Sequence[str] | None
+) -> Inspection:
+    """As `AdaptiveDataset.inspect`, of a selection."""
+    p = selection.probabilities
+    half = len(p) // 2
+    require(
+        is_whole(k) and 1 <= k <= half,
+        f"`k` samples of either end are shown, at most half of the {len(p)}",
+        f"k={k!r}",
+        f"Pass a whole number from 1 to {half}",
+    )
+    names = check_label_names(label_names, selection.labels.q)
+    order = np.argsort(-p, kind="stable")
+    ids = np.concatenate([order[:k], order[-k:]])
+    strategy = selection.strategy
+    return Inspection(
+        ids=ids,
+        relative_probability=p[ids] * len(p),
+        labels=selection.labels.matrix[ids],
+        predictions=strategy.latest_predictions(ids),
+        parts=selection.score_parts(ids),
+        strategy=type(strategy).__name__,
+        n=len(p),
+        epoch=selection.epoch,
+        warmup=strategy.warmup,
+        label_names=names,
+    )
+
+
+def _two_lines(name: str) -> tuple[str, str]:
+    first, _, last = name.rpartition("_")
+    return first, last

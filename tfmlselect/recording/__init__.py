@@ -1,0 +1,1 @@
+"""From a train step to what a strategy sees."""

@@ -1,0 +1,1 @@
+"""From what was seen of the samples to a score for each."""

@@ -1,0 +1,175 @@
+"""Label correlations of a signal, and what they add to a sample's score (D2ACE, steps 5 to 7).
+
+For a signal M (n, q), labels Y and their context Z, the correlation C comes from the Gram matrix of
+K = M o Y, and a sample's score is
+
+    score_i = sum_j M_ij v_j + sum_j Y_ij M_ij v_j S_ij,    S = Z C'.
+
+Only entries with Y_ij = 1 count in K and of S, so two ways lead to each of the two: pairs of
+positive entries (work n cardinality^2) or matrix products over row chunks (work n q^2).
+`make_gram` and `make_context` take the cheaper one; both give the same numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect.scoring.rows import fold_rows, map_rows
+
+# One listed pair costs about as much as this many multiplications of a matrix product (measured:
+# docs/benchmarks.md); and pair lists stay a small part of the memory that signals take.
+_PAIR_COST = 1000
+_PAIRS_PER_ENTRY = 0.25
+
+
+def make_gram(y: np.ndarray) -> PairGram | ProductGram:
+    """The cheaper way to K'K for labels y (n, q), uint8 0/1."""
+    labels = y.sum(axis=1, dtype=np.int64)
+    return PairGram(y) if _pairs_are_cheaper(labels * labels, y) else ProductGram(y)
+
+
+def make_context(y: np.ndarray, context: np.ndarray) -> PairContext | ProductContext:
+    """The cheaper way to the score for labels y and their context, both (n, q) uint8 0/1."""
+    pairs = y.sum(axis=1, dtype=np.int64) * context.sum(axis=1, dtype=np.int64)
+    kind = PairContext if _pairs_are_cheaper(pairs, y) else ProductContext
+    return kind(y, context)
+
+
+def _pairs_are_cheaper(pairs_of_row: np.ndarray, y: np.ndarray) -> bool:
+    n, q = y.shape
+    pairs = float(pairs_of_row.sum())
+    return pairs * _PAIR_COST < float(n) * q * q and pairs < _PAIRS_PER_ENTRY * n * q
+
+
+class PairGram:
+    """K'K from the pairs of labels of one sample: an int32 pair and bin each."""
+
+    def __init__(self, y: np.ndarray):
+        n, self._q = y.shape
+        rows, labels = np.nonzero(y)
+        first, second = _pair_up(rows, np.bincount(rows, minlength=n))
+        upper = first < second
+        first, second = first[upper], second[upper]
+        self._entries = tf.constant(np.stack([rows, labels], axis=1).astype(np.int32))
+        self._first = tf.constant(first.astype(np.int32))
+        self._second = tf.constant(second.astype(np.int32))
+        self._bin = tf.constant((labels[first] * self._q + labels[second]).astype(np.int32))
+
+    def __call__(self, signal) -> tf.Tensor:
+        """K'K (q, q) float64; `signal.gather_entries(pairs)` gives entries of M, (m,)."""
+        q = self._q
+        values = tf.cast(signal.gather_entries(self._entries), tf.float64)
+        products = tf.gather(values, self._first) * tf.gather(values, self._second)
+        upper = tf.reshape(tf.math.unsorted_segment_sum(products, self._bin, q * q), [q, q])
+        diagonal = tf.math.unsorted_segment_sum(tf.square(values), self._entries[:, 1], q)
+        return upper + tf.transpose(upper) + tf.linalg.diag(diagonal)
+
+
+class ProductGram:
+    """K'K from matrix products over row chunks."""
+
+    def __init__(self, y: np.ndarray):
+        self._shape = y.shape
+        self._positive = tf.constant(y.astype(bool))
+
+    def __call__(self, signal) -> tf.Tensor:
+        """K'K (q, q) float64; `signal.gather(ids)` gives rows of M, (b, q)."""
+        n, q = self._shape
+
+        def body(ids, gram):
+            kept = tf.where(tf.gather(self._positive, ids), signal.gather(ids), 0.0)
+            return gram + tf.cast(tf.matmul(kept, kept, transpose_a=True), tf.float64)
+
+        return fold_rows(n, q, body, tf.zeros([q, q], tf.float64))
+
+
+class PairContext:
+    """Scores from the pairs of a label of a sample and a label of its context."""
+
+    def __init__(self, y: np.ndarray, context: np.ndarray):
+        self._n, self._q = y.shape
+        rows, labels = np.nonzero(y)
+        other_rows, other_labels = np.nonzero(context)
+        entry, position = _pair_up(rows, np.bincount(other_rows, minlength=self._n))
+        self._entries = tf.constant(np.stack([rows, labels], axis=1).astype(np.int32))
+        self._entry = tf.constant(entry.astype(np.int32))
+        self._bin = tf.constant((labels[entry] * self._q + other_labels[position]).astype(np.int32))
+
+    def scores(self, signals, weights, correlations) -> list[tf.Tensor]:
+        """One score (n,) float32 for each signal M, with its v (q,) and C (q, q), float32."""
+        return [self._score(*one) for one in zip(signals, weights, correlations, strict=True)]
+
+    def _score(self, signal, weight, correlation):
+        n, q = self._n, self._q
+        rows, labels = self._entries[:, 0], self._entries[:, 1]
+        links = tf.math.unsorted_segment_sum(
+            tf.gather(tf.reshape(correlation, [-1]), self._bin), self._entry, rows.shape[0]
+        )
+        added = signal.gather_entries(self._entries) * tf.gather(weight, labels) * links
+        plain = map_rows(n, q, lambda ids: [tf.linalg.matvec(signal.gather(ids), weight)], count=1)
+        return plain[0] + tf.math.unsorted_segment_sum(added, rows, n)
+
+
+class ProductContext:
+    """Scores from matrix products over row chunks."""
+
+    def __init__(self, y: np.ndarray, context: np.ndarray):
+        self._shape = y.shape
+        self._positive = tf.constant(y.astype(bool))
+        self._context = tf.constant(context)
+
+    def scores(self, signals, weights, correlations) -> list[tf.Tensor]:
+        """As `PairContext.scores`."""
+        n, q = self._shape
+
+        def score_rows(ids):
+            positive = tf.gather(self._positive, ids)
+            context = tf.cast(tf.gather(self._context, ids), tf.float32)
+            scores = []
+            for signal, weight, correlation in zip(signals, weights, correlations, strict=True):
+                links = tf.matmul(context, correlation, transpose_b=True)
+                factor = tf.where(positive, 1.0 + links, 1.0)
+                scores.append(tf.linalg.matvec(signal.gather(ids) * factor, weight))
+            return scores
+
+        return map_rows(n, q, score_rows, count=len(weights))
+
+
+def _pair_up(rows: np.ndarray, other_counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs each entry, of row `rows[t]`, with all entries of that row in another row-wise list.
+
+    Args:
+        rows: the row of each entry, ascending, (m,).
+        other_counts: how many entries each row has in the other list, (n,).
+
+    Returns:
+        For each pair, the entry and the position in the other list.
+    """
+    starts = np.concatenate([[0], np.cumsum(other_counts)[:-1]])
+    counts = other_counts[rows]
+    entry = np.repeat(np.arange(len(rows)), counts)
+    before = np.repeat(np.cumsum(counts) - counts, counts)
+    return entry, np.arange(len(entry)) - before + starts[rows[entry]]
+
+
+def cosine_correlation(gram: tf.Tensor) -> tf.Tensor:
+    """C from the Gram matrix K'K (q, q): cosines, each row divided by its sum (section 5.5)."""
+    small = tf.constant(1e-8, gram.dtype)
+    norm = tf.sqrt(tf.linalg.diag_part(gram)) + small
+    cosine = gram / (norm[:, None] * norm[None, :])
+    return cosine / (tf.reduce_sum(cosine, axis=1, keepdims=True) + small)
+
+
+def label_context(y: np.ndarray, neighbors: np.ndarray | None) -> np.ndarray:
+    """Z (n, q) uint8: 1 where a sample or one of its neighbours has the label (section 5.6).
+
+    Args:
+        y: labels (n, q), uint8 0/1.
+        neighbors: ids (n, k), or None for Z = Y.
+    """
+    context = np.array(y, dtype=np.uint8)
+    if neighbors is not None:
+        for column in np.asarray(neighbors).T:
+            np.maximum(context, y[column], out=context)
+    return context

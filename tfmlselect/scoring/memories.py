@@ -1,0 +1,196 @@
+"""What is remembered of each sample, in variables with a row a sample."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect.losses.cross_entropy import binary_cross_entropy, clamp
+from tfmlselect.scoring.signals import (
+    change,
+    cross_entropy_hardness,
+    flip_average,
+    hardness,
+    uncertainty,
+)
+
+
+class Signal:
+    """What one idea remembers of the samples: a `variable`, other signals, or both."""
+
+
+def variables_of(holder: Any) -> dict[str, tf.Variable]:
+    """The variables among an object's attributes and inside its signals, by attribute name."""
+    found = {}
+    for name, value in vars(holder).items():
+        name = name.lstrip("_")
+        if isinstance(value, tf.Variable):
+            found[name] = value
+        elif isinstance(value, Signal):
+            inner = variables_of(value)
+            if "variable" in inner:
+                inner[name] = inner.pop("variable")
+            found |= inner
+    return found
+
+
+class Visits(Signal):
+    """How often each sample was visited: an int64 variable (n,)."""
+
+    def __init__(self, n: int):
+        self.variable = tf.Variable(tf.zeros([n], tf.int64), trainable=False, name="visits")
+
+    def gather(self, ids: tf.Tensor) -> tf.Tensor:
+        """The visits of `ids`: like `ids`, int64."""
+        return tf.gather(self.variable, ids)
+
+    def advance(self, ids: tf.Tensor) -> tf.Tensor:
+        """Counts one visit of `ids` (b,) and returns the visits before it, (b,) int64."""
+        before = self.gather(ids)
+        self.variable.scatter_update(tf.IndexedSlices(before + 1, ids))
+        return before
+
+
+class Memory(Signal):
+    """The latest value per sample and label: a float32 variable (n, q), `initial` at first."""
+
+    def __init__(self, n: int, q: int, initial: float, name: str):
+        self.variable = tf.Variable(tf.fill([n, q], tf.constant(initial)), False, name=name)
+
+    def gather(self, ids: tf.Tensor) -> tf.Tensor:
+        """The rows of `ids` (b,): (b, q)."""
+        return tf.gather(self.variable, ids)
+
+    def gather_entries(self, entries: tf.Tensor) -> tf.Tensor:
+        """The values at `entries` (m, 2), pairs of a sample and a label: (m,).
+
+        XLA cannot gather entries of a variable, only of a tensor, so the table is read whole.
+        """
+        return tf.gather_nd(self.variable.read_value(), entries)
+
+    def scatter(self, ids: tf.Tensor, values: tf.Tensor) -> None:
+        """Writes `values` (b, q) to the rows of `ids` (b,), which are distinct."""
+        self.variable.scatter_update(tf.IndexedSlices(values, ids))
+
+
+class RecentChange(Signal):
+    """The last `window - 1` changes |p^t - p^(t-1)| of each sample and label.
+
+    A float32 variable ((window - 1) n, q), slot after slot. Changes are kept instead of
+    predictions: their mean needs no order, so the oldest one is simply overwritten.
+    """
+
+    def __init__(self, n: int, q: int, window: int):
+        self._n = n
+        self._slots = window - 1
+        self.variable = tf.Variable(tf.zeros([self._slots * n, q]), False, name="recent_change")
+
+    def push(self, ids: tf.Tensor, change: tf.Tensor, visits_before: tf.Tensor) -> None:
+        """Keeps `change` (b, q) of `ids` (b,) int64, which is 0 at a first visit.
+
+        That zero goes to slot 0, where the second visit's change follows.
+        """
+        slot = tf.maximum(visits_before - 1, 0) % self._slots
+        self.variable.scatter_update(tf.IndexedSlices(change, slot * self._n + ids))
+
+    def mean(self, ids: tf.Tensor, visits: tf.Tensor) -> tf.Tensor:
+        """d of the rows `ids` (b,), which were visited `visits` (b,) times: (b, q)."""
+        parts = [tf.gather(self.variable, slot * self._n + ids) for slot in range(self._slots)]
+        known = tf.clip_by_value(visits - 1, 1, self._slots)
+        return tf.add_n(parts) / tf.cast(known, tf.float32)[:, None]
+
+
+class MeanLoss(Signal):
+    """The latest loss of each sample, its mean over labels: float32 (n,), ln 2 at first.
+
+    Args:
+        labels: (n, q) uint8 0/1.
+    """
+
+    def __init__(self, labels: np.ndarray):
+        self._positive = tf.constant(labels.astype(bool))
+        start = tf.fill([len(labels)], tf.constant(math.log(2.0)))
+        self.variable = tf.Variable(start, trainable=False, name="mean_loss")
+
+    def observe(self, ids: tf.Tensor, y_pred: tf.Tensor, loss: tf.Tensor | None) -> None:
+        """Records `ids` (b,): the mean of `loss` (b, q), or of the binary cross-entropy."""
+        if loss is None:
+            loss = binary_cross_entropy(tf.gather(self._positive, ids), clamp(y_pred))
+        mean = tf.reduce_mean(tf.cast(loss, tf.float32), axis=1)
+        self.variable.scatter_update(tf.IndexedSlices(mean, ids))
+
+
+class Predictions(Signal):
+    """The latest prediction of each sample, 0.5 at first, and how often it was visited."""
+
+    def __init__(self, n: int, q: int):
+        self.visits = Visits(n)
+        self.prediction = Memory(n, q, 0.5, "prediction")
+
+    def observe(self, ids: tf.Tensor, y_pred: tf.Tensor) -> Visit:
+        """Records one batch, `ids` (b,) and probabilities (b, q)."""
+        ids = tf.cast(ids, tf.int64)
+        before = self.visits.advance(ids)
+        p = clamp(y_pred)
+        changed = change(p, self.prediction.gather(ids), before > 0)
+        self.prediction.scatter(ids, p)
+        return Visit(ids, p, changed, before)
+
+    def latest(self, ids: tf.Tensor) -> tf.Tensor:
+        """The rows of `ids` (b,): (b, q) float32, NaN where there was no visit yet."""
+        visited = self.visits.gather(ids) > 0
+        return tf.where(visited[:, None], self.prediction.gather(ids), math.nan)
+
+
+class Visit(NamedTuple):
+    """One observed batch: `ids` and visits `before` (b,) int64; p and its change (b, q) float32."""
+
+    ids: tf.Tensor
+    p: tf.Tensor
+    changed: tf.Tensor
+    before: tf.Tensor
+
+
+class Uncertainty(Memory):
+    """E of each sample and label, 1/2 at first; keeps the changes of the last `window` visits."""
+
+    def __init__(self, n: int, q: int, window: int):
+        super().__init__(n, q, 0.5, "uncertainty")
+        self.change = RecentChange(n, q, window)
+
+    def observe(self, visit: Visit) -> None:
+        """Renews E of a batch."""
+        self.change.push(visit.ids, visit.changed, visit.before)
+        mean = self.change.mean(visit.ids, visit.before + 1)
+        self.scatter(visit.ids, uncertainty(visit.p, mean))
+
+
+class Hardness(Memory):
+    """h of each sample and label, of a loss of ln 2 at first; keeps the flip averages.
+
+    Args:
+        labels: (n, q) uint8 0/1.
+        flip_weight: weight of the newest change in the flip average.
+        kind: one of `HARDNESS_KINDS`.
+    """
+
+    def __init__(self, labels: np.ndarray, flip_weight: float, kind: str):
+        n, q = labels.shape
+        super().__init__(n, q, hardness(tf.constant(math.log(2.0)), 0.0, kind), "hardness")
+        self._flip_weight, self._kind = flip_weight, kind
+        self._positive = tf.constant(labels.astype(bool))
+        self.flip = Memory(n, q, 0.0, "flip")
+
+    def observe(self, visit: Visit, loss: tf.Tensor | None) -> None:
+        """Renews h of a batch, by `loss` (b, q) or the binary cross-entropy."""
+        flip = flip_average(self.flip.gather(visit.ids), visit.changed, self._flip_weight)
+        self.flip.scatter(visit.ids, flip)
+        if loss is None:
+            positive = tf.gather(self._positive, visit.ids)
+            hard = cross_entropy_hardness(positive, visit.p, flip, self._kind)
+        else:
+            hard = hardness(tf.cast(loss, tf.float32), flip, self._kind)
+        self.scatter(visit.ids, hard)
