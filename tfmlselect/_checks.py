@@ -1,9 +1,15 @@
-"""Checks of arguments that several rooms share; each raises what is wrong, received, and to do."""
+"""The only validators of arguments. Each error says what is wrong, what was received, what to do.
+
+A validator returns the value as the plain type that was asked for. All raise a ValueError.
+"""
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +17,133 @@ import tensorflow as tf
 from scipy import sparse
 
 _VALUES_AT_ONCE = 1 << 22
+_LONGEST = 200  # letters of a value that an error shows
+
+
+def require(ok: Any, what: str, received: str, remedy: str) -> None:
+    """Raises a ValueError of these three parts unless `ok`."""
+    if not ok:
+        raise ValueError(f"{what}. Received: {received}. {remedy}.")
+
+
+def shown(value: Any) -> str:
+    """The value as an error shows it: its repr, cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"an object of {type(value).__name__} without a repr"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def check_argument(
+    valid: Any, name: str, value: Any, wanted: str, remedy: str | None = None
+) -> None:
+    """An argument with a rule of its own: it must be `wanted`, and `remedy` says what to do."""
+    remedy = remedy or f"Pass {wanted}"
+    require(valid, f"`{name}` must be {wanted}", f"{name}={shown(value)}", remedy)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number by its type, and no truth value."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite real number, and no truth value."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    return real and math.isfinite(value)
+
+
+def check_whole(name: str, value: Any, least: int = 0, most: int | None = None) -> int:
+    """A whole number from `least` to `most`, of any integer type."""
+    bounds = f">= {least}" if most is None else f"from {least} to {most}"
+    ok = is_whole(value) and least <= value and (most is None or value <= most)
+    example = most if is_number(value) and most is not None and value > most else least
+    check_argument(ok, name, value, f"a whole number {bounds}", _example(name, example))
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    example: float = 0.5,
+) -> float:
+    """A finite number with `least <= value <= most` and `above < value < below`."""
+    ok = is_number(value) and least <= value <= most and above < value < below
+    limits = {">=": least, ">": above, "<=": most, "<": below}
+    bounds = " and ".join(f"{sign} {end:g}" for sign, end in limits.items() if math.isfinite(end))
+    wanted = f"a finite number {bounds}".rstrip()
+    check_argument(ok, name, value, wanted, _example(name, example))
+    return float(value)
+
+
+def check_numbers(name: str, value: Any, count: int, least: float, most: float) -> tuple:
+    """A sequence of `count` finite numbers from `least` to `most`."""
+    sequence = isinstance(value, (tuple, list, np.ndarray)) and len(value) == count
+    ok = sequence and all(is_number(each) and least <= each <= most for each in value)
+    wanted = f"{count} numbers from {least:g} to {most:g}"
+    check_argument(ok, name, value, wanted, _example(name, (least,) * (count - 1) + (most,)))
+    return tuple(map(float, value))
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """One of some values; 1 is not taken for True."""
+    known = any(type(value) is type(each) and value == each for each in choices)
+    wanted = f"one of {', '.join(map(repr, choices))}"
+    close = difflib.get_close_matches(
+        str(value), [each for each in choices if isinstance(each, str)], 1
+    )
+    check_argument(known, name, value, wanted, _example(name, (close or choices)[0]))
+    return value
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """True or False."""
+    ok = isinstance(value, (bool, np.bool_))
+    check_argument(ok, name, value, "True or False", _example(name, True))
+    return bool(value)
+
+
+def check_function(name: str, value: Any, called: str) -> Callable:
+    """Something that can be called, and no class; `called` shows how: `(y, y_pred) -> (b, q)`."""
+    ok = callable(value) and not isinstance(value, type)
+    check_argument(ok, name, value, f"a function {called}", f"Pass a function {called}")
+    return value
+
+
+def check_text(name: str, value: Any) -> str:
+    """A string that is not empty."""
+    ok = isinstance(value, str) and value != ""
+    check_argument(ok, name, value, "a string that is not empty", "Pass a string")
+    return value
+
+
+def check_path(name: str, value: Any, what: str = "directory") -> str:
+    """A path, as a string or an `os.PathLike` of one, that is not empty."""
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    ok = isinstance(path, str) and path != ""
+    check_argument(ok, name, value, f"the path of a {what}", f"Name a {what}")
+    return str(path)
+
+
+def _example(name: str, value: Any) -> str:
+    return f"Pass for example {name}={value!r}"
+
+
+def check_pressure(name: str, value: Any) -> float:
+    """A selection pressure: a finite number >= 1."""
+    require(
+        is_number(value) and value >= 1.0,
+        "The selection pressure must be a finite number >= 1",
+        f"{name}={shown(value)}",
+        "Use 1 for uniform batches, 2 to 100 for a mild to a strong preference",
+    )
+    return float(value)
 
 
 def check_finite(array: Any, name: str) -> None:
@@ -35,30 +168,8 @@ def check_finite(array: Any, name: str) -> None:
             )
 
 
-def check_argument(valid: bool, name: str, value: Any, wanted: str) -> None:
-    """Raises a ValueError that names the argument and what is wanted, unless `valid`."""
-    if not valid:
-        raise ValueError(f"`{name}` is out of range. Received: {name}={value!r}. Pass {wanted}.")
-
-
-def require(ok: bool, what: str, received: str, remedy: str) -> None:
-    """Raises a ValueError of these three parts unless `ok`."""
-    if not ok:
-        raise ValueError(f"{what}. Received: {received}. {remedy}.")
-
-
-def require_pressure(name: str, value: float) -> None:
-    """A finite number >= 1."""
-    require(
-        1.0 <= value < math.inf,
-        "The selection pressure must be a finite number >= 1",
-        f"{name}={value}",
-        "Use 1 for uniform batches, 2 to 100 for a mild to a strong preference",
-    )
-
-
-def require_vector(name: str, value: Any, values: bool = True) -> None:
-    """Rank 1, not empty and, with `values`, finite."""
+def check_vector(name: str, value: Any, values: bool = True) -> None:
+    """An array or tensor of rank 1, not empty and, with `values`, finite."""
     shape = tf.TensorShape(value.shape)
     require(
         shape.rank in (None, 1) and shape.num_elements() != 0,
@@ -75,9 +186,9 @@ def require_vector(name: str, value: Any, values: bool = True) -> None:
     )
 
 
-def require_distribution(p: np.ndarray) -> None:
+def check_distribution(p: np.ndarray) -> None:
     """A vector of probabilities that sums to 1."""
-    require_vector("probabilities", p)
+    check_vector("probabilities", p)
     require(
         p.min() >= 0.0,
         "`probabilities` must not be negative",
@@ -89,14 +200,4 @@ def require_distribution(p: np.ndarray) -> None:
         "`probabilities` must sum to 1 within 1e-6",
         f"sum={p.sum()}",
         "Make one entry positive at least and normalise in float64: p / p.sum()",
-    )
-
-
-def require_whole(name: str, value: int, least: int, n: float = math.inf) -> None:
-    """A whole number from `least` to `n`."""
-    require(
-        isinstance(value, numbers.Integral) and least <= value <= n,
-        f"`{name}` must be a whole number >= {least}" + f" and at most n={n}" * (n < math.inf),
-        f"{name}={value!r}",
-        "Pass a Python int in these bounds",
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from scipy import sparse
 
 _ROWS_AT_ONCE = 65536
@@ -88,6 +89,16 @@ def check_labels(y: Any, name: str = "y") -> Labels:
             row, column = np.argwhere(wrong)[0]
             raise _not_binary(name, start + row, column, part[row, column])
     return Labels(matrix, single_label=False)
+
+
+def are_class_ids(y: tf.Tensor) -> bool:
+    """Whether a batch of labels is class ids, (b,) or (b, 1), and no matrix (b, q)."""
+    return y.shape.rank == 1 or (y.shape.rank == 2 and y.shape[-1] == 1)
+
+
+def one_hot(ids: tf.Tensor, q: int) -> tf.Tensor:
+    """Class ids, (b,) or (b, 1), as rows (b, q) float32."""
+    return tf.one_hot(tf.cast(tf.reshape(ids, [-1]), tf.int64), q)
 
 
 def check_label_names(label_names: Sequence[str] | None, q: int) -> tuple[str, ...] | None:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import numbers
 
-from tfmlselect._checks import require_pressure
+from tfmlselect._checks import check_pressure
 from tfmlselect.sampling.pressure import decayed_pressure
 
 __all__ = ["Constant", "Decay", "Ramp", "Schedule", "get"]
@@ -159,10 +159,10 @@ def pressure(value: float | dict | Schedule, decay_start: float | None) -> Sched
         ValueError: a pressure below 1, of a schedule at any epoch of a run of 100.
     """
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        require_pressure("pressure", float(value))
+        check_pressure("pressure", float(value))
     schedule = get(value)
     if isinstance(value, (dict, Schedule)):
         for epoch in range(101):
-            require_pressure("pressure", schedule(epoch, 100))
+            check_pressure("pressure", schedule(epoch, 100))
         return schedule
     return schedule if decay_start is None else Decay(schedule(0, 1), decay_start)

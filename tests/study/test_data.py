@@ -170,7 +170,5 @@ def test_the_learning_rate_rises_over_a_tenth(falls):
 
 def test_a_rate_that_was_not_chosen_is_an_error():
     assert budgets.get("paper", "anything", "mlp").rate == 1e-4
-    with pytest.raises(
-        ValueError, match=r"python -m benchmarks\.study\.tune --data none --model mlp"
-    ):
+    with pytest.raises(ValueError, match=r"benchmarks\.study\.tune --data none --model mlp"):
         budgets.get("tuned", "none", "mlp")

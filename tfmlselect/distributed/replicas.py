@@ -57,3 +57,8 @@ def unmirrored(make: Callable[[], Any]) -> Any:
         return make()
     with concurrent.futures.ThreadPoolExecutor(1) as other:
         return other.submit(make).result()
+
+
+def zeros(shape: list[int], dtype: tf.DType) -> tf.Variable:
+    """A plain variable of zeros, the same one for all replicas."""
+    return unmirrored(lambda: tf.Variable(tf.zeros(shape, dtype), trainable=False))

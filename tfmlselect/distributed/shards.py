@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmlselect._checks import require_whole
+from tfmlselect._checks import check_whole
 from tfmlselect.labels import check_labels
 
 _ROWS_AT_ONCE = 65536
@@ -39,8 +39,8 @@ def stratified_shards(y: Any, workers: int, *, seed: int = 0) -> list[np.ndarray
         1
     """
     labels = check_labels(y).matrix
-    require_whole("workers", workers, least=1, n=len(labels))
-    require_whole("seed", seed, least=0)
+    check_whole("workers", workers, 1, len(labels))
+    check_whole("seed", seed, 0)
     rarest_first = np.argsort(labels.sum(axis=0, dtype=np.int64), kind="stable")
     group = np.empty(len(labels), np.int64)
     for start in range(0, len(labels), _ROWS_AT_ONCE):

@@ -130,6 +130,15 @@ def _at_once(ops: Callable, x: Any) -> tf.Tensor:
     return tf.cast(tf.reshape(flat, [*flat.shape[:-1], *x.shape]), x.dtype)
 
 
+def label_counts(matrix: np.ndarray) -> np.ndarray:
+    """The positives of each label among the samples of all workers: (q,) int64.
+
+    Args:
+        matrix: labels of the samples here, (n, q) uint8 0/1.
+    """
+    return total(matrix.sum(axis=0, dtype=np.int64)).numpy()
+
+
 def lowest(x: tf.Tensor) -> tf.Tensor:
     """The smallest entry of all workers' vectors `x`."""
     return tf.reduce_min(each(tf.reduce_min(x)))

@@ -1,4 +1,4 @@
-"""Binary cross-entropy of probabilities, entry by entry."""
+"""Predicted probabilities: kept inside (0, 1), their cross-entropy, and rows that are finite."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def clamp(p: tf.Tensor) -> tf.Tensor:
 def binary_cross_entropy(y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     """Element-wise loss in nats; `y` bool or 0/1 and `p` clamped, of one shape; float32."""
     return -tf.math.log(tf.where(tf.cast(y, tf.bool), p, 1.0 - p))
+
+
+def finite_rows(values: tf.Tensor) -> tf.Tensor:
+    """Which rows of (b, q) hold neither NaN nor infinity: (b,) bool."""
+    return tf.reduce_all(tf.math.is_finite(values), axis=1)

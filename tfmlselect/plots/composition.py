@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
 from scipy import sparse
 
-from tfmlselect._checks import require, require_distribution
+from tfmlselect._checks import check_distribution, require
 from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.plots._inputs import names_of, rarest_first, statistics_of
@@ -121,5 +121,5 @@ def _share_of_draws(drawn: np.ndarray, n: int) -> np.ndarray:
         return np.bincount(drawn, minlength=n) / drawn.size
     received = f"shape {drawn.shape} for labels of {n} samples"
     require(drawn.shape == (n,), "Probabilities are those of the samples", received, remedy)
-    require_distribution(drawn)
+    check_distribution(drawn)
     return drawn

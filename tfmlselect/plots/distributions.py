@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from tfmlselect._checks import require_distribution
+from tfmlselect._checks import check_distribution
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.plots._looks import BLUE, GREY, VERMILION, axes_or_new, factor_text
 
@@ -43,7 +43,7 @@ def distribution(train: Any, *, ax: Axes | None = None) -> Axes:
     """
     adaptive = isinstance(train, AdaptiveDataset)
     p = np.asarray(train.probabilities if adaptive else train, np.float64)
-    require_distribution(p)
+    check_distribution(p)
     relative = np.sort(p * len(p))[::-1]
     drawn = relative[relative > 0]
     share = (np.arange(len(drawn)) + 0.5) / len(p)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tfmlselect._checks import (
+    check_distribution,
+    check_whole,
     require,
-    require_distribution,
-    require_whole,
 )
 
 DRAW, PERMUTE = 0, 1  # the random streams of one (seed, epoch)
@@ -79,8 +79,8 @@ def permute_epoch(
         >>> sorted(permute_epoch(5, batch_size=2, seed=0, epoch=0).tolist())
         [0, 1, 2, 3, 4]
     """
-    require_whole("n", n, least=1)
-    require_whole("batch_size", batch_size, least=1, n=n)
+    check_whole("n", n, 1)
+    check_whole("batch_size", batch_size, 1, n)
     ids = epoch_generator(seed, epoch, PERMUTE).permutation(n).astype(np.int64, copy=False)
     return ids[: n // batch_size * batch_size] if drop_remainder else ids
 
@@ -92,8 +92,8 @@ def checked_distribution(probabilities: Any, batch_size: int) -> np.ndarray:
         ValueError: as `draw_epoch`.
     """
     p = np.asarray(probabilities, np.float64)
-    require_distribution(p)
-    require_whole("batch_size", batch_size, least=1, n=p.size)
+    check_distribution(p)
+    check_whole("batch_size", batch_size, 1, p.size)
     positive = int(np.count_nonzero(p))
     require(
         positive >= batch_size,
@@ -110,8 +110,8 @@ def epoch_generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
     Raises:
         ValueError: `seed` or `epoch` is not a whole number >= 0.
     """
-    require_whole("seed", seed, least=0)
-    require_whole("epoch", epoch, least=0)
+    check_whole("seed", seed, 0)
+    check_whole("epoch", epoch, 0)
     sequence = np.random.SeedSequence(int(seed), spawn_key=(stream, int(epoch)))
     return np.random.Generator(np.random.PCG64(sequence))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import require_pressure, require_vector
+from tfmlselect._checks import check_pressure, check_vector
 from tfmlselect.distributed import workers
 
 
@@ -44,9 +44,9 @@ def pressure_probabilities(score: Any, pressure: Any, *, lowest: float | None = 
     score, pressure = (
         x if tf.is_tensor(x) else np.asarray(x, np.float64) for x in (score, pressure)
     )
-    require_vector("score", score, values=_is_known(score))
+    check_vector("score", score, values=_is_known(score))
     if _is_known(pressure):
-        require_pressure("pressure", float(pressure))
+        check_pressure("pressure", float(pressure))
     score = tf.cast(score, tf.float64)
     n = workers.total(tf.cast(tf.shape(score)[0], tf.float64))
     high = workers.highest(score)
@@ -91,7 +91,7 @@ def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> 
         Song et al., 2020, as in `pressure_probabilities`: the decay of the pressure.
     """
     initial = float(initial)
-    require_pressure("initial", initial)
+    check_pressure("initial", initial)
     if epoch < start or end <= start:
         return initial
     return max(1.0, initial ** (1.0 - (epoch - start) / (end - start)))
