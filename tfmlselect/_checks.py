@@ -1,4 +1,7 @@
-"""The only validators of arguments. Each error says what is wrong, what was received, what to do.
+"""The only validators of arguments: each says what is wrong, what was received and what to do.
+
+They judge a value by itself. What depends on a file, on a model or on another argument is judged
+where that is known, and said in the same form by `require` or `check_argument`.
 
 A validator returns the value as the plain type that was asked for. All raise a ValueError.
 """
@@ -10,14 +13,17 @@ import math
 import numbers
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
+_LARGEST = 2**63 - 1  # of the whole numbers that NumPy and TensorFlow hold
 _VALUES_AT_ONCE = 1 << 22
 _LONGEST = 200  # letters of a value that an error shows
+
+T = TypeVar("T")
 
 
 def require(ok: Any, what: str, received: str, remedy: str) -> None:
@@ -27,11 +33,11 @@ def require(ok: Any, what: str, received: str, remedy: str) -> None:
 
 
 def shown(value: Any) -> str:
-    """The value as an error shows it: its repr, cut where it is long."""
+    """The value as an error shows it: its repr on one line, cut where it is long."""
     try:
         text = " ".join(repr(value).split())
-    except Exception:
-        text = f"an object of {type(value).__name__} without a repr"
+    except Exception:  # of the object's own making
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
@@ -49,17 +55,31 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite real number, and no truth value."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-    return real and math.isfinite(value)
+    """Whether it is a real number that a float can hold, finite, and no truth value."""
+    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number above the largest float
+        return False
 
 
 def check_whole(name: str, value: Any, least: int = 0, most: int | None = None) -> int:
-    """A whole number from `least` to `most`, of any integer type."""
-    bounds = f">= {least}" if most is None else f"from {least} to {most}"
-    ok = is_whole(value) and least <= value and (most is None or value <= most)
-    example = most if is_number(value) and most is not None and value > most else least
+    """A whole number from `least` to `most`, or to what 64 bits hold, of any integer type."""
+    too_large = is_whole(value) and value > (_LARGEST if most is None else most)
+    ok = is_whole(value) and least <= value and not too_large
+    bounds = f"from {least} to {most}"
+    if most is None:
+        bounds = f"from {least} to 2**63 - 1" if too_large else f">= {least}"
+    example = most if too_large and most is not None else least
     check_argument(ok, name, value, f"a whole number {bounds}", _example(name, example))
+    return int(value)
+
+
+def check_seed(name: str, value: Any) -> int:
+    """A whole number >= 0 of any size: NumPy takes seeds of more than 64 bits."""
+    ok = is_whole(value) and value >= 0
+    check_argument(ok, name, value, "a whole number >= 0", _example(name, 0))
     return int(value)
 
 
@@ -82,24 +102,32 @@ def check_number(
     return float(value)
 
 
-def check_numbers(name: str, value: Any, count: int, least: float, most: float) -> tuple:
+def check_numbers(
+    name: str, value: Any, count: int, least: float, most: float
+) -> tuple[float, ...]:
     """A sequence of `count` finite numbers from `least` to `most`."""
-    sequence = isinstance(value, (tuple, list, np.ndarray)) and len(value) == count
-    ok = sequence and all(is_number(each) and least <= each <= most for each in value)
+    sequence = isinstance(value, (tuple, list))
+    sequence = sequence or (isinstance(value, np.ndarray) and value.ndim == 1)
+    ok = sequence and len(value) == count
+    ok = ok and all(is_number(each) and least <= each <= most for each in value)
     wanted = f"{count} numbers from {least:g} to {most:g}"
     check_argument(ok, name, value, wanted, _example(name, (least,) * (count - 1) + (most,)))
     return tuple(map(float, value))
 
 
-def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
+def check_choice(name: str, value: Any, choices: Sequence[T]) -> T:
     """One of some values; 1 is not taken for True."""
-    known = any(type(value) is type(each) and value == each for each in choices)
+    found = [choice for choice in choices if _is_same(value, choice)]
+    texts = [choice for choice in choices if isinstance(choice, str)]
+    close = difflib.get_close_matches(value, texts, 1) if isinstance(value, str) else []
     wanted = f"one of {', '.join(map(repr, choices))}"
-    close = difflib.get_close_matches(
-        str(value), [each for each in choices if isinstance(each, str)], 1
-    )
-    check_argument(known, name, value, wanted, _example(name, (close or choices)[0]))
-    return value
+    check_argument(found, name, value, wanted, _example(name, (close or choices)[0]))
+    return found[0]
+
+
+def _is_same(value: Any, choice: Any) -> bool:
+    kind = isinstance(value, str) if isinstance(choice, str) else type(value) is type(choice)
+    return kind and value == choice
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -120,7 +148,7 @@ def check_text(name: str, value: Any) -> str:
     """A string that is not empty."""
     ok = isinstance(value, str) and value != ""
     check_argument(ok, name, value, "a string that is not empty", "Pass a string")
-    return value
+    return str(value)
 
 
 def check_path(name: str, value: Any, what: str = "directory") -> str:
@@ -129,10 +157,6 @@ def check_path(name: str, value: Any, what: str = "directory") -> str:
     ok = isinstance(path, str) and path != ""
     check_argument(ok, name, value, f"the path of a {what}", f"Name a {what}")
     return str(path)
-
-
-def _example(name: str, value: Any) -> str:
-    return f"Pass for example {name}={value!r}"
 
 
 def check_pressure(name: str, value: Any) -> float:
@@ -144,6 +168,36 @@ def check_pressure(name: str, value: Any) -> float:
         "Use 1 for uniform batches, 2 to 100 for a mild to a strong preference",
     )
     return float(value)
+
+
+def check_array(name: str, value: Any, wanted: str, remedy: str, flags: bool = False) -> np.ndarray:
+    """What NumPy makes of an array, a tensor or nested lists, if that holds real numbers.
+
+    Args:
+        name: of the argument.
+        value: of the argument.
+        wanted: what it must be, in words.
+        remedy: what to do otherwise.
+        flags: whether truth values will do too.
+    """
+    try:
+        array = np.asarray(value)
+    except Exception:  # rows of different lengths, a tensor without a value, ...
+        array = np.asarray(None)
+    ok = holds_numbers(array.dtype) or (flags and array.dtype.kind == "b")
+    check_argument(ok, name, value, wanted, remedy)
+    return array
+
+
+def holds_numbers(dtype: Any) -> bool:
+    """Whether a type of NumPy or TensorFlow is one of real numbers, and not of truth values."""
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        return True
+    try:
+        known = tf.as_dtype(dtype)  # which knows bfloat16 and the like
+    except TypeError:
+        return False
+    return known.is_floating or known.is_integer
 
 
 def check_finite(array: Any, name: str) -> None:
@@ -162,20 +216,28 @@ def check_finite(array: Any, name: str) -> None:
         if not finite.all():
             first = np.argwhere(~finite)[0]
             where = "its stored values" if sparse.issparse(array) else f"row {start + first[0]}"
-            raise ValueError(
-                f"`{name}` must be finite. Received: {chunk[tuple(first)]} in {where}. "
-                "Fill missing values first, for example with sklearn.impute.SimpleImputer."
+            require(
+                False,
+                f"`{name}` must be finite",
+                f"{chunk[tuple(first)]} in {where}",
+                "Fill missing values first, for example with sklearn.impute.SimpleImputer",
             )
 
 
 def check_vector(name: str, value: Any, values: bool = True) -> None:
-    """An array or tensor of rank 1, not empty and, with `values`, finite."""
+    """An array or tensor of numbers, of rank 1, not empty and, with `values`, finite."""
     shape = tf.TensorShape(value.shape)
     require(
         shape.rank in (None, 1) and shape.num_elements() != 0,
         f"`{name}` must have one entry for each sample",
         f"{name}.shape={shape}",
         "Give it the shape (n,) with n >= 1",
+    )
+    require(
+        holds_numbers(value.dtype),
+        f"`{name}` must hold numbers",
+        f"{name}.dtype={value.dtype.name}",
+        "Pass numbers, not text or truth values",
     )
     bad = np.flatnonzero(~np.isfinite(value)) if values else np.empty(0)
     require(
@@ -186,14 +248,18 @@ def check_vector(name: str, value: Any, values: bool = True) -> None:
     )
 
 
-def check_distribution(p: np.ndarray) -> None:
-    """A vector of probabilities that sums to 1."""
+def check_distribution(probabilities: Any) -> np.ndarray:
+    """Probabilities that sum to 1, as (n,) float64."""
+    remedy = "Make probabilities of scores with `pressure_probabilities`"
+    wanted = "an array of numbers, one for each sample"
+    given = check_array("probabilities", probabilities, wanted, remedy)
+    p = np.asarray(given, np.float64)
     check_vector("probabilities", p)
     require(
         p.min() >= 0.0,
         "`probabilities` must not be negative",
         f"probabilities[{p.argmin()}]={p.min()}",
-        "Make probabilities of scores with `pressure_probabilities`",
+        remedy,
     )
     require(
         abs(p.sum() - 1.0) <= 1e-6,
@@ -201,3 +267,8 @@ def check_distribution(p: np.ndarray) -> None:
         f"sum={p.sum()}",
         "Make one entry positive at least and normalise in float64: p / p.sum()",
     )
+    return p
+
+
+def _example(name: str, value: Any) -> str:
+    return f"Pass for example {name}={value!r}"
