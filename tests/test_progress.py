@@ -10,10 +10,9 @@ import tensorflow as tf
 import tfmlselect as tfml
 from tfmlselect import _progress
 from tfmlselect._progress import Progress, verbosity
-from tfmlselect.pipeline import streams
-from tfmlselect.scoring import neighbors
 
-X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+N = 5000  # neighbours are searched for 4096 samples at a time, a stream is read 1024 at a time
+X = np.random.default_rng(0).normal(size=(N, 3)).astype("float32")
 Y = (X > [0.0, 0.5, 0.8]).astype("float32")
 
 
@@ -96,12 +95,11 @@ def all_is_long(monkeypatch):
     """Each part of the work is worth a line."""
     monkeypatch.setattr(_progress, "SHORT", 0.0)
     monkeypatch.setattr(_progress, "BETWEEN_LINES", 0.0)
-    monkeypatch.setattr(neighbors, "_QUERIES_AT_ONCE", 16)
-    monkeypatch.setattr(streams, "_READ_AT_ONCE", 16)
 
 
-def lines(what):
-    return [f"{what}: {done} of 40 samples" for done in (16, 32, 40)]
+def lines(what, at_once):
+    parts = [*range(at_once, N, at_once), N]
+    return [f"{what}: {done:,} of {N:,} samples" for done in parts]
 
 
 def source():
@@ -112,33 +110,40 @@ def source():
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_the_search_of_neighbours(capsys, verbose):
     tfml.adaptive_dataset((X.copy(), Y), verbose=verbose)
-    assert capsys.readouterr().out.splitlines() == lines("Searching neighbours") * verbose
+    assert capsys.readouterr().out.splitlines() == lines("Searching neighbours", 4096) * verbose
 
 
 @pytest.mark.usefixtures("all_is_long")
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_the_pass_over_a_stream(capsys, verbose):
     source().apply(tfml.adaptive(batch_size=4, features=lambda x: x, verbose=verbose))
-    shown = lines("Reading the stream's labels") + lines("Searching neighbours")
+    shown = lines("Reading the stream's labels", 1024) + lines("Searching neighbours", 4096)
     assert capsys.readouterr().out.splitlines() == shown * verbose
 
 
 @pytest.mark.usefixtures("all_is_long")
 @pytest.mark.parametrize(("verbose", "shown"), [(0, False), (1, True), ("auto", True), (2, False)])
 def test_the_scoring_pass_shows_what_fit_shows(capsys, verbose, shown):
-    train = tfml.adaptive_dataset((X, Y), "online_batch", 16)
+    train = tfml.adaptive_dataset((X, Y), "online_batch", 1024)
     model = tf.keras.Sequential([tf.keras.layers.Dense(3, "sigmoid")])
     model.compile("sgd", "binary_crossentropy")
     callback = tfml.AdaptiveBatchSelection(train, scores="predict")
     model.fit(train, epochs=2, verbose=verbose, callbacks=[callback])
     out = capsys.readouterr().out
-    expected = lines("Predicting every sample anew")
-    assert [out.count(line) for line in expected] == [2 * shown] * 3
+    expected = lines("Predicting every sample anew", 1024)
+    assert len(expected) == 5
+    assert [out.count(line) for line in expected] == [2 * shown] * 5
 
 
 @pytest.mark.parametrize("wrong", [2, "auto", None, -1, 0.5])
 def test_another_verbose_is_refused(wrong):
-    with pytest.raises(ValueError, match="`verbose` is out of range"):
+    message = rf"`verbose` must be 1 or 0\. Received: verbose={wrong!r}\. Pass verbose=1 to show"
+    with pytest.raises(ValueError, match=message):
         tfml.adaptive_dataset((X, Y), verbose=wrong)
-    with pytest.raises(ValueError, match="`verbose` is out of range"):
+    with pytest.raises(ValueError, match=message):
         tfml.adaptive(verbose=wrong)
+
+
+@pytest.mark.parametrize(("given", "taken"), [(0, 0), (np.int64(1), 1), (True, 1), (False, 0)])
+def test_verbose_may_be_a_truth_value(given, taken):
+    assert _progress.check_verbose(given) is taken

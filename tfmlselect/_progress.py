@@ -1,7 +1,7 @@
-"""Progress of long work outside of `fit`: nothing for short work, a bar in a terminal, else lines.
+"""Shows how far long work outside of `fit` is: by a bar in a terminal, by lines elsewhere.
 
-The bar is that of `fit`. Into a file it would write what only a terminal can read, so there a line
-is printed now and then.
+Short work shows nothing. What `fit` itself shows is Keras' business: the bar looks the same. In a
+file a bar would leave what only a terminal can read, so there a line is printed now and then.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_argument
@@ -25,7 +26,7 @@ _verbose: contextvars.ContextVar[int] = contextvars.ContextVar("verbose", defaul
 
 @contextlib.contextmanager
 def verbosity(verbose: int) -> Iterator[None]:
-    """Inside, in this thread, long work shows its progress, 1, or is silent, 0."""
+    """Inside, in this thread, long work shows its progress (`verbose` 1) or is silent (0)."""
     before = _verbose.set(verbose)
     try:
         yield
@@ -34,13 +35,14 @@ def verbosity(verbose: int) -> Iterator[None]:
 
 
 def check_verbose(verbose: Any) -> int:
-    """Returns `verbose` if it is 0 or 1.
+    """`verbose` as 0 or 1; True and False are the same.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is neither.
     """
-    known = isinstance(verbose, int) and verbose in (0, 1)
-    check_argument(known, "verbose", verbose, "1 to show the progress of long work, 0 for silence")
+    ok = isinstance(verbose, (int, np.integer, np.bool_)) and verbose in (0, 1)
+    remedy = "Pass verbose=1 to show the progress of long work, verbose=0 for silence"
+    check_argument(ok, "verbose", verbose, "1 or 0", remedy)
     return int(verbose)
 
 
@@ -48,8 +50,8 @@ class Progress:
     """How far a piece of work is.
 
     Args:
-        what: is being done, the beginning of a line.
-        total: samples that it is done to.
+        what: what is done, such as "Searching neighbours": the beginning of a line.
+        total: the number of samples that it is done to.
     """
 
     def __init__(self, what: str, total: int):
@@ -60,7 +62,7 @@ class Progress:
         self._bar = tf.keras.utils.Progbar(total, unit_name="sample")  # whose clock starts here
 
     def add(self, samples: int) -> None:
-        """So many more samples are done."""
+        """Counts samples that are done, and shows how far the work is."""
         self._done += samples
         over = self._done >= self._total
         waiting = not self._begun if over else time.monotonic() < self._next
@@ -77,5 +79,5 @@ class Progress:
 
 
 def _in_terminal() -> bool:
-    """Whether what was printed can be printed over."""
+    """Whether a bar can be drawn over its earlier state."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules
