@@ -1,4 +1,7 @@
-"""Multi-label data from the files in which the field shares it: ARFF of MULAN and of MEKA."""
+"""Multi-label data from the files in which the field shares it: ARFF of MULAN and of MEKA.
+
+Files are not downloaded here, and nothing is scaled or split.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from tfmlselect._checks import check_argument, require
+from tfmlselect._checks import check_argument, check_choice, check_path, is_whole, require
 
 __all__ = ["load_arff"]
 
@@ -57,26 +60,26 @@ def load_arff(
         >>> y.tolist(), names  # doctest: +SKIP
         ([[1], [0]], ['sun'])
     """
+    path = check_path("path", path, "file")
+    check_choice("label_location", label_location, ("end", "start"))
     load_from_arff = _reader()
-    path = os.fspath(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f"There is no ARFF file here. Received: path={path!r}. Pass the path of one; the sets "
             "of MULAN are at http://mulan.sourceforge.net/datasets-mlc.html."
         )
-    is_place = label_location in ("end", "start")
-    check_argument(is_place, "label_location", label_location, "'end' (MULAN) or 'start' (MEKA)")
     form = _form(path)
-    require(form.rows > 0, "An ARFF file needs rows after its @data line", path, "Look into it")
+    look = "Look into the file with an editor"
+    require(form.rows > 0, "An ARFF file needs rows after its @data line", f"path={path!r}", look)
     require(
         not form.missing,
-        "Missing values are read as 0",  # by the reader; nothing of them is left to see
-        f"{path!r}, the first in row {form.missing - 1} of the data",
+        "Missing values are read as 0",  # by the reader: they could not be told from zeros
+        f"path={path!r}, the first in row {form.missing - 1} of the data",
         "Fill them in the file first, with what the feature's other values suggest",
     )
-    q, whole = labels, isinstance(labels, (int, np.integer))
+    q, ok = labels, is_whole(labels) and 1 <= labels < form.attributes
     wanted = f"how many of its {form.attributes} attributes are labels, from 1 to all but one"
-    check_argument(whole and 1 <= q < form.attributes, "labels", labels, wanted)
+    check_argument(ok, "labels", labels, wanted, f"Pass {wanted}")
     matrix, attributes = _read(load_from_arff, path, form)
     if label_location == "start":
         matrix = sparse.hstack([matrix[:, q:], matrix[:, :q]], format="csr")
@@ -99,7 +102,7 @@ def _reader() -> Any:
 
 
 class _Form(NamedTuple):
-    """What the reader has to be told, or forgets."""
+    """What the reader has to be told of a file, and what it loses of it."""
 
     attributes: int
     rows: int
@@ -110,7 +113,8 @@ class _Form(NamedTuple):
 def _form(path: str) -> _Form:
     attributes = rows = missing = 0
     first, in_data = "", False
-    with open(path) as file:  # the encoding is the reader's
+    # In the reader's encoding; what it cannot decode it shall say itself.
+    with open(path, errors="replace") as file:
         for line in file:
             text = line.strip()
             if not text or text.startswith("%"):
@@ -142,10 +146,11 @@ def _read(load_from_arff: Any, path: str, form: _Form) -> tuple[Any, list]:
                 load_sparse=form.sparse,
                 return_attribute_definitions=True,
             )
-        # Whatever it trips over, which are its own errors, ValueError, TypeError and IndexError.
+        # Its own errors, and any of Python's that a broken file leads to.
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
-    require(not problem, "The file cannot be read as ARFF", f"{path!r}, {problem}", "Look into it")
+    look = "Look into the file with an editor"
+    require(not problem, "The file cannot be read as ARFF", f"path={path!r}, {problem}", look)
     matrix = matrix.tocsr().astype(np.float64)
     matrix.resize(form.rows, form.attributes)
     matrix.eliminate_zeros()
@@ -164,10 +169,10 @@ def _labels(codes: np.ndarray, attributes: list) -> np.ndarray:
                 raise _not_a_label(name, f"{values[row]:g} in row {row}")
             y[:, column] = values
         else:
-            words = [value.lower() for value in kind]
-            if not {*words} <= {*_POSITIVE, *_NEGATIVE}:
+            declared = [value.lower() for value in kind]
+            if not {*declared} <= {*_POSITIVE, *_NEGATIVE}:
                 raise _not_a_label(name, "{" + ",".join(kind) + "}")
-            y[:, column] = np.isin(words, _POSITIVE)[values.astype(np.intp)]
+            y[:, column] = np.isin(declared, _POSITIVE)[values.astype(np.intp)]
     return y
 
 

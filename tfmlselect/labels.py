@@ -1,16 +1,22 @@
-"""Labels: what may be given as ``y``, and how imbalanced it is."""
+"""Labels: what may be given as `y`, the one form it is brought into, how imbalanced it is.
+
+Nothing here knows of draws or of other machines: all counts are those of the labels given.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
+
+from tfmlselect._checks import require, shown
 
 _ROWS_AT_ONCE = 65536
 
@@ -62,21 +68,16 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     """
     if sparse.issparse(y):
         return Labels(_check_sparse(y, name).toarray(order="C"), single_label=False)
-    try:
-        array = np.asarray(y)
-    except ValueError as error:
-        raise ValueError(
-            f"`{name}` must be a rectangular array. Received: {error} "
-            "Lists of label ids become a 0/1 matrix with sklearn.preprocessing.MultiLabelBinarizer."
-        ) from error
+    array = _as_array(y, name)
     _check_form(array, name)
     if array.ndim == 1:
-        if array.min() < 0 or array.min() == array.max():
-            raise ValueError(
-                "Class ids must count from 0 and name at least two classes. "
-                f"Received: {name} from {array.min()} to {array.max()}. Number the classes by "
-                f"np.unique({name}, return_inverse=True)[1]; multi-label data is a matrix (n, q)."
-            )
+        require(
+            array.min() >= 0 and array.min() < array.max(),
+            "Class ids must count from 0 and name at least two classes",
+            f"{name} from {array.min()} to {array.max()}",
+            f"Number the classes by np.unique({name}, return_inverse=True)[1]; multi-label data is "
+            "a matrix (n, q)",
+        )
         matrix = np.zeros((len(array), int(array.max()) + 1), np.uint8)
         matrix[np.arange(len(array)), array] = 1
         return Labels(matrix, single_label=True)
@@ -105,14 +106,20 @@ def check_label_names(label_names: Sequence[str] | None, q: int) -> tuple[str, .
     """The names as a tuple of strings; None stays None.
 
     Raises:
-        ValueError: not q names.
+        ValueError: no sequence of q names.
     """
-    names = None if label_names is None else tuple(map(str, label_names))
-    if names is not None and len(names) != q:
-        raise ValueError(
-            f"`label_names` must name each of the {q} labels. "
-            f"Received: label_names={label_names!r}. Give one name a column of `y`, in order."
-        )
+    if label_names is None:
+        return None
+    names: tuple[str, ...] = ()
+    if not isinstance(label_names, (str, bytes, Mapping, set, frozenset)):
+        with contextlib.suppress(Exception):  # nothing to go through, or an entry that has no text
+            names = tuple(map(str, label_names))
+    require(
+        len(names) == q,
+        f"`label_names` must name each of the {q} labels",
+        f"label_names={shown(label_names)}",
+        "Give one name a column of `y`, in order",
+    )
     return names
 
 
@@ -263,21 +270,39 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
     )
 
 
+def _as_array(y: Any, name: str) -> np.ndarray:
+    array, problem = np.empty(0), ""
+    try:
+        array = np.asarray(y)
+    except Exception as error:  # rows of different lengths, a tensor without a value, ...
+        problem = f"{type(error).__name__}: {error}".removesuffix(".")
+    require(
+        not problem,
+        f"`{name}` must be a rectangular array",
+        problem,
+        "Lists of label ids become a 0/1 matrix with sklearn.preprocessing.MultiLabelBinarizer",
+    )
+    return array
+
+
 def _check_form(y: Any, name: str) -> None:
     shape = y.shape
     vector = len(shape) == 1 and not sparse.issparse(y)
-    if 0 in shape or not (vector or (len(shape) == 2 and shape[1] >= 2)):
-        raise ValueError(
-            f"`{name}` must be a 0/1 matrix (n, q) of two columns or more, or a dense vector (n,) "
-            f"of class ids, and not empty. Received: {name}.shape={shape}. One column is not "
-            "multi-label: give class ids, such as 0 for no and 1 for yes, as a vector (n,)."
-        )
-    if y.dtype.kind not in ("iu" if vector else "biuf"):
-        raise ValueError(
-            f"`{name}` must hold numbers, and integers where it is class ids of shape (n,). "
-            f"Received: {name}.dtype={y.dtype}. Cast it, {name}.astype('int64'), or turn class "
-            f"names into ids: np.unique({name}, return_inverse=True)[1]."
-        )
+    require(
+        0 not in shape and (vector or (len(shape) == 2 and shape[1] >= 2)),
+        f"`{name}` must be a 0/1 matrix (n, q) of two columns or more, or a dense vector (n,) of "
+        "class ids, and not empty",
+        f"{name}.shape={shape}",
+        "One column is not multi-label: give class ids, such as 0 for no and 1 for yes, as a "
+        "vector (n,)",
+    )
+    require(
+        y.dtype.kind in ("iu" if vector else "biuf"),
+        f"`{name}` must hold numbers, and integers where it is class ids of shape (n,)",
+        f"{name}.dtype={y.dtype}",
+        f"Cast it, {name}.astype('int64'), or turn class names into ids: "
+        f"np.unique({name}, return_inverse=True)[1]",
+    )
 
 
 def _check_sparse(y: Any, name: str) -> sparse.csr_matrix:

@@ -1,19 +1,24 @@
-"""Metrics for imbalanced labels that scikit-learn lacks, or has for labels of both kinds alone.
+"""Metrics for imbalanced labels: means over those labels for which the metric is defined.
 
-Beside these, scikit-learn has `roc_auc_score(average="micro")`, `f1_score`, `hamming_loss`,
-`label_ranking_loss` and `coverage_error`.
+scikit-learn's own refuse, or count as 0, a label without positives or without negatives. What else
+it has is not repeated here: `roc_auc_score(average="micro")`, `f1_score`, `hamming_loss`,
+`label_ranking_loss`, `coverage_error`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from tfmlselect._checks import check_array, require
+
 __all__ = ["macro_auc", "macro_average_precision", "one_error", "tuned_thresholds"]
 
 
-def macro_auc(y, y_pred) -> float:
+def macro_auc(y: Any, y_pred: Any) -> float:
     """Area under the ROC curve, mean over the labels that have positives and negatives.
 
     Args:
@@ -42,7 +47,7 @@ def macro_auc(y, y_pred) -> float:
     return float(np.mean(wins / (up * (len(y) - up))))
 
 
-def macro_average_precision(y, y_pred) -> float:
+def macro_average_precision(y: Any, y_pred: Any) -> float:
     """Average precision, mean over the labels that have positives.
 
     Args:
@@ -68,7 +73,7 @@ def macro_average_precision(y, y_pred) -> float:
     return float(np.mean(average_precision_score(y[:, some], y_pred[:, some], average=None)))
 
 
-def one_error(y, y_pred) -> float:
+def one_error(y: Any, y_pred: Any) -> float:
     """Share of samples whose highest-scored label is none of theirs.
 
     Samples without labels are left out. Of equal highest scores the first counts.
@@ -96,7 +101,7 @@ def one_error(y, y_pred) -> float:
     return float(np.mean(y[labelled, first] == 0))
 
 
-def tuned_thresholds(y, y_pred) -> np.ndarray:
+def tuned_thresholds(y: Any, y_pred: Any) -> np.ndarray:
     """The threshold of each label that gives it the highest F1, to be found on validation data.
 
     Of a label without positives it is 0.5. Take `y_pred >= thresholds`.
@@ -128,21 +133,27 @@ def tuned_thresholds(y, y_pred) -> np.ndarray:
     return thresholds
 
 
-def _checked(y, y_pred) -> tuple[np.ndarray, np.ndarray]:
-    y, y_pred = np.asarray(y), np.asarray(y_pred, "float64")
-    if y.ndim != 2 or y.shape != y_pred.shape or y.size == 0:
-        raise ValueError(
-            "y and y_pred must be two matrices (n, q) of one shape, with samples and labels. "
-            f"Received: shapes {y.shape} and {y_pred.shape}."
-        )
-    if not np.isin(y, (0, 1)).all():
-        raise ValueError(
-            f"y must be 0/1 labels. Received: values {np.unique(y)[:5].tolist()}. "
-            "For a model's scores, are y and y_pred in the right order?"
-        )
-    if not np.isfinite(y_pred).all():
-        raise ValueError(
-            f"y_pred must be finite. Received: {int((~np.isfinite(y_pred)).sum())} entries that "
-            "are not. Did the training diverge?"
-        )
-    return y.astype("int8"), y_pred
+def _checked(y: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as int8 and scores as float64, both (n, q)."""
+    wanted, remedy = "a matrix of numbers (n, q)", "Pass labels (n, q) and scores (n, q)"
+    y = check_array("y", y, wanted, remedy, flags=True)
+    y_pred = np.asarray(check_array("y_pred", y_pred, wanted, remedy), np.float64)
+    require(
+        y.ndim == 2 and y.shape == y_pred.shape and y.size > 0,
+        "`y` and `y_pred` must be two matrices (n, q) of one shape, with samples and labels",
+        f"shapes {y.shape} and {y_pred.shape}",
+        remedy,
+    )
+    require(
+        np.isin(y, (0, 1)).all(),
+        "`y` must be 0/1 labels",
+        f"values {np.unique(y)[:5].tolist()}",
+        "Pass y and y_pred in the right order, the labels first",
+    )
+    require(
+        np.isfinite(y_pred).all(),
+        "`y_pred` must be finite",
+        f"{int((~np.isfinite(y_pred)).sum())} entries that are not",
+        "Look whether the training diverged",
+    )
+    return y.astype(np.int8), y_pred

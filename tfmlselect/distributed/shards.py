@@ -1,4 +1,7 @@
-"""Which samples each of several machines holds."""
+"""Which samples each of several machines is to hold.
+
+Whether machines hold what they should is checked in `shard_checks`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmlselect._checks import check_whole
+from tfmlselect._checks import check_seed, check_whole
 from tfmlselect.labels import check_labels
 
 _ROWS_AT_ONCE = 65536
@@ -39,8 +42,8 @@ def stratified_shards(y: Any, workers: int, *, seed: int = 0) -> list[np.ndarray
         1
     """
     labels = check_labels(y).matrix
-    check_whole("workers", workers, 1, len(labels))
-    check_whole("seed", seed, 0)
+    workers = check_whole("workers", workers, 1, len(labels))
+    seed = check_seed("seed", seed)
     rarest_first = np.argsort(labels.sum(axis=0, dtype=np.int64), kind="stable")
     group = np.empty(len(labels), np.int64)
     for start in range(0, len(labels), _ROWS_AT_ONCE):
