@@ -306,12 +306,14 @@ def permute(**changed):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("batch_size", 0, r"number >= 1 and at most n=2\. Received: batch_size=0"),
-        ("batch_size", 3, r"number >= 1 and at most n=2\. Received: batch_size=3"),
-        ("batch_size", 1.0, r"number >= 1 and at most n=2\. Received: batch_size=1\.0"),
-        ("seed", -1, r"whole number >= 0\. Received: seed=-1"),
-        ("seed", None, r"whole number >= 0\. Received: seed=None"),
-        ("epoch", -1, r"whole number >= 0\. Received: epoch=-1"),
+        ("batch_size", 0, r"`batch_size` must be a whole number from 1 to 2\. Received: batch_size=0"),
+        ("batch_size", 3, r"`batch_size` must be a whole number from 1 to 2\. Received: batch_size=3"),
+        ("batch_size", 1.0, r"`batch_size` must be a whole number from 1 to 2\. Received: batch_size=1\.0"),
+        ("seed", -1, r"must be a whole number >= 0\. Received: seed=-1"),
+        ("seed", None, r"must be a whole number >= 0\. Received: seed=None"),
+        ("epoch", -1, r"must be a whole number >= 0\. Received: epoch=-1"),
+        ("epoch", 2**63, r"must be a whole number from 0 to 2\*\*63 - 1\. Received: epoch=9"),
+        ("drop_remainder", "no", r"must be True or False\. Received: drop_remainder='no'"),
     ],
 )
 def test_numbers_out_of_bounds_are_refused(function, name, value, message):

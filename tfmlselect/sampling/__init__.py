@@ -1,4 +1,7 @@
-"""From a score to an epoch: the pressure law, its decay, and the draw of the batches."""
+"""From a score to an epoch: the pressure law, its decay, and the draw of the batches.
+
+Where scores come from, and who trains on the batches, is not known here.
+"""
 
 from tfmlselect.sampling.draws import draw_epoch
 from tfmlselect.sampling.pressure import decayed_pressure, pressure_probabilities

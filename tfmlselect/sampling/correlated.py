@@ -1,9 +1,10 @@
-"""Batches built member by member, where labels that co-occur attract each other.
+"""Batches built member by member, where samples with labels that co-occur attract each other.
 
-A reconstruction of what an abstract says (ECML PKDD 2024: a batch is a sequence in which label
-correlations steer the next pick). The first member is drawn from p, each next one from the samples
-not yet in the batch with `p'_i ∝ p_i (1 + r_i)`; r_i is the mean, over the members b drawn so far,
-of `Σ_{j in y_b, k in y_i} A_jk / (|y_b| |y_i|)`, 0 where a set is empty, and
+It takes the place of `draws.draw_epoch`; the distribution p is made elsewhere. A reconstruction of
+what an abstract says (ECML PKDD 2024: a batch is a sequence in which label correlations steer the
+next pick). The first member is drawn from p, each next one from the samples not yet in the batch
+with `p'_i ∝ p_i (1 + r_i)`; r_i is the mean, over the members b drawn so far, of
+`Σ_{j in y_b, k in y_i} A_jk / (|y_b| |y_i|)`, 0 where a set is empty, and
 `A_jk = ½ (n_jk / c_j + n_jk / c_k)`, diagonal 0. Since 0 <= r <= 1, a proposal from p that is
 accepted with probability (1 + r) / 2 draws exactly this.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmlselect._checks import check_flag
 from tfmlselect.sampling.draws import (
     DRAW,
     checked_distribution,
@@ -47,6 +49,7 @@ def draw_correlated_epoch(
     Args:
         labels: (n, q) uint8 0/1.
     """
+    check_flag("drop_remainder", drop_remainder)
     p = checked_distribution(probabilities, batch_size)
     rng = epoch_generator(seed, epoch, DRAW)
     n = len(p)
@@ -81,8 +84,8 @@ class _SequenceDraw:
     def _members(self, held: np.ndarray, pull: np.ndarray) -> np.ndarray:
         """The next member of each row: proposed, and taken with probability (1 + r) / 2.
 
-        A first proposal may be held already; the later ones are drawn from the rest of the row, so
-        that each is taken at least every second time, whatever p is.
+        A first proposal may be in the row already. Later ones are drawn from samples that are not,
+        so that each is taken at least every second time, whatever p is.
         """
         members = locate(self._edges, self._rng.random(len(held)) * self._edges[-1])
         taken = (held != members[:, None]).all(axis=1) & self._accepts(members, pull)

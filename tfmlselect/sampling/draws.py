@@ -1,6 +1,7 @@
-"""From a score to an epoch: the pressure law, its decay, and the draw of the batches.
+"""The draw of an epoch: sample ids, batch after batch, none twice in a batch.
 
-All of it in float64. An epoch is exactly n draws and a pure function of its arguments.
+An epoch is exactly n draws, and a pure function of its arguments; all of it is in float64. How the
+probabilities were made is not known here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import numpy as np
 
 from tfmlselect._checks import (
     check_distribution,
+    check_flag,
+    check_seed,
     check_whole,
     require,
 )
@@ -31,7 +34,7 @@ def draw_epoch(
         probabilities: (n,) array or eager tensor that sums to 1.
         batch_size: B. The epoch has ceil(n / B) batches, the last one of n mod B.
         seed: a whole number >= 0 of any size.
-        epoch: the number of the epoch, >= 0. Same arguments, same ids.
+        epoch: the number of the epoch, a whole number >= 0. Same arguments, same ids.
         drop_remainder: leave the short last batch out; the others stay as they are.
 
     Returns:
@@ -42,7 +45,8 @@ def draw_epoch(
             entry, or does not sum to 1 within 1e-6.
         ValueError: `batch_size` is not a whole number from 1 to n, or more than the number of
             probabilities above 0.
-        ValueError: `seed` or `epoch` is not a whole number >= 0.
+        ValueError: `seed` or `epoch` is not a whole number >= 0, or `drop_remainder` neither True
+            nor False.
 
     Example:
         >>> draw_epoch([0.1, 0.2, 0.3, 0.4, 0.0], batch_size=2, seed=7, epoch=0)
@@ -52,6 +56,7 @@ def draw_epoch(
         Rosén, "Asymptotic theory for successive sampling with varying probabilities without
         replacement", Annals of Mathematical Statistics 43, 1972.
     """
+    check_flag("drop_remainder", drop_remainder)
     p = checked_distribution(probabilities, batch_size)
     ids, edges = cumulate(p)
     rng = epoch_generator(seed, epoch, DRAW)
@@ -73,7 +78,8 @@ def permute_epoch(
 
     Raises:
         ValueError: `batch_size` is not a whole number from 1 to n, or `n` not one >= 1.
-        ValueError: `seed` or `epoch` is not a whole number >= 0.
+        ValueError: `seed` or `epoch` is not a whole number >= 0, or `drop_remainder` neither True
+            nor False.
 
     Example:
         >>> sorted(permute_epoch(5, batch_size=2, seed=0, epoch=0).tolist())
@@ -81,6 +87,7 @@ def permute_epoch(
     """
     check_whole("n", n, 1)
     check_whole("batch_size", batch_size, 1, n)
+    check_flag("drop_remainder", drop_remainder)
     ids = epoch_generator(seed, epoch, PERMUTE).permutation(n).astype(np.int64, copy=False)
     return ids[: n // batch_size * batch_size] if drop_remainder else ids
 
@@ -91,8 +98,7 @@ def checked_distribution(probabilities: Any, batch_size: int) -> np.ndarray:
     Raises:
         ValueError: as `draw_epoch`.
     """
-    p = np.asarray(probabilities, np.float64)
-    check_distribution(p)
+    p = check_distribution(probabilities)
     check_whole("batch_size", batch_size, 1, p.size)
     positive = int(np.count_nonzero(p))
     require(
@@ -110,9 +116,8 @@ def epoch_generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
     Raises:
         ValueError: `seed` or `epoch` is not a whole number >= 0.
     """
-    check_whole("seed", seed, 0)
-    check_whole("epoch", epoch, 0)
-    sequence = np.random.SeedSequence(int(seed), spawn_key=(stream, int(epoch)))
+    entropy, key = check_seed("seed", seed), (stream, check_whole("epoch", epoch))
+    sequence = np.random.SeedSequence(entropy, spawn_key=key)
     return np.random.Generator(np.random.PCG64(sequence))
 
 

@@ -1,8 +1,9 @@
-"""Selection from a stream: how often each sample is emitted, and in which order inside a window.
+"""The plan of an epoch over a stream: how often each sample is emitted, and in which order.
 
-A source that is read from front to back gives no sample twice. So an epoch is planned as counts:
-sample i is emitted `c_i` times, n emissions in all, in order of the source but for a window, in
-which all are shuffled. Expected counts follow the distribution.
+A source that is read from front to back gives each sample once. So an epoch is planned as counts:
+sample i is emitted `c_i` times, n emissions in all, and expected counts follow the distribution.
+Emissions keep the order of the source from window to window, and are shuffled inside each. Reading
+the stream is done elsewhere.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def emission_order(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The emissions of an epoch, shuffled window by window, no sample twice in a batch.
 
-    Where a window has fewer batches than copies of a sample, the copies beyond go to other samples
-    of the window; a warning says so where that are more than 1 % of all.
+    Where a window has fewer batches than copies of a sample, the copies that are too many go to
+    other samples of the window; a warning says so if they are more than 1 % of all emissions.
 
     Args:
         counts: (n,) how often each sample is emitted.
@@ -64,7 +65,7 @@ def emission_order(
 
 
 def _spread(counts: np.ndarray, limit: int, rng: np.random.Generator) -> int:
-    """Moves what is beyond `limit` copies of a sample to others, in place; returns how many."""
+    """Gives copies of a sample above `limit` to other samples, in place; returns how many."""
     moved = surplus = int(np.maximum(counts - limit, 0).sum())
     np.minimum(counts, limit, out=counts)
     while surplus:
@@ -76,10 +77,16 @@ def _spread(counts: np.ndarray, limit: int, rng: np.random.Generator) -> int:
 
 
 def _arranged(counts: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Fills the places, whose batches are `group`: copies of a sample go to different batches.
+    """Sample ids for a window's places, so that copies of a sample are in different batches.
 
-    Copies stand side by side in a list of all; the list is dealt out to the batches in turn, one
-    place of each a round. A batch's next turn is as many places away as there are full batches.
+    A list of all emissions, copies side by side, is dealt out to the batches in turn, one place of
+    each a round. Two places of one batch are then at least as far apart in the list as there are
+    full batches, and no sample has more copies than that.
+
+    Args:
+        counts: (m,) how often each sample of the window is emitted.
+        group: the batch of each place, ascending.
+        rng: random numbers.
     """
     if not len(group):
         return group

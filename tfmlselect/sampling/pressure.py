@@ -1,4 +1,8 @@
-"""The pressure law, from a score to probabilities, and how the pressure falls over a run."""
+"""The pressure law, from scores to probabilities, and how the pressure falls over a run.
+
+What the scores mean is not known here. Where several machines train, the probabilities of all their
+samples together sum to 1.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_pressure, check_vector
+from tfmlselect._checks import (
+    check_argument,
+    check_array,
+    check_number,
+    check_pressure,
+    check_vector,
+    holds_numbers,
+)
 from tfmlselect.distributed import workers
 
 
@@ -29,7 +40,7 @@ def pressure_probabilities(score: Any, pressure: Any, *, lowest: float | None = 
 
     Raises:
         ValueError: `score` is not of rank 1, is empty, or has a NaN or infinite entry.
-        ValueError: `pressure` is not a finite number >= 1.
+        ValueError: `pressure` is not a finite number >= 1, or `lowest` not a finite number.
 
     Example:
         >>> pressure_probabilities([0.0, 1.0, 2.0, 3.0], pressure=16.0).numpy().round(3)
@@ -40,13 +51,14 @@ def pressure_probabilities(score: Any, pressure: Any, *, lowest: float | None = 
         2015: the exponential law and the selection pressure. Song et al., "Carpe Diem, Seize the
         Samples Uncertain 'At the Moment' for Adaptive Batch Selection", 2020: the index Q.
     """
-    # What is no tensor yet, TensorFlow would round to float32 on its way to float64.
-    score, pressure = (
-        x if tf.is_tensor(x) else np.asarray(x, np.float64) for x in (score, pressure)
-    )
+    if not _is_tensor(score):
+        # A list of floats: TensorFlow would round it to float32 on its way to float64.
+        numbers = check_array("score", score, "numbers, one for each sample", "Give it shape (n,)")
+        score = np.asarray(numbers, np.float64)
     check_vector("score", score, values=_is_known(score))
-    if _is_known(pressure):
-        check_pressure("pressure", float(pressure))
+    pressure = _checked_pressure(pressure)
+    if lowest is not None:
+        lowest = check_number("lowest", lowest, example=0.0)
     score = tf.cast(score, tf.float64)
     n = workers.total(tf.cast(tf.shape(score)[0], tf.float64))
     high = workers.highest(score)
@@ -75,13 +87,14 @@ def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> 
     `s(e) = max(1, s0 · s0^(-(e - start) / (end - start)))`.
 
     Args:
-        epoch: e, counted from 0.
+        epoch: e >= 0, counted from 0.
         initial: s0, a finite number >= 1.
         start: the epoch from which the pressure falls.
         end: the epoch at which it would be 1: the number of epochs of the run.
 
     Raises:
-        ValueError: `initial` is not a finite number >= 1.
+        ValueError: `initial` is not a finite number >= 1, `epoch` not one >= 0, `start` or `end`
+            not a finite number.
 
     Example:
         >>> [round(decayed_pressure(e, initial=8.0, start=10, end=100), 3) for e in (0, 55, 100)]
@@ -90,12 +103,29 @@ def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> 
     References:
         Song et al., 2020, as in `pressure_probabilities`: the decay of the pressure.
     """
-    initial = float(initial)
-    check_pressure("initial", initial)
+    epoch = check_number("epoch", epoch, 0, example=0)
+    initial = check_pressure("initial", initial)
+    start = check_number("start", start, example=0)
+    end = check_number("end", end, example=100)
     if epoch < start or end <= start:
         return initial
     return max(1.0, initial ** (1.0 - (epoch - start) / (end - start)))
 
 
+def _checked_pressure(pressure: Any) -> tf.Tensor:
+    """A pressure as a float64 tensor; its value is checked where it is known."""
+    if _is_tensor(pressure):
+        scalar = pressure.shape.rank in (None, 0) and holds_numbers(pressure.dtype)
+        check_argument(scalar, "pressure", pressure, "a number or a scalar tensor", "Pass a number")
+        if not _is_known(pressure):
+            return tf.cast(pressure, tf.float64)
+        pressure = float(pressure)
+    return tf.constant(check_pressure("pressure", pressure), tf.float64)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, (tf.Tensor, tf.Variable))
+
+
 def _is_known(value: Any) -> bool:
-    return tf.executing_eagerly() or not tf.is_tensor(value)
+    return tf.executing_eagerly() or not _is_tensor(value)
