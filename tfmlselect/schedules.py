@@ -1,40 +1,46 @@
-"""Schedules over a run, and its knots: a float is a fraction of it, an int a number of epochs."""
+"""Numbers that change over a run of training, and how a point of the run is given.
+
+A point is a float, a fraction of the run, or an int, a number of epochs. What a schedule's number
+is used for is its owner's business; only `pressure` knows that it is a selection pressure.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
+from typing import Any
 
-from tfmlselect._checks import check_pressure
+import numpy as np
+
+from tfmlselect._checks import (
+    check_argument,
+    check_number,
+    check_pressure,
+    is_number,
+    is_whole,
+    require,
+    shown,
+)
 from tfmlselect.sampling.pressure import decayed_pressure
 
 __all__ = ["Constant", "Decay", "Ramp", "Schedule", "get"]
 
 
-def check_knot(name: str, value: float) -> float:
-    """Returns `value` if it can be a knot.
+def check_knot(name: str, value: Any) -> float:
+    """A point of the run, as an int or a float: the two mean different things.
 
     Raises:
-        ValueError: not an int >= 0 and not a float in [0, 1].
+        ValueError: neither a whole number of epochs >= 0 nor a fraction in [0, 1].
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        valid = False
-    elif isinstance(value, int):
-        valid = value >= 0
-    else:
-        valid = 0.0 <= value <= 1.0
-    if not valid:
-        raise ValueError(
-            f"`{name}` is a point of the run. Received: {name}={value!r}. "
-            "Pass a float in [0, 1] (a fraction of the run) or an int >= 0 (epochs)."
-        )
-    return value
+    ok = is_number(value) and value >= 0 and (is_whole(value) or value <= 1)
+    remedy = "Pass a float in [0, 1] (a fraction of the run) or an int >= 0 (epochs)"
+    check_argument(ok, name, value, "a point of the run", remedy)
+    return _plain(value)
 
 
 def knot_epoch(value: float, epochs: int) -> float:
-    """The epoch, not rounded, at which a knot lies in a run of `epochs` epochs."""
-    return float(value) if isinstance(value, int) else value * epochs
+    """The epoch, not rounded, at which a point of the run lies in a run of `epochs` epochs."""
+    return float(value) if is_whole(value) else value * epochs
 
 
 def warmup_epochs(value: float, epochs: int) -> int:
@@ -51,6 +57,12 @@ def ramp(epoch: float, first: float, last: float, start: float, end: float) -> f
     return first + (last - first) * (epoch - start) / (end - start)
 
 
+def _plain(value: Any) -> Any:
+    """A NumPy number as an int or a float, which JSON can hold; all else as it is."""
+    foreign = isinstance(value, np.generic) and not isinstance(value, float)
+    return value.item() if foreign else value
+
+
 class Schedule:
     """A number that changes over the run: `schedule(epoch, epochs)` at an epoch, from 0.
 
@@ -63,7 +75,8 @@ class Schedule:
 
     def get_config(self) -> dict:
         """The name and the arguments, as plain values; `get` makes the schedule of it again."""
-        return {"schedule": type(self).__name__, **vars(self)}
+        arguments = {name: _plain(value) for name, value in vars(self).items()}
+        return {"schedule": type(self).__name__, **arguments}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +89,9 @@ class Constant(Schedule):
     """
 
     value: float
+
+    def __post_init__(self):
+        check_number("value", self.value)
 
     def __call__(self, epoch: float, epochs: int) -> float:
         """The value."""
@@ -97,6 +113,8 @@ class Ramp(Schedule):
     end: float = 1.0
 
     def __post_init__(self):
+        check_number("first", self.first)
+        check_number("last", self.last)
         check_knot("start", self.start)
         check_knot("end", self.end)
 
@@ -120,9 +138,9 @@ class Decay(Schedule):
     end: float = 1.0
 
     def __post_init__(self):
+        check_pressure("initial", self.initial)
         check_knot("start", self.start)
         check_knot("end", self.end)
-        decayed_pressure(0, self.initial, 0, 1)
 
     def __call__(self, epoch: float, epochs: int) -> float:
         """The pressure at `epoch`."""
@@ -138,31 +156,43 @@ def get(value: float | dict | Schedule) -> Schedule:
     """
     if isinstance(value, Schedule):
         return value
-    if isinstance(value, dict) and value.get("schedule") in _SCHEDULES:
-        arguments = {name: part for name, part in value.items() if name != "schedule"}
-        return _SCHEDULES[value["schedule"]](**arguments)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
-        return Constant(float(value))
-    raise ValueError(
-        f"A schedule is a number or a Schedule object. Received: {value!r}. "
-        f"Pass a number, or one of {', '.join(_SCHEDULES)} of tfmlselect.schedules."
+    config = dict(value) if isinstance(value, dict) else {}
+    name = config.pop("schedule", None)
+    kind = _SCHEDULES.get(name) if isinstance(name, str) else None
+    fits = is_number(value)
+    if kind is not None:
+        fields = dataclasses.fields(kind)
+        needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+        fits = needed <= {*config} <= {field.name for field in fields}
+    require(
+        fits,
+        "A schedule is a number or a Schedule object",
+        shown(value),
+        f"Pass a number, or one of {', '.join(_SCHEDULES)} of tfmlselect.schedules",
     )
+    return Constant(check_number("value", value)) if kind is None else kind(**config)
 
 
 _SCHEDULES = {kind.__name__: kind for kind in (Constant, Ramp, Decay)}
 
 
 def pressure(value: float | dict | Schedule, decay_start: float | None) -> Schedule:
-    """A pressure schedule: a number falls from `decay_start` on (None: stays), others as `get`.
+    """A schedule of selection pressures: a number falls to 1 from `decay_start` on (None: stays).
 
     Raises:
-        ValueError: a pressure below 1, of a schedule at any epoch of a run of 100.
+        ValueError: neither a number nor a schedule; a pressure below 1, of a schedule at any epoch
+            of a run of 100.
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        check_pressure("pressure", float(value))
-    schedule = get(value)
     if isinstance(value, (dict, Schedule)):
+        schedule = get(value)
         for epoch in range(101):
             check_pressure("pressure", schedule(epoch, 100))
         return schedule
-    return schedule if decay_start is None else Decay(schedule(0, 1), decay_start)
+    require(
+        is_number(value),
+        "The selection pressure is a number or a Schedule object",
+        f"pressure={shown(value)}",
+        f"Pass a number >= 1, or one of {', '.join(_SCHEDULES)} of tfmlselect.schedules",
+    )
+    initial = check_pressure("pressure", value)
+    return Constant(initial) if decay_start is None else Decay(initial, decay_start)
