@@ -1,8 +1,8 @@
-"""What a layer or a loss can know of the training step that runs: that it is one, and its batch.
+"""What a layer or a loss can know of the training step that runs: that there is one, its labels.
 
-Keras hands labels to the loss alone, and tells no loss whether it trains or evaluates. Both are
-known where `train_step` is called, so whoever calls it says so here, for the thread that traces or
-runs the step.
+Keras gives labels to the loss only, and tells no loss whether it trains or evaluates. Whoever calls
+`train_step` knows both, and notes them here for the thread that traces or runs the step. It changes
+nothing about the step.
 """
 
 from __future__ import annotations

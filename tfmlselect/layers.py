@@ -1,4 +1,7 @@
-"""Layers that balance labels inside the network."""
+"""Layers that balance labels inside the network, and the labels of the batch for them.
+
+In a fit the labels come from a callback of `tfmlselect.callbacks`, not from here.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import _training_step
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import (
+    check_argument,
+    check_array,
+    check_choice,
+    check_number,
+    check_whole,
+    holds_numbers,
+    require,
+)
 from tfmlselect._training_step import training_step
+from tfmlselect.labels import are_class_ids
 
 __all__ = ["FeatureWeakening", "training_step"]
 
@@ -78,20 +90,18 @@ class FeatureWeakening(tf.keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        counts = np.asarray(class_counts, np.float64)
+        wanted = "the positives of each class, (q,) numbers >= 0, not all 0"
+        remedy = "Pass tfmlselect.label_statistics(y).counts"
+        given = check_array("class_counts", class_counts, wanted, remedy)
+        counts = np.asarray(given, np.float64)
         sizes = np.isfinite(counts) & (counts >= 0)
-        if counts.ndim != 1 or len(counts) < 2 or not sizes.all() or not counts.any():
-            raise ValueError(
-                "`class_counts` are the positives of each class, (q,) numbers >= 0, not all 0. "
-                f"Received: class_counts={class_counts!r}. Pass "
-                "tfmlselect.label_statistics(y).counts."
-            )
-        check_argument(0 <= strength <= 0.5, "strength", strength, "a number in [0, 0.5]")
-        check_argument(0 < exponent < np.inf, "exponent", exponent, "a number > 0")
-        check_argument(mode in MODES, "mode", mode, f"one of {MODES}")
+        ok = counts.ndim == 1 and len(counts) >= 2 and sizes.all() and counts.any()
+        check_argument(ok, "class_counts", class_counts, wanted, remedy)
         self.class_counts = counts.tolist()
-        self.strength, self.exponent = float(strength), float(exponent)
-        self.mode, self.seed = mode, int(seed)
+        self.strength = check_number("strength", strength, 0, 0.5, example=0.1)
+        self.exponent = check_number("exponent", exponent, above=0)
+        self.mode = check_choice("mode", mode, MODES)
+        self.seed = check_whole("seed", seed)
 
     def build(self, input_shape: Any) -> None:
         """Makes the counter of the permutations drawn."""
@@ -122,23 +132,30 @@ class FeatureWeakening(tf.keras.layers.Layer):
     def class_sizes(self, labels: Any) -> tf.Tensor:
         """N_n of each sample, (b,) float32, of class ids (b,) or labels (b, q)."""
         each = tf.nest.flatten(labels)
-        if len(each) != 1:
-            raise ValueError(
-                f"FeatureWeakening needs the labels of one output. Received: {len(each)} arrays. "
-                "Say which: override train_step and run the model inside "
-                "`with tfmlselect.layers.training_step(y[...]):`."
-            )
+        require(
+            len(each) == 1,
+            "FeatureWeakening needs the labels of one output",
+            f"{len(each)} arrays",
+            "Say which: override train_step and run the model inside "
+            "`with tfmlselect.layers.training_step(y[...]):`",
+        )
         labels = tf.convert_to_tensor(each[0])
-        # A class that was not counted is as rare as the rarest.
+        require(
+            holds_numbers(labels.dtype) or labels.dtype == tf.bool,
+            "Labels are class ids (b,) or 0 and 1 of shape (b, q)",
+            f"labels of dtype {labels.dtype.name}",
+            "Pass the labels of the batch: `with tfmlselect.layers.training_step(y):`",
+        )
+        # A class without a positive counts as being as rare as the rarest.
         counts = tf.constant(np.maximum(self.class_counts, self._smallest()), tf.float32)
-        if labels.shape.rank == 1 or labels.shape[-1] == 1:
+        if are_class_ids(labels):
             return tf.gather(counts, tf.cast(tf.reshape(labels, [-1]), tf.int64))
-        if labels.shape[-1] != len(self.class_counts):
-            raise ValueError(
-                f"The labels must be those of class_counts, {len(self.class_counts)} of them. "
-                f"Received: labels of shape {labels.shape}. Count the labels that the model is "
-                "trained on."
-            )
+        require(
+            labels.shape.rank and labels.shape[-1] == len(self.class_counts),
+            f"The labels must be those of class_counts, {len(self.class_counts)} of them",
+            f"labels of shape {labels.shape}",
+            "Count the labels that the model is trained on",
+        )
         largest = tf.reduce_max(counts)
         held = tf.where(tf.cast(labels, tf.float32) > 0.5, counts, largest)
         return tf.reduce_min(held, axis=-1)

@@ -1,4 +1,7 @@
-"""Losses of many labels, each taken label by label before any mean."""
+"""Losses of many labels, each taken entry by entry before any mean over samples or labels.
+
+Callbacks that adapt a loss during a fit are not here, but in `tfmlselect.callbacks`.
+"""
 
 from tfmlselect.losses.asymmetric import AsymmetricLoss
 from tfmlselect.losses.partial_label_masking import PartialLabelMasking

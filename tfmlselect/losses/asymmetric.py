@@ -1,4 +1,7 @@
-"""The asymmetric loss: easy negatives weigh less than anything else."""
+"""The asymmetric loss: easy negatives weigh less than anything else.
+
+Weights of samples and labels, and the means over them, are those of `LabelLoss`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import check_flag, check_number, check_text
 from tfmlselect.losses.base import LabelLoss
 from tfmlselect.losses.cross_entropy import clamp
 
@@ -59,15 +62,11 @@ class AsymmetricLoss(LabelLoss):
         name: str = "asymmetric_loss",
         **kwargs: Any,
     ):
-        super().__init__(name=name, **kwargs)
-        at_least = "a number >= 0"
-        check_argument(gamma_positive >= 0, "gamma_positive", gamma_positive, at_least)
-        check_argument(gamma_negative >= 0, "gamma_negative", gamma_negative, at_least)
-        check_argument(0 <= margin < 1, "margin", margin, "a number in [0, 1)")
-        self.gamma_positive = float(gamma_positive)
-        self.gamma_negative = float(gamma_negative)
-        self.margin = float(margin)
-        self.from_logits = bool(from_logits)
+        super().__init__(name=check_text("name", name), **kwargs)
+        self.gamma_positive = check_number("gamma_positive", gamma_positive, 0, example=0.0)
+        self.gamma_negative = check_number("gamma_negative", gamma_negative, 0, example=4.0)
+        self.margin = check_number("margin", margin, 0, below=1, example=0.05)
+        self.from_logits = check_flag("from_logits", from_logits)
 
     def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """l of each entry; soft labels y mix the two cases: (b, q) float32."""
@@ -87,7 +86,8 @@ class AsymmetricLoss(LabelLoss):
             loss = tf.math.softplus(y_pred) if self.from_logits else -tf.math.log(1.0 - p)
             return loss * p**self.gamma_negative if self.gamma_negative else loss
         over = p > self.margin
-        shifted = tf.where(over, p - self.margin, 0.5)  # 0.5: no infinite slope in the other branch
+        # 0.5, where the loss is 0 anyway: there the slope must not be infinite.
+        shifted = tf.where(over, p - self.margin, 0.5)
         loss = -tf.math.log1p(-shifted)
         if self.gamma_negative:
             loss *= shifted**self.gamma_negative

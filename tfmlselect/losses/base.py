@@ -1,10 +1,16 @@
-"""A loss whose entries, one for each sample and label, are weighed before any mean over labels."""
+"""The base of our losses: their entries, one for each sample and label, can be weighed.
+
+Which loss an entry has is a subclass' business; the mean over samples, and its `reduction`, Keras'.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import tensorflow as tf
+
+from tfmlselect._checks import require
+from tfmlselect.labels import are_class_ids, one_hot
 
 
 class LabelLoss(tf.keras.losses.Loss):
@@ -44,7 +50,7 @@ class LabelLoss(tf.keras.losses.Loss):
             width = sample_weight.shape[-1] if sample_weight.shape.rank == 2 else None
             if width == 1:
                 sample_weight = sample_weight[:, 0]
-            elif width is not None:  # goes through Keras' own call behind the labels
+            elif width is not None:  # passed through Keras' own `__call__` beside the labels
                 y_true = self._matrix(y_true, tf.convert_to_tensor(y_pred))
                 y_true = tf.concat([y_true, tf.cast(sample_weight, tf.float32)], axis=-1)
                 sample_weight = None
@@ -54,18 +60,20 @@ class LabelLoss(tf.keras.losses.Loss):
         """Labels as they are in float32; class ids (b,) or (b, 1) as one-hot rows."""
         y_true = tf.convert_to_tensor(y_true)
         q = y_pred.shape[-1]
-        if self.q is not None and q != self.q:
-            raise ValueError(
-                f"{type(self).__name__} was made for {self.q} labels. Received: y_pred of shape "
-                f"{y_pred.shape}. Give the model one output for each label."
-            )
-        rank, width = y_true.shape.rank, y_true.shape[-1] if y_true.shape.rank else None
-        if q != 1 and (rank == 1 or width == 1):
-            return tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), q)
-        if width not in (q, 2 * q):
-            raise ValueError(
-                f"{type(self).__name__} takes labels (b, q) or class ids (b,). Received: y_true of "
-                f"shape {y_true.shape} for y_pred of shape {y_pred.shape}. Give the model one "
-                "output for each label."
-            )
+        remedy = "Give the model one output for each label"
+        require(
+            self.q in (None, q),
+            f"{type(self).__name__} was made for {self.q} labels",
+            f"y_pred of shape {y_pred.shape}",
+            remedy,
+        )
+        if q != 1 and are_class_ids(y_true):
+            return one_hot(y_true, q)
+        width = y_true.shape[-1] if y_true.shape.rank else None
+        require(
+            width in (q, 2 * q),  # twice: with the weights of its entries behind it
+            f"{type(self).__name__} takes labels (b, q) or class ids (b,)",
+            f"y_true of shape {y_true.shape} for y_pred of shape {y_pred.shape}",
+            remedy,
+        )
         return tf.cast(y_true, tf.float32)

@@ -1,4 +1,7 @@
-"""Predicted probabilities: kept inside (0, 1), their cross-entropy, and rows that are finite."""
+"""The binary cross-entropy of predicted probabilities, and which predictions are numbers at all.
+
+No Keras loss: the strategies take their losses from here, entry by entry.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,18 @@
-"""From what users call a loss to one value for each sample and label."""
+"""From what users call a loss to one value for each sample and label, and to plain values and back.
+
+No weights and no means: those are `LabelLoss`'s.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
+from tfmlselect._checks import require, shown
 from tfmlselect.losses.base import LabelLoss
 
 _KERAS = ("keras.", "tf_keras.")
@@ -38,19 +43,20 @@ def elementwise(loss: Any, from_logits: bool) -> Callable[[tf.Tensor, tf.Tensor]
         if "from_logits" in inspect.signature(function).parameters:
             return lambda y, p: function(y[..., None], p[..., None], from_logits=True)
         return lambda y, p: function(y[..., None], tf.sigmoid(p)[..., None])
-    if callable(loss) and not isinstance(loss, (type, tf.keras.losses.Loss)):
-        activation = tf.sigmoid if from_logits else tf.identity
-        return lambda y, p: _checked(loss, y, activation(p))
-    raise ValueError(
-        "The loss must be one that can be taken entry by entry. Received: "
-        f"loss={loss!r}. Pass the name of a Keras loss, an object of one of Keras' loss classes, "
-        "tfmlselect's AsymmetricLoss, or a function (y, y_pred) -> (b, q)."
+    require(
+        callable(loss) and not isinstance(loss, (type, tf.keras.losses.Loss)),
+        "The loss must be one that can be taken entry by entry",
+        f"loss={shown(loss)}",
+        "Pass the name of a Keras loss, an object of one of Keras' loss classes, tfmlselect's "
+        "AsymmetricLoss, or a function (y, y_pred) -> (b, q)",
     )
+    activation = tf.sigmoid if from_logits else tf.identity
+    return lambda y, p: _checked(loss, y, activation(p))
 
 
 def is_from_logits(loss: Any) -> bool | None:
     """What the loss object says about its predictions; None where it says nothing."""
-    # Keras 2 tells of some losses in their config alone.
+    # Keras 2 has it, of some losses, in their config and not as an attribute.
     config = loss.get_config() if isinstance(loss, tf.keras.losses.Loss) else {}
     value = getattr(loss, "from_logits", config.get("from_logits"))
     return None if value is None else bool(value)
@@ -69,7 +75,9 @@ def deserialize(config: Any) -> Any:
     """The loss again: the reverse of `serialize`."""
     if isinstance(config, str):
         return tf.keras.utils.get_registered_object(config) or config
-    return tf.keras.losses.deserialize(config) if isinstance(config, dict) else config
+    if isinstance(config, dict) and "class_name" in config:
+        return tf.keras.losses.deserialize(config)
+    return config
 
 
 def one_vs_all_logits(logits: tf.Tensor) -> tf.Tensor:
@@ -87,22 +95,26 @@ def one_vs_all_logits(logits: tf.Tensor) -> tf.Tensor:
 
 
 def _named(name: str) -> Callable:
-    try:
-        return tf.keras.losses.get(name)
-    except ValueError as error:
-        raise ValueError(
-            f"Keras knows no such loss. Received: loss={name!r}. Use 'binary_crossentropy', "
-            "'binary_focal_crossentropy', or a function (y, y_pred) -> (b, q), which to be loaded "
-            "again is registered: @tf.keras.utils.register_keras_serializable()."
-        ) from error
+    function: Any = None
+    with contextlib.suppress(ValueError):
+        function = tf.keras.losses.get(name)
+    require(
+        function is not None,
+        "Keras knows no such loss",
+        f"loss={shown(name)}",
+        "Use 'binary_crossentropy', 'binary_focal_crossentropy', or a function (y, y_pred) -> "
+        "(b, q), which to be loaded again is registered: "
+        "@tf.keras.utils.register_keras_serializable()",
+    )
+    return function
 
 
 def _checked(function: Callable, y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     values = tf.convert_to_tensor(function(y, p))
-    if not values.shape.is_compatible_with(p.shape) or values.shape.rank != 2:
-        raise ValueError(
-            "The loss function must give one value for each sample and label, before any mean. "
-            f"Received: shape {values.shape} from {function!r}, for predictions of shape {p.shape}."
-            " For Keras' own losses pass the name, such as loss='binary_crossentropy'."
-        )
+    require(
+        values.shape.is_compatible_with(p.shape) and values.shape.rank == 2,
+        "The loss function must give one value for each sample and label, before any mean",
+        f"shape {values.shape} from {shown(function)}, for predictions of shape {p.shape}",
+        "For Keras' own losses pass the name, such as loss='binary_crossentropy'",
+    )
     return tf.cast(values, tf.float32)

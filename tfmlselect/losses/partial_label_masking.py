@@ -1,8 +1,10 @@
-"""Partial Label Masking: drops label entries until rare and frequent labels are balanced."""
+"""Partial Label Masking: drops entries of a loss so that labels' positives and negatives balance.
+
+How the ratios that it aims at are updated is in `ratios`, and when, in `tfmlselect.callbacks`.
+"""
 
 from __future__ import annotations
 
-import math
 import weakref
 from typing import Any
 
@@ -10,7 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import _training_step
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import (
+    check_argument,
+    check_array,
+    check_choice,
+    check_flag,
+    check_number,
+    check_text,
+    check_whole,
+    require,
+)
 from tfmlselect.losses.base import LabelLoss
 from tfmlselect.losses.elementwise import (
     deserialize,
@@ -113,22 +124,18 @@ class PartialLabelMasking(LabelLoss):
         name: str = "partial_label_masking",
         **kwargs: Any,
     ):
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=check_text("name", name), **kwargs)
         odds = _checked_odds(odds)
-        check_argument(mask in MASKS, "mask", mask, f"one of {MASKS}")
-        known = denominator in DENOMINATORS
-        check_argument(known, "denominator", denominator, f"one of {DENOMINATORS}")
-        check_argument(direction in DIRECTIONS, "direction", direction, f"one of {DIRECTIONS}")
-        known = activation in ACTIVATIONS
-        check_argument(known, "activation", activation, f"one of {ACTIVATIONS}")
-        check_argument(0 <= rate < math.inf, "rate", rate, "a number >= 0")
-        check_argument(1 < limit < math.inf, "limit", limit, "a number > 1")
-        check_argument(bins >= 2 and bins == int(bins), "bins", bins, "a whole number >= 2")
-        check_argument(0 < smoothing < math.inf, "smoothing", smoothing, "a number > 0")
         self.q = len(odds)
-        self.mask, self.denominator, self.direction = mask, denominator, direction
-        self.rate, self.limit, self.smoothing = float(rate), float(limit), float(smoothing)
-        self.bins, self.seed, self.activation = int(bins), int(seed), activation
+        self.mask = check_choice("mask", mask, MASKS)
+        self.denominator = check_choice("denominator", denominator, DENOMINATORS)
+        self.rate = check_number("rate", rate, 0, example=0.01)
+        self.limit = check_number("limit", limit, above=1, example=100.0)
+        self.direction = check_choice("direction", direction, DIRECTIONS)
+        self.bins = check_whole("bins", bins, 2)
+        self.smoothing = check_number("smoothing", smoothing, above=0, example=1e-3)
+        self.activation = check_choice("activation", activation, ACTIVATIONS)
+        self.seed = check_whole("seed", seed)
         self.loss = deserialize(loss)
         self.from_logits = self._settled_logits(from_logits)
         self._entries = elementwise(self.loss, self.from_logits)
@@ -143,14 +150,16 @@ class PartialLabelMasking(LabelLoss):
         self._leader: weakref.ref | None = None
 
     def _settled_logits(self, from_logits: bool | None) -> bool:
+        """Whether predictions are logits: what the loss object says, else the argument."""
         said = is_from_logits(self.loss)
-        if None not in (from_logits, said) and bool(from_logits) != said:
-            raise ValueError(
-                "Two answers to whether predictions are logits. Received: "
-                f"from_logits={from_logits}, and {said} from the loss object. Leave from_logits "
-                "out: the loss object's own word is taken."
-            )
-        return bool(from_logits if said is None else said)
+        given = said if from_logits is None else check_flag("from_logits", from_logits)
+        require(
+            said in (None, given),
+            "Two answers to whether predictions are logits",
+            f"from_logits={given}, and {said} from the loss object",
+            "Leave from_logits out: the loss object's own word is taken",
+        )
+        return bool(given)
 
     def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """The inner loss of each entry, not masked: (b, q) float32."""
@@ -228,29 +237,25 @@ def _probability(ratio: tf.Tensor) -> tf.Tensor:
 
 def _checked_odds(odds: Any) -> np.ndarray:
     """(q,) float64; NaN where a label takes no part."""
-    array = np.asarray(np.nan if odds is None else odds, np.float64)
-    if array.ndim != 1 or len(array) < 2 or np.any(array < 0):
-        raise ValueError(
-            "`odds` are the positives over the negatives of each label, (q,) numbers >= 0. "
-            f"Received: odds={odds!r}. Pass odds=tfmlselect.label_statistics(y).odds."
-        )
+    wanted = "the positives over the negatives of each label, (q,) numbers >= 0"
+    remedy = "Pass odds=tfmlselect.label_statistics(y).odds"
+    array = np.asarray(check_array("odds", odds, wanted, remedy), np.float64)
+    ok = array.ndim == 1 and len(array) >= 2 and not np.any(array < 0)
+    check_argument(ok, "odds", odds, wanted, remedy)
     return np.where(np.isfinite(array) & (array > 0), array, np.nan)
 
 
 def _initial_ratios(initial: Any, odds: np.ndarray) -> np.ndarray:
+    """(q,) float64; NaN where a label takes no part."""
     if isinstance(initial, str):
-        check_argument(
-            initial in ("actual", "global"), "initial", initial, '"actual", "global" or numbers > 0'
-        )
-        if initial == "actual":
+        if check_choice("initial", initial, ("actual", "global")) == "actual":
             return odds
-        share = odds / (1.0 + odds)
-        initial = np.nansum(share) / np.nansum(1.0 - share)
-    ratios = np.asarray(initial, np.float64)
+        positive = odds / (1.0 + odds)  # share of the samples
+        initial = np.nansum(positive) / np.nansum(1.0 - positive)
+    wanted = f"a ratio above 0, or one for each of the {len(odds)} labels"
+    remedy = 'Pass "actual", "global", or numbers > 0'
+    ratios = np.asarray(check_array("initial", initial, wanted, remedy), np.float64)
     fits = ratios.ndim == 0 or ratios.shape == odds.shape
-    if not fits or not np.all((ratios > 0) | np.isnan(np.broadcast_to(ratios, odds.shape) + odds)):
-        raise ValueError(
-            f"`initial` must be a ratio above 0, or one for each of the {len(odds)} labels. "
-            f'Received: initial={initial!r}. Pass "actual", "global", or numbers > 0.'
-        )
+    ok = fits and np.all(np.isnan(odds) | ((ratios > 0) & np.isfinite(ratios)))
+    check_argument(ok, "initial", initial, wanted, remedy)
     return np.where(np.isnan(odds), np.nan, ratios)

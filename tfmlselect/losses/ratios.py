@@ -1,7 +1,7 @@
 """The ideal ratios of Partial Label Masking: histograms, divergences, and one epoch's update.
 
-Small arrays, a few numbers per label, once per epoch: plain NumPy in float64, except for the
-histograms, which are filled in the training step.
+When they are updated is not decided here, but in `tfmlselect.callbacks`. Histograms are filled in
+the training step; all else is a few numbers a label, once an epoch: NumPy in float64.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import replicas
+from tfmlselect.losses.cross_entropy import finite_rows
 
 DIRECTIONS = ("truth_predicted", "predicted_truth")
 
@@ -24,13 +25,11 @@ class LabelHistograms:
 
     def __init__(self, q: int, bins: int):
         self._q, self._bins = q, bins
-        self._counts = replicas.unmirrored(
-            lambda: tf.Variable(tf.zeros([q, 2, bins], tf.int64), trainable=False)
-        )
+        self._counts = replicas.zeros([q, 2, bins], tf.int64)
 
     def add(self, y: tf.Tensor, p: tf.Tensor) -> None:
-        """Counts labels y and probabilities p, (b, q); rows that are not finite are left out."""
-        finite = tf.reduce_all(tf.math.is_finite(p), axis=1, keepdims=True)
+        """Counts labels y and probabilities p, (b, q); rows with NaN or infinity are left out."""
+        finite = finite_rows(p)[:, None]
         level = tf.cast(tf.where(finite, p, 0.0) * self._bins, tf.int64)
         level = tf.clip_by_value(level, 0, self._bins - 1)
         positive = tf.cast(tf.cast(y, tf.float32) > 0.5, tf.int64)
