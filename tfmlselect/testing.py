@@ -1,4 +1,7 @@
-"""The contract of a strategy as a public test suite: `check_strategy` runs every rule of it."""
+"""The contract of a strategy as a public test suite: `check_strategy` runs every rule of it.
+
+It says whether a strategy works in this package, and nothing of whether it helps training.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from tfmlselect.strategies import Strategy
 __all__ = ["check_strategy"]
 
 _N, _Q, _BATCH_SIZE = 48, 6, 13
-_EPOCHS = (0, 10, 99)  # of a run of 100: its first, a usual knot of schedules, its last
+_EPOCHS = (0, 10, 99)  # of a run of 100: the first, one where schedules often change, the last
 _require = np.testing.assert_  # raises AssertionError, also under python -O
 
 
