@@ -14,6 +14,11 @@ from tfmlselect._checks import check_argument, require
 
 __all__ = ["load_arff"]
 
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 _POSITIVE = ("1", "1.0", "yes", "true")
 _NEGATIVE = ("0", "0.0", "no", "false")
 # A field that is `?` or empty; in a sparse row what follows a column's number.

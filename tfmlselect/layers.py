@@ -13,6 +13,11 @@ from tfmlselect._training_step import training_step
 
 __all__ = ["FeatureWeakening", "training_step"]
 
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 MODES = ("absolute", "relative")
 
 

@@ -12,6 +12,10 @@ from tfmlselect.sampling.pressure import decayed_pressure
 __all__ = ["Constant", "Decay", "Ramp", "Schedule", "get"]
 
 
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 def check_knot(name: str, value: float) -> float:
     """Returns `value` if it can be a knot.
 

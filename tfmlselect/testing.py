@@ -19,6 +19,11 @@ from tfmlselect.strategies import Strategy
 
 __all__ = ["check_strategy"]
 
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 _N, _Q, _BATCH_SIZE = 48, 6, 13
 _EPOCHS = (0, 10, 99)  # of a run of 100: its first, a usual knot of schedules, its last
 _require = np.testing.assert_  # raises AssertionError, also under python -O

@@ -11,3 +11,7 @@ __all__ = [
     "PartialLabelMaskingUpdate",
     "TrainingProgress",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]
