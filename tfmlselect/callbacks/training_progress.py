@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmlselect._checks import check_argument
 from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
-from tfmlselect.recording.outputs import OutputReader
+from tfmlselect.recording.outputs import OutputReader, ProbabilityCheck
 
 QUANTITIES = {
     "recall": "training recall",
@@ -96,12 +96,12 @@ class TrainingProgress(StepListener):
             lambda: tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
         )
         self.history = {name: [] for name in QUANTITIES}
-        self._start_counting()
+        self._probabilities = ProbabilityCheck()
         self._running = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the epoch and starts the next."""
-        self._check_probabilities()
+        self._probabilities.check()
         with self._together():
             hits, norms, positives = workers.total(self._sums.numpy()).numpy()
         self._sums.assign(tf.zeros_like(self._sums))
@@ -163,7 +163,7 @@ class TrainingProgress(StepListener):
         ids = labels.shape.rank == 1 or labels.shape[-1] == 1
         reader = self._readers[ids]
         p = reader.probabilities(y_pred)
-        self._count_outside(p)
+        self._probabilities.add(p)
         y = tf.cast(reader.matrix(y), tf.float32)
         decided = tf.cast(p >= 0.5, tf.float32)
         if ids or reader.one_of_many:

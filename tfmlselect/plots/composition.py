@@ -62,7 +62,7 @@ def batch_composition(
         [[25.0, 100.0], [50.0], [100.0]]
     """
     if isinstance(drawn, AdaptiveDataset):
-        matrix = drawn._selection.labels.matrix
+        matrix = drawn._selection.source.labels.matrix
         drawn, title = drawn.probabilities, "What the next epoch is expected to hold"
     else:
         require(y is not None, "`y` is needed for draws", "y=None", "Pass the labels (n, q)")
