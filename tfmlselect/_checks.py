@@ -131,6 +131,19 @@ def check_path(name: str, value: Any, what: str = "directory") -> str:
     return str(path)
 
 
+def check_device(name: str, value: Any) -> str:
+    """The name of a device that is there, as TensorFlow writes it: "CPU:0", "/GPU:1"."""
+    known = [device.name for device in tf.config.list_logical_devices()]
+    try:
+        full = f"/device:{value.lstrip('/').removeprefix('device:')}" if value else ""
+        there = full.upper() in map(str.upper, known)
+    except AttributeError:
+        there = False
+    wanted = f"one of the devices {', '.join(known)}"
+    check_argument(there, name, value, wanted, _example(name, known[0].rpartition("/")[2]))
+    return value
+
+
 def _example(name: str, value: Any) -> str:
     return f"Pass for example {name}={value!r}"
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.distributed import replicas, workers
+from tfmlselect.distributed import workers
 from tfmlselect.recording.hooks import arm_hook, remove_hook
-from tfmlselect.recording.outputs import no_probabilities, rows_outside
 
 
 class StepListener(tf.keras.callbacks.Callback):
@@ -21,7 +20,6 @@ class StepListener(tf.keras.callbacks.Callback):
     """
 
     _running = False
-    _outside: Any = None
 
     def set_model(self, model: Any) -> None:
         """Puts the hook on the model, before its train function is made."""
@@ -43,24 +41,6 @@ class StepListener(tf.keras.callbacks.Callback):
     def _together(self) -> contextlib.AbstractContextManager:
         """Inside, figures are of all workers that train the model."""
         return workers.sharing(workers.of_model(self.model))
-
-    def _start_counting(self) -> None:
-        """Makes the counter of rows that are no probabilities."""
-        zero = tf.constant(0, tf.int64)
-        self._outside = replicas.unmirrored(lambda: tf.Variable(zero, trainable=False))
-
-    def _count_outside(self, p: tf.Tensor) -> None:
-        self._outside.assign_add(rows_outside(p))
-
-    def _check_probabilities(self) -> None:
-        """Called at an epoch's end.
-
-        Raises:
-            ValueError: outputs were outside [0, 1].
-        """
-        rows = int(self._outside)
-        if rows:
-            raise no_probabilities(str(rows), "Make the loss with from_logits=True")
 
     def _show(self, logs: dict | None, numbers: dict, arrays: dict) -> None:
         """Numbers into the epoch's logs; arrays into History alone: others expect numbers there."""

@@ -13,7 +13,7 @@ from tfmlselect.distributed import workers
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.losses.ratios import LabelHistograms, divergences, updated_ratios
 from tfmlselect.recording.hooks import listening
-from tfmlselect.recording.outputs import OutputReader
+from tfmlselect.recording.outputs import OutputReader, ProbabilityCheck
 
 
 class RatioUpdate:
@@ -161,21 +161,21 @@ class PartialLabelMaskingUpdate(StepListener):
             return  # AdaptiveBatchSelection does it
         self._reader = OutputReader(loss.q, True, output, loss.from_logits, None)
         self._reader.prepare(self.model)
-        self._start_counting()
+        self._probabilities = ProbabilityCheck()
         self._update = RatioUpdate(loss, self)
         self._update.start()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Moves the ratios."""
         if self._update is not None:
-            self._check_probabilities()
+            self._probabilities.check()
             with self._together():
                 self._show(logs, *self._update.finish())
 
     def _record(self, y: Any, y_pred: Any) -> None:
         if self._update is not None:
             p = self._reader.probabilities(y_pred)
-            self._count_outside(p)
+            self._probabilities.add(p)
             self._update.record(self._reader.matrix(y), p)
 
     def _give_up(self) -> None:

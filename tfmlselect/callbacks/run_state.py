@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfmlselect.callbacks import backup_files
+from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
 
 
@@ -38,9 +39,10 @@ class RunState:
             loss: a `PartialLabelMasking` that is adapted, or None.
         """
         named = list(self._variables(model, loss))
-        named.append(("probabilities", self._selection.probabilities))
-        named.append(("mass", np.float64(self._selection.mass)))
-        facts = {**self._identity, "in_force": self._selection.in_force}
+        distribution = self._selection.distribution
+        named.append(("probabilities", distribution.probabilities))
+        named.append(("mass", np.float64(distribution.mass)))
+        facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
         backup_files.write(self._directory, self._selection.epoch, named, facts)
 
     def restore(self, model: Any, loss: Any) -> int:
@@ -70,8 +72,8 @@ class RunState:
         if loss is not None:
             loss.starts_at_odds = False
         self._iterations = _steps_of(model)
-        epoch, in_force = backup.facts["epoch"], backup.facts.get("in_force", {})
-        self._selection.resume(model, epoch, probabilities, float(mass), in_force)
+        epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
+        self._selection.resume(model, epoch, Distribution(probabilities, float(mass), values))
         return epoch
 
     def check_model(self, model: Any) -> None:
@@ -151,12 +153,12 @@ class RunState:
         plan, strategy = selection.plan, selection.strategy
         config = json.dumps(strategy.get_config(), sort_keys=True, default=repr)
         return {
-            "labels": hashlib.sha256(selection.labels.matrix.tobytes()).hexdigest(),
+            "labels": hashlib.sha256(selection.source.labels.matrix.tobytes()).hexdigest(),
             "x": selection.source.fingerprint(),
             "n": plan.n,
             "batch_size": plan.batch_size,
             "drop_remainder": plan.drop_remainder,
-            "seed": selection.seed,
+            "seed": plan.run_seed,
             "strategy": type(strategy).__name__,
             "config": hashlib.sha256(config.encode()).hexdigest(),
         }

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, check_choice, is_whole, require, shown
+from tfmlselect._checks import check_argument, check_choice, require, shown
 from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
 from tfmlselect.labels import are_class_ids, one_hot
 from tfmlselect.losses.cross_entropy import finite_rows
-from tfmlselect.recording.outputs import OutputReader
+from tfmlselect.recording.outputs import OutputReader, ProbabilityCheck, check_output
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -88,19 +88,15 @@ class TrainingProgress(StepListener):
         super().__init__()
         self.class_counts = counts = _checked_counts(class_counts)
         check_argument(
-            head is None or isinstance(head, tf.keras.layers.Layer) or _is_name(head),
+            head is None
+            or isinstance(head, tf.keras.layers.Layer)
+            or (isinstance(head, str) and head != ""),
             "head",
             head,
             "None, a layer or the name of one",
             "Pass for example head=model.layers[-1]",
         )
-        check_argument(
-            output is None or _is_name(output) or (is_whole(output) and int(output) >= 0),
-            "output",
-            output,
-            "None, the name of an output or its index",
-            "Pass for example output=0",
-        )
+        check_output(output)
         check_choice("from_logits", from_logits, (True, False, "auto"))
         self._head = head
         # Logits mean another thing with class ids; which they are is known in the first step.
@@ -116,12 +112,12 @@ class TrainingProgress(StepListener):
         shape = [3, len(self.class_counts)]  # hits, sums of gradient norms, positives
         self._sums = replicas.zeros(shape, tf.float64)
         self.history = {name: [] for name in QUANTITIES}
-        self._start_counting()
+        self._probabilities = ProbabilityCheck()
         self._running = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Shows the epoch and starts the next."""
-        self._check_probabilities()
+        self._probabilities.check()
         with self._together():
             hits, norms, positives = workers.total(self._sums.numpy()).numpy()
         self._sums.assign(tf.zeros_like(self._sums))
@@ -159,7 +155,7 @@ class TrainingProgress(StepListener):
         ids = are_class_ids(tf.convert_to_tensor(self._readers[True].pick(y)))
         reader = self._readers[ids]
         p = reader.probabilities(y_pred)
-        self._count_outside(p)
+        self._probabilities.add(p)
         y = tf.cast(reader.matrix(y), tf.float32)
         decided = tf.cast(p >= 0.5, tf.float32)
         if ids or reader.one_of_many:
@@ -224,7 +220,3 @@ def _checked_counts(class_counts: Sequence[float] | np.ndarray) -> np.ndarray:
         "Pass tfmlselect.label_statistics(y).counts",
     )
     return counts
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value != ""

@@ -73,7 +73,7 @@ def recorded(name: str, history: Any) -> Mapping[str, Any]:
 
 def keys_shown(values: Mapping[str, Any]) -> str:
     """A dictionary as an error shows it: its keys, without what they hold."""
-    return "{" + ", ".join(f"{key!r}: ..." for key in values) + "}"
+    return "{" + ", ".join(f"{shown(key)}: ..." for key in values) + "}"
 
 
 def statistics_of(y: Any) -> LabelStatistics:

@@ -88,20 +88,20 @@ def _curves(histories: Mapping[str, History], metric: str) -> dict[str, np.ndarr
     named = isinstance(histories, Mapping) and len(histories) > 0
     example = 'Pass a dictionary with one run or more: {"d2ace": history}'
     check_argument(named, "histories", histories, "runs by name", example)
-    runs = {name: recorded(f"histories[{name!r}]", run) for name, run in histories.items()}
+    runs = {name: recorded(f"histories[{shown(name)}]", run) for name, run in histories.items()}
     curves = {}
     for name, values in runs.items():
         require(
             isinstance(metric, str) and metric in values,
             "`metric` must be a key of each history",
-            f"metric={shown(metric)}, where histories[{name!r}]={keys_shown(values)}",
+            f"metric={shown(metric)}, where histories[{shown(name)}]={keys_shown(values)}",
             "Name a key that all of them have, such as 'loss'",
         )
         curve = curves[name] = as_numbers(values[metric])
         require(
             curve.ndim == 1 and np.isfinite(curve).any(),
             "`metric` must be a key under which each history has one number an epoch",
-            f"metric={metric!r}, where histories[{name!r}][{metric!r}]={shown(values[metric])}",
+            f"metric={metric!r}, where histories[{shown(name)}][{metric!r}]={shown(values[metric])}",
             "Name another key; arrays, one number a label, have plots of their own",
         )
     return curves
@@ -123,6 +123,6 @@ def _target(
         "target",
         target,
         "a finite number, or the name of one of the runs",
-        f"Name one of {', '.join(map(repr, curves))}, or pass a number",
+        f"Name one of {', '.join(map(shown, curves))}, or pass a number",
     )
     return float(target), f"target {float(target):.4g}"
