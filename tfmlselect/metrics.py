@@ -13,10 +13,6 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 __all__ = ["macro_auc", "macro_average_precision", "one_error", "tuned_thresholds"]
 
 
-def __dir__() -> list[str]:
-    return [*__all__]
-
-
 def macro_auc(y, y_pred) -> float:
     """Area under the ROC curve, mean over the labels that have positives and negatives.
 
@@ -150,3 +146,7 @@ def _checked(y, y_pred) -> tuple[np.ndarray, np.ndarray]:
             "are not. Did the training diverge?"
         )
     return y.astype("int8"), y_pred
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

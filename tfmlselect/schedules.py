@@ -12,10 +12,6 @@ from tfmlselect.sampling.pressure import decayed_pressure
 __all__ = ["Constant", "Decay", "Ramp", "Schedule", "get"]
 
 
-def __dir__() -> list[str]:
-    return [*__all__]
-
-
 def check_knot(name: str, value: float) -> float:
     """Returns `value` if it can be a knot.
 
@@ -170,3 +166,7 @@ def pressure(value: float | dict | Schedule, decay_start: float | None) -> Sched
             check_pressure("pressure", schedule(epoch, 100))
         return schedule
     return schedule if decay_start is None else Decay(schedule(0, 1), decay_start)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -97,11 +97,12 @@ def _curves(histories: Mapping[str, History], metric: str) -> dict[str, np.ndarr
             f"metric={shown(metric)}, where histories[{shown(name)}]={keys_shown(values)}",
             "Name a key that all of them have, such as 'loss'",
         )
-        curve = curves[name] = as_numbers(values[metric])
+        found = values[metric]
+        curve = curves[name] = as_numbers(found)
         require(
             curve.ndim == 1 and np.isfinite(curve).any(),
             "`metric` must be a key under which each history has one number an epoch",
-            f"metric={metric!r}, where histories[{shown(name)}][{metric!r}]={shown(values[metric])}",
+            f"metric={metric!r}, where histories[{shown(name)}][{metric!r}]={shown(found)}",
             "Name another key; arrays, one number a label, have plots of their own",
         )
     return curves
