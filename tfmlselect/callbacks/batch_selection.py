@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tfmlselect import _checks
 from tfmlselect.callbacks import fit_checks
 from tfmlselect.callbacks.companions import (
@@ -31,7 +33,7 @@ from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
-from tfmlselect.recording.outputs import AveragedOutputs, OutputReader, check_output
+from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, check_output
 from tfmlselect.recording.recorder import Recorder
 from tfmlselect.recording.scorer import Scorer
 
@@ -136,10 +138,10 @@ class AdaptiveBatchSelection(HeldOutCheck):
         self._state: RunState | None = None
         if backup_dir is not None:
             self._state = RunState(os.fspath(backup_dir), selection)
-        self._board: SelectionSummaries | None = None
+        self._summaries: SelectionSummaries | None = None
         names = checked_names(label_names, labels.q)
         if log_dir is not None:
-            self._board = SelectionSummaries(log_dir, names, selection)
+            self._summaries = SelectionSummaries(log_dir, names, selection)
         loss = signal if callable(signal) else None
         reader: Any = AveragedOutputs if isinstance(output, (list, tuple)) else OutputReader
         self._reader: OutputReader = reader(
@@ -163,9 +165,9 @@ class AdaptiveBatchSelection(HeldOutCheck):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Attaches the dataset and draws its next epoch."""
         selection = self._selection
-        fit_checks.check_alone(selection, self)
+        fit_checks.check_one_leader(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
-        fit_checks.warn_if_apart(self.model)
+        fit_checks.warn_of_model_on_one_machine(self.model)
         if self._state is not None:
             self._state.check_start()
         self._reader.prepare(self.model)
@@ -173,8 +175,8 @@ class AdaptiveBatchSelection(HeldOutCheck):
         self._running = True
         self._first_epoch: int | None = None
         self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
-        fit_checks.check_boards(self.model, self._board is not None)
-        if self._board is not None:
+        fit_checks.check_all_write_summaries(self.model, self._summaries is not None)
+        if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)
         self._companions = self._make_companions()
         selection.draw()
@@ -216,7 +218,7 @@ class AdaptiveBatchSelection(HeldOutCheck):
         selection.draw()
         self._start_epoch()
 
-    def restore(self, model: Any) -> int:
+    def restore(self, model: tf.keras.Model) -> int:
         """Puts model, optimizer, strategy and distribution back as the newest backup has them.
 
         Args:
@@ -237,15 +239,15 @@ class AdaptiveBatchSelection(HeldOutCheck):
         self._state.check_model(model)
         self._reader.prepare(model)
         epoch = self._state.restore(model, self._masking_loss(model))
-        if self._board is not None:
-            self._board.restored = True
+        if self._summaries is not None:
+            self._summaries.restored = True
         return epoch
 
     @property
     def _selection(self) -> Selection:
         return self.dataset._selection
 
-    def _masking_loss(self, model: Any) -> PartialLabelMasking | None:
+    def _masking_loss(self, model: tf.keras.Model) -> PartialLabelMasking | None:
         """The loss of the recorded output, if its ratios are to be adapted."""
         loss = self._reader.pick(model.loss) if model.loss else None
         return loss if isinstance(loss, PartialLabelMasking) else None
@@ -259,14 +261,14 @@ class AdaptiveBatchSelection(HeldOutCheck):
 
     def _make_companions(self) -> list[Companion]:
         """What goes along with the fit that begins, in the order in which an epoch is finished."""
-        selection, options, board = self._selection, self._options, self._board
+        selection, options, summaries = self._selection, self._options, self._summaries
         strategy, labels = selection.strategy, selection.source.labels
         losses = callable(options["signal"])
-        errors = None if board is None else LabelErrors(labels.matrix)
+        errors = None if summaries is None else LabelErrors(labels.matrix)
         masking = self._masking_loss(self.model)
         used = strategy.uses_predictions
         companions: list[Companion] = []
-        if options["scores"] == "record" and (used or board is not None):
+        if options["scores"] == "record" and (used or summaries is not None):
             order = None
             if options["check_order"]:
                 order = OrderCheck(labels.matrix, selection.plan.draws)
@@ -283,9 +285,9 @@ class AdaptiveBatchSelection(HeldOutCheck):
         companions.append(NextDistribution(selection))
         if masking is not None:
             companions.append(MaskingRatios(selection, self._reader, masking, self))
-        if board is not None and errors is not None:
-            board.errors = errors
-            companions.append(board)
+        if summaries is not None and errors is not None:
+            summaries.errors = errors
+            companions.append(summaries)
         if self._state is not None:  # last: no epoch is kept that the summaries lack
             companions.append(Backup(self._state, self.model, masking))
         return companions
@@ -295,7 +297,7 @@ class AdaptiveBatchSelection(HeldOutCheck):
         for companion in self._companions:
             companion.start_epoch()
 
-    def _record(self, y: Any, y_pred: Any) -> None:
+    def _record(self, y: Nested, y_pred: Nested) -> None:
         if not self._running:
             return
         fit_checks.check_weights(self.dataset.element_spec, self._selection.source.labels)
@@ -306,13 +308,13 @@ class AdaptiveBatchSelection(HeldOutCheck):
                 companion.record(y, y_pred, p)
 
     def _check(self, done: int, over: bool) -> None:
-        fit_checks.check_read(self._selection.plan)
+        fit_checks.check_dataset_is_read(self._selection.plan)
         for companion in self._companions:
             companion.check(done, over)
 
-    def _give_up(self) -> None:
+    def _fit_over(self) -> None:
         """The fit is over, however it ended."""
-        super()._give_up()
+        super()._fit_over()
         for companion in self._companions:
             companion.close()
         self._companions = []

@@ -20,7 +20,7 @@ from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.label_errors import LabelErrors
-from tfmlselect.recording.outputs import OutputReader, ProbabilityCheck
+from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck
 from tfmlselect.recording.recorder import Recorder
 from tfmlselect.recording.scorer import Scorer
 
@@ -60,7 +60,7 @@ class Companion:
     def start_epoch(self) -> None:
         """A plan is drawn; also after `start`."""
 
-    def record(self, y: Any, y_pred: Any, p: tf.Tensor) -> None:
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """One training step, as it is traced: labels and outputs as they are, p (b, q)."""
 
     def check(self, done: int, over: bool) -> None:
@@ -85,7 +85,7 @@ class PredictionLog(Companion):
         """Empties the log."""
         self._recorder.start_epoch()
 
-    def record(self, y: Any, y_pred: Any, p: tf.Tensor) -> None:
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """Writes a batch into the log."""
         self._recorder.record(y, y_pred, p)
 
@@ -125,7 +125,7 @@ class OutputCheck(Companion):
     def __init__(self) -> None:
         self._probabilities = ProbabilityCheck()
 
-    def record(self, y: Any, y_pred: Any, p: tf.Tensor) -> None:
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """Looks at a batch."""
         self._probabilities.add(p)
 
@@ -155,7 +155,11 @@ class MaskingRatios(Companion):
     records = True
 
     def __init__(
-        self, selection: Selection, reader: OutputReader, loss: PartialLabelMasking, leader: Any
+        self,
+        selection: Selection,
+        reader: OutputReader,
+        loss: PartialLabelMasking,
+        leader: tf.keras.callbacks.Callback,
     ):
         self._selection, self._reader = selection, reader
         self._update = RatioUpdate(loss, leader)
@@ -164,7 +168,7 @@ class MaskingRatios(Companion):
         """Takes the odds of the first epoch."""
         self._update.start(self._odds())
 
-    def record(self, y: Any, y_pred: Any, p: tf.Tensor) -> None:
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """Counts a batch."""
         self._update.record(self._reader.matrix(y), p)
 
@@ -176,7 +180,7 @@ class MaskingRatios(Companion):
 
     def close(self) -> None:
         """Nobody adapts the loss any more."""
-        self._update.over()
+        self._update.close()
 
     def _odds(self) -> np.ndarray:
         return self._selection.figures.odds(self._selection.distribution)
@@ -185,7 +189,7 @@ class MaskingRatios(Companion):
 class Backup(Companion):
     """Keeps the run in a directory."""
 
-    def __init__(self, state: RunState, model: Any, loss: PartialLabelMasking | None):
+    def __init__(self, state: RunState, model: tf.keras.Model, loss: PartialLabelMasking | None):
         self._state, self._model, self._loss = state, model, loss
 
     def finish_epoch(self, epoch: Epoch) -> None:

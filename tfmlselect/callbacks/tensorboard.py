@@ -1,7 +1,7 @@
-"""What TensorBoard shows of the selection: written once per epoch, into a directory of its own.
+"""Writes summaries of the selection for TensorBoard, once per epoch.
 
-It stands beside what Keras' own TensorBoard callback writes: that has the runs `train` and
-`validation` of a directory, this the run `selection`.
+Into a directory of its own: Keras' TensorBoard callback writes the runs `train` and `validation`,
+this the run `selection`.
 """
 
 from __future__ import annotations

@@ -58,6 +58,12 @@ class AdaptiveDataset(tf.data.Dataset):
     """
 
     def __init__(self, selection: Selection, transforms: tuple[Callable, ...] = ()):
+        if not isinstance(selection, Selection):
+            raise TypeError(
+                "An AdaptiveDataset is made by the package's functions. Received: selection of "
+                f"type {type(selection).__name__}. Call tfmlselect.adaptive_dataset((x, y), ...) "
+                "for arrays, or source.apply(tfmlselect.adaptive(...)) for a stream."
+            )
         plan = selection.plan
         self._selection = selection
         self._transforms = transforms

@@ -6,7 +6,6 @@ import contextlib
 import threading
 import warnings
 import weakref
-from typing import Any
 
 import tensorflow as tf
 
@@ -54,13 +53,13 @@ class Selection:
         self._owner: tuple[weakref.ref, threading.Thread] | None = None
         self._device: str | None = None
         self._used = False
-        self._workers: Any = None  # the strategy of TensorFlow that trains on several machines
+        self._machines: tf.distribute.Strategy | None = None  # that trains on several machines
         self._build()
         strategy._selection = weakref.ref(self)
 
     def together(self) -> contextlib.AbstractContextManager:
         """Inside, sums are over all machines that train; all of them must enter it."""
-        return workers.sharing(self._workers)
+        return workers.sharing(self._machines)
 
     def first_time(self, what: str) -> bool:
         """Whether this is asked for the first time of this dataset: some things are said once."""
@@ -70,7 +69,9 @@ class Selection:
 
     # Who leads the dataset.
 
-    def attach(self, owner: Any, model: Any, device: str | None) -> None:
+    def attach(
+        self, owner: tf.keras.callbacks.Callback, model: tf.keras.Model, device: str | None
+    ) -> None:
         """Gives the dataset to one fit; a model that is new to it starts it afresh.
 
         Raises:
@@ -88,14 +89,14 @@ class Selection:
         self._owner = (weakref.ref(owner), here)
         known = self._model is not None and self._model() is model
         machines = workers.of_model(model)
-        if (self._used and not known) or device != self._device or machines is not self._workers:
+        if (self._used and not known) or device != self._device or machines is not self._machines:
             self._device = device
             self._join(machines)
             self._rebuild(keep=known)
         self._model = weakref.ref(model)
         self._used = True
 
-    def release(self, owner: Any) -> None:
+    def release(self, owner: tf.keras.callbacks.Callback) -> None:
         """The fit of `owner` is over: iterations are fresh permutations again."""
         if self._owner is not None and self._owner[0]() in (owner, None):
             self._owner = None
@@ -106,9 +107,9 @@ class Selection:
         """Whether iterations follow a plan."""
         return self.plan.ids is not None
 
-    def _join(self, machines: Any) -> None:
+    def _join(self, machines: tf.distribute.Strategy | None) -> None:
         """Makes the samples one machine's shard of those of all, or the whole again."""
-        self._workers = machines
+        self._machines = machines
         self.plan.draw_for_worker(None)
         if machines is not None:
             with self.together():
@@ -133,7 +134,7 @@ class Selection:
         if refresh and self.epoch >= self.strategy.warmup:
             self._ask_strategy(self.epoch - 1)
 
-    def resume(self, model: Any, epoch: int, distribution: Distribution) -> None:
+    def resume(self, model: tf.keras.Model, epoch: int, distribution: Distribution) -> None:
         """Goes on with a model from a backup; the strategy's state was put back already."""
         self._model = weakref.ref(model)
         self._used = True

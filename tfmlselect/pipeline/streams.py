@@ -49,7 +49,7 @@ class StreamPlan(Plan):
         rng = draws.epoch_generator(self.seed, epoch, draws.PERMUTE)
         return self._ordered(np.ones(self.n, np.int64), rng)
 
-    def drawn(self, strategy: Any, probabilities: np.ndarray, epoch: int) -> np.ndarray:
+    def drawn(self, strategy: Strategy, probabilities: np.ndarray, epoch: int) -> np.ndarray:
         """An adaptive epoch: n emissions, in expectation as the distribution says."""
         rng = draws.epoch_generator(self.seed, epoch, draws.DRAW)
         return self._ordered(emission_counts(probabilities, self.n, rng), rng)
@@ -109,7 +109,7 @@ class StreamSource:
         self.features = None if features is None else check_features(features, self.n)
         self.neighbors = neighbors
 
-    def _collected(self, features: Callable | None) -> tuple[np.ndarray, Any]:
+    def _collected(self, features: Callable | None) -> tuple[np.ndarray, np.ndarray | None]:
         """One pass over labels and features."""
         try:
             parts = []

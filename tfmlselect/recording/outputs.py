@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -11,6 +11,9 @@ from tfmlselect._checks import check_argument, is_whole
 from tfmlselect.distributed import replicas
 from tfmlselect.labels import are_class_ids, one_hot
 from tfmlselect.losses.elementwise import is_from_logits
+
+# What a step has as labels or outputs: a tensor, or a structure of them.
+Nested: TypeAlias = tf.Tensor | dict[str, "Nested"] | list["Nested"] | tuple["Nested", ...]
 
 
 class OutputReader:
@@ -36,12 +39,12 @@ class OutputReader:
         self._single_label = single_label
         self._output = output
         self._from_logits = from_logits
-        self._signal: Any = signal
-        self._activation: Any = None
+        self._signal = signal
+        self._activation: Callable[[tf.Tensor], tf.Tensor] | None = None
         self.one_of_many = False  # whether the loss is for class ids or one-hot labels
         self._output_names: list[str] = []
 
-    def prepare(self, model: Any) -> None:
+    def prepare(self, model: tf.keras.Model) -> None:
         """Looks at the compiled model once, before its step is traced.
 
         Raises:
@@ -61,18 +64,20 @@ class OutputReader:
         if output is not None and (self._output is not None or len(tf.nest.flatten(output)) == 1):
             self._check_width(self.pick(output).shape)
 
-    def probabilities(self, y_pred: Any) -> tf.Tensor:
+    def probabilities(self, y_pred: Nested) -> tf.Tensor:
         """Probabilities (b, q) float32, if the output is what the loss says it is."""
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
         return y_pred if self._activation is None else self._activation(y_pred)
 
-    def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
+    def losses(self, y: Nested, y_pred: Nested) -> tf.Tensor:
         """The user's per-label loss: (b, q) float32.
 
         Raises:
             ValueError: the function gives another shape.
         """
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
+        if self._signal is None:
+            raise RuntimeError("No loss was given. Received: signal=None. Make it with one.")
         values = self._signal(tf.cast(self.matrix(y), tf.float32), y_pred)
         if values.shape.rank != 2 or values.shape[-1] != self.q:
             raise ValueError(
@@ -83,7 +88,7 @@ class OutputReader:
             )
         return tf.cast(values, tf.float32)
 
-    def matrix(self, y: Any) -> tf.Tensor:
+    def matrix(self, y: Nested) -> tf.Tensor:
         """The labels that arrive as (b, q); class ids as one-hot rows."""
         y = tf.convert_to_tensor(self.pick(y))
         if self._single_label and are_class_ids(y):
@@ -96,11 +101,11 @@ class OutputReader:
             )
         return y
 
-    def matrices(self, y: Any) -> list[tf.Tensor]:
+    def matrices(self, y: Nested) -> list[tf.Tensor]:
         """The labels that arrive, (b, q) for each output that is recorded."""
         return [self.matrix(y)]
 
-    def _output_of(self, y_pred: Any) -> tf.Tensor:
+    def _output_of(self, y_pred: Nested) -> tf.Tensor:
         y_pred = self.pick(y_pred)
         self._check_width(y_pred.shape)
         return y_pred
@@ -163,23 +168,23 @@ class AveragedOutputs(OutputReader):
         super().__init__(q, single_label, outputs[0], from_logits, signal)
         self._each = [OutputReader(q, single_label, o, from_logits, signal) for o in outputs]
 
-    def prepare(self, model: Any) -> None:
+    def prepare(self, model: tf.keras.Model) -> None:
         """Looks at the compiled model and the loss of each output."""
         super().prepare(model)
         for reader in self._each:
             reader.prepare(model)
 
-    def probabilities(self, y_pred: Any) -> tf.Tensor:
+    def probabilities(self, y_pred: Nested) -> tf.Tensor:
         """The mean of the outputs' probabilities; 2 where one of them is none: it must not hide."""
         rows = tf.stack([reader.probabilities(y_pred) for reader in self._each])
         outside = tf.reduce_any(_is_outside(rows), axis=0)
         return tf.where(outside, 2.0, tf.reduce_mean(rows, axis=0))
 
-    def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
+    def losses(self, y: Nested, y_pred: Nested) -> tf.Tensor:
         """The mean of the outputs' per-label losses."""
         return tf.reduce_mean(tf.stack([reader.losses(y, y_pred) for reader in self._each]), axis=0)
 
-    def matrices(self, y: Any) -> list[tf.Tensor]:
+    def matrices(self, y: Nested) -> list[tf.Tensor]:
         """The labels of each output, (b, q)."""
         return [reader.matrix(y) for reader in self._each]
 

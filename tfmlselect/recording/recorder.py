@@ -8,7 +8,7 @@ can live on another device than the step, and need not be made for XLA.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfmlselect.distributed import replicas
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
-from tfmlselect.recording.outputs import OutputReader, no_probabilities, rows_outside
+from tfmlselect.recording.outputs import Nested, OutputReader, no_probabilities, rows_outside
 from tfmlselect.recording.visits import observe_finite, visit_rounds
 from tfmlselect.scoring.rows import chunk_rows
 from tfmlselect.strategies import Strategy
@@ -72,7 +72,7 @@ class Recorder:
         if self._order is not None:
             self._order.start_epoch(self._plan.followed)
 
-    def record(self, y: Any, y_pred: Any, p: tf.Tensor) -> None:
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """Adds one batch to the log; traced into the train step.
 
         TensorFlow keeps the graph of every train step that was ever compiled: so there are few ops

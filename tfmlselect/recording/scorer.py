@@ -28,7 +28,7 @@ class Scorer:
 
     def __init__(
         self,
-        model: Any,
+        model: tf.keras.Model,
         samples: tf.data.Dataset,
         n: int,
         strategy: Strategy,
