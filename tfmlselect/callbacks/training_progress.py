@@ -17,7 +17,7 @@ from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
 from tfmlselect.labels import are_class_ids, one_hot
 from tfmlselect.losses.cross_entropy import finite_rows
-from tfmlselect.recording.outputs import OutputReader, ProbabilityCheck, check_output
+from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck, check_output
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -149,7 +149,7 @@ class TrainingProgress(StepListener):
         )
         return plots.training_progress(self, quantity, ax=axes)
 
-    def _record(self, y: Any, y_pred: Any) -> None:
+    def _record(self, y: Nested, y_pred: Nested) -> None:
         if not self._running:
             return
         ids = are_class_ids(tf.convert_to_tensor(self._readers[True].pick(y)))
