@@ -132,15 +132,15 @@ def check_path(name: str, value: Any, what: str = "directory") -> str:
 
 
 def check_device(name: str, value: Any) -> str:
-    """The name of a device that is there, as TensorFlow writes it: "CPU:0", "/GPU:1"."""
-    known = [device.name for device in tf.config.list_logical_devices()]
+    """The name of a device that is there, as `tf.device` takes it: "CPU:0", "/GPU:1"."""
+    known = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
     try:
-        full = f"/device:{value.lstrip('/').removeprefix('device:')}" if value else ""
-        there = full.upper() in map(str.upper, known)
-    except AttributeError:
+        spec = tf.DeviceSpec.from_string(value)
+        there = f"{spec.device_type}:{spec.device_index or 0}" in known
+    except (AttributeError, TypeError, ValueError):
         there = False
     wanted = f"one of the devices {', '.join(known)}"
-    check_argument(there, name, value, wanted, _example(name, known[0].rpartition("/")[2]))
+    check_argument(there, name, value, wanted, _example(name, known[0]))
     return value
 
 

@@ -330,8 +330,14 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
         )
     _checks.check_choice("scores", options["scores"], ("record", "predict"))
     _checks.check_whole("every", options["every"], 1)
-    if not isinstance(options["signal"], str) or options["signal"] != "probability":
-        _checks.check_function("signal", options["signal"], "(y, y_pred) -> (b, q)")
+    signal = options["signal"]
+    _checks.check_argument(
+        (isinstance(signal, str) and signal == "probability") or callable(signal),
+        "signal",
+        signal,
+        '"probability" or a function (y, y_pred) -> (b, q)',
+        "Pass an element-wise loss, such as tf.keras.backend.binary_crossentropy, or leave it out",
+    )
     check_output(options["output"], several=True)
     _checks.check_choice("from_logits", options["from_logits"], (True, False, "auto"))
     _checks.check_flag("check_order", options["check_order"])
