@@ -53,8 +53,8 @@ def batch_composition(
 
     Args:
         drawn: an `AdaptiveDataset`, or probabilities (n,) floats: what an epoch holds in
-            expectation; or sample ids (m,) integers: what these draws hold, such as a batch or a
-            strategy's plan.
+            expectation; or sample ids (m,) integers: what these draws hold, such as a batch or,
+            while a fit runs, `train.plan`.
         y: the labels of the samples, as for `adaptive_dataset`; None with an `AdaptiveDataset`.
         label_names: q names; None: numbers.
         ax: where to draw; None: in a new figure.
