@@ -246,6 +246,13 @@ def arff():
     return {"path": "small.arff", "labels": 1}
 
 
+def watched():
+    """A callback that saw one epoch."""
+    progress = tfml.callbacks.TrainingProgress(COUNTS)
+    progress.history = {name: [np.ones(3)] for name in progress.history}
+    return {"progress": progress}
+
+
 def parts():
     strategies = tfml.strategies
     return {"parts": [(strategies.Uniform(), 0.5), (strategies.LabelBalanced(), 0.5)]}
@@ -425,6 +432,7 @@ expect("plots.batch_composition", {"drawn": [0, 1], "y": Y})(
 )
 expect("plots.distribution", {"train": np.full(8, 1 / 8)})(train=ONE_EACH, ax=OPTIONAL)
 expect("plots.label_correlations", {"y": Y})(y={"matrix"}, label_names=OPTIONAL, ax=OPTIONAL)
+expect("plots.training_progress", watched)(progress=NOTHING, quantity=NOTHING, ax=OPTIONAL)
 expect("plots.learning_curves", {"histories": {"a": {"auc": [0.5, 0.6]}}, "metric": "auc"})(
     histories=NOTHING,
     metric=NOTHING,

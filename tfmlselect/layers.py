@@ -25,6 +25,7 @@ from tfmlselect.labels import are_class_ids
 
 __all__ = ["FeatureWeakening", "training_step"]
 
+
 MODES = ("absolute", "relative")
 
 
@@ -190,3 +191,7 @@ class FeatureWeakening(tf.keras.layers.Layer):
             "mode": self.mode,
             "seed": self.seed,
         }
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

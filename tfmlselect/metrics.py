@@ -157,3 +157,7 @@ def _checked(y: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
         "Look whether the training diverged",
     )
     return y.astype(np.int8), y_pred
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

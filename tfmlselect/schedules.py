@@ -196,3 +196,7 @@ def pressure(value: float | dict | Schedule, decay_start: float | None) -> Sched
     )
     initial = check_pressure("pressure", value)
     return Constant(initial) if decay_start is None else Decay(initial, decay_start)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

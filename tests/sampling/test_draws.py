@@ -1,5 +1,6 @@
 """Draws: exact enumeration, laws of large numbers, and draws that must end."""
 
+import re
 from itertools import permutations
 
 import numpy as np
@@ -304,19 +305,20 @@ def permute(**changed):
 
 @pytest.mark.parametrize("function", [draw, permute])
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("name", "value", "wanted"),
     [
-        ("batch_size", 0, r"`batch_size` must be a whole number from 1 to 2\. Received: batch_size=0"),
-        ("batch_size", 3, r"`batch_size` must be a whole number from 1 to 2\. Received: batch_size=3"),
-        ("batch_size", 1.0, r"`batch_size` must be a whole number from 1 to 2\. Received: batch_size=1\.0"),
-        ("seed", -1, r"must be a whole number >= 0\. Received: seed=-1"),
-        ("seed", None, r"must be a whole number >= 0\. Received: seed=None"),
-        ("epoch", -1, r"must be a whole number >= 0\. Received: epoch=-1"),
-        ("epoch", 2**63, r"must be a whole number from 0 to 2\*\*63 - 1\. Received: epoch=9"),
-        ("drop_remainder", "no", r"must be True or False\. Received: drop_remainder='no'"),
+        ("batch_size", 0, "a whole number from 1 to 2"),
+        ("batch_size", 3, "a whole number from 1 to 2"),
+        ("batch_size", 1.0, "a whole number from 1 to 2"),
+        ("seed", -1, "a whole number >= 0"),
+        ("seed", None, "a whole number >= 0"),
+        ("epoch", -1, "a whole number >= 0"),
+        ("epoch", 2**63, "a whole number from 0 to 2**63 - 1"),
+        ("drop_remainder", "no", "True or False"),
     ],
 )
-def test_numbers_out_of_bounds_are_refused(function, name, value, message):
+def test_numbers_out_of_bounds_are_refused(function, name, value, wanted):
+    message = re.escape(f"`{name}` must be {wanted}. Received: {name}={value!r}. Pass for example")
     with pytest.raises(ValueError, match=message):
         function(**{name: value})
 

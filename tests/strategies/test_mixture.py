@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import tests.support.oracles.baselines as oracle
 from tests.support.oracles.visits import make_labels, observe_epoch
-from tfmlselect.schedules import Constant, Decay, Ramp
+from tfmlselect.schedules import Constant, Decay, Ramp, Schedule
 from tfmlselect.strategies import (
     ActiveBias,
     HardImbalance,
@@ -107,6 +107,13 @@ def test_the_length_of_the_run_reaches_the_parts():
     assert fixed.run_epochs == 9
 
 
+class Undefined(Schedule):
+    """A schedule that gives no number."""
+
+    def __call__(self, epoch, epochs):
+        return float("nan")
+
+
 @pytest.mark.parametrize(
     "weights",
     [
@@ -119,7 +126,7 @@ def test_the_length_of_the_run_reaches_the_parts():
         (Ramp(0.7, 0.3), Ramp(0.3, 0.6)),
         (Ramp(0.7, 0.3, 0.1, 0.6), Ramp(0.3, 0.7, 0.1, 0.7)),  # right at both ends
         (Ramp(1.0, 1.5), Ramp(0.0, -0.5)),
-        (Ramp(float("nan"), 1.0), 0.5),
+        (Undefined(), 0.5),
         (0.5, "half"),
         (0.5, None),
     ],
