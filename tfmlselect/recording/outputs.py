@@ -12,6 +12,8 @@ from tfmlselect.distributed import replicas
 from tfmlselect.labels import are_class_ids, one_hot
 from tfmlselect.losses.elementwise import is_from_logits
 
+_MOST_OUTPUTS = 1 << 31
+
 # What a step has as labels or outputs: a tensor, or a structure of them.
 Nested: TypeAlias = tf.Tensor | dict[str, "Nested"] | list["Nested"] | tuple["Nested", ...]
 
@@ -196,7 +198,10 @@ def check_output(output: Any, several: bool = False) -> None:
         ValueError: it is none of these.
     """
     each = output if several and isinstance(output, (list, tuple)) else [output]
-    named = [isinstance(one, str) or (is_whole(one) and one >= 0) for one in each]
+    named = [
+        one != "" if isinstance(one, str) else is_whole(one) and 0 <= one < _MOST_OUTPUTS
+        for one in each
+    ]
     check_argument(
         output is None or (named and all(named)),
         "output",
