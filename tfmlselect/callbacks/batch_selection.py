@@ -332,7 +332,8 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
     _checks.check_whole("every", options["every"], 1)
     signal = options["signal"]
     _checks.check_argument(
-        (isinstance(signal, str) and signal == "probability") or callable(signal),
+        (isinstance(signal, str) and signal == "probability")
+        or (callable(signal) and not isinstance(signal, type)),
         "signal",
         signal,
         '"probability" or a function (y, y_pred) -> (b, q)',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,9 @@ def adaptive_dataset(
             "pass (x, y) as arrays, np.memmap or file paths, and decode files in `.map`."
         )
     if not isinstance(data, (tuple, list)) or len(data) != 2:
-        size = f" of length {len(data)}" if hasattr(data, "__len__") else ""
+        size = ""
+        with contextlib.suppress(TypeError):  # what has no length
+            size = f" of length {len(data)}"
         raise TypeError(
             f"`data` must be the pair (x, y). Received: {type(data).__name__}{size}. "
             "Pass adaptive_dataset((x, y), ...); sample weights go into `sample_weight=`."

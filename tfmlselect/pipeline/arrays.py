@@ -136,10 +136,10 @@ def _array(part: Any, name: str) -> Any:
         array = np.asanyarray(part)
         received += f" of dtype {array.dtype}"
         tf.as_dtype(array.dtype)
-    except ValueError as error:
-        raise _not_an_array(name, f"{received} of rows that differ in length") from error
-    except TypeError as error:  # dates, records
-        raise _not_an_array(name, received) from error
+    except ValueError:
+        raise _not_an_array(name, f"{received} of rows that differ in length") from None
+    except TypeError:  # dates, records
+        raise _not_an_array(name, received) from None
     if array.dtype == object:
         others = {type(v).__name__ for v in array.flat if not isinstance(v, (str, bytes))}
         if others:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfmlselect._checks import check_flag, check_whole, require
+from tfmlselect._checks import check_flag, check_seed, check_whole, require
 from tfmlselect.sampling.draws import permute_epoch
 from tfmlselect.strategies import Strategy
 
@@ -43,7 +43,7 @@ class Plan:
         )
         self.drop_remainder = check_flag("drop_remainder", drop_remainder)
         self.repeatable = seed is not None
-        self.run_seed = self.seed = _new_seed() if seed is None else check_whole("seed", seed)
+        self.run_seed = self.seed = _new_seed() if seed is None else check_seed("seed", seed)
         self.steps = n // self.batch_size if self.drop_remainder else -(-n // self.batch_size)
         self.draws = self.steps * self.batch_size if self.drop_remainder else n
         self.ids: np.ndarray | None = None

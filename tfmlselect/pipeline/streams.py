@@ -101,7 +101,7 @@ class StreamSource:
             )
         self._dataset, self._window = dataset, check_whole("window", window, 1)
         self._sizes = window_sizes(self.n, self._window)
-        made = features if callable(features) else None
+        made = features if callable(features) and not isinstance(features, type) else None
         given, collected = self._collected(made)
         self.labels = check_labels(given)
         self._check_order(given[:_COMPARED])
