@@ -137,7 +137,7 @@ def check_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_function(name: str, value: Any, called: str) -> Callable:
+def check_function(name: str, value: Any, called: str) -> Callable[..., Any]:
     """Something that can be called, and no class; `called` shows how: `(y, y_pred) -> (b, q)`."""
     ok = callable(value) and not isinstance(value, type)
     check_argument(ok, name, value, f"a function {called}", f"Pass a function {called}")
@@ -169,7 +169,7 @@ def check_device(name: str, value: Any) -> str:
         there = False
     wanted = f"one of the devices {', '.join(known)}"
     check_argument(there, name, value, wanted, _example(name, known[0]))
-    return value
+    return str(value)
 
 
 def check_pressure(name: str, value: Any) -> float:

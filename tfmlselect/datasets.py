@@ -25,7 +25,7 @@ _MISSING = re.compile(r"(?:^|,)\s*\??\s*(?:,|$)|\s\?\s*[,}]")
 
 
 def load_arff(
-    path: str | os.PathLike, labels: int, *, label_location: str = "end"
+    path: str | os.PathLike[str], labels: int, *, label_location: str = "end"
 ) -> tuple[Any, np.ndarray, list[str], list[str]]:
     """Reads a multi-label ARFF file, by the reader of scikit-multilearn.
 
@@ -132,7 +132,7 @@ def _form(path: str) -> _Form:
     return _Form(attributes, rows, first.startswith("{"), missing)
 
 
-def _read(load_from_arff: Any, path: str, form: _Form) -> tuple[Any, list]:
+def _read(load_from_arff: Any, path: str, form: _Form) -> tuple[Any, list[tuple[str, Any]]]:
     """All columns as a CSR matrix of float64, and the attributes as (name, type or values)."""
     problem = ""
     with warnings.catch_warnings():
@@ -158,7 +158,7 @@ def _read(load_from_arff: Any, path: str, form: _Form) -> tuple[Any, list]:
     return matrix, attributes
 
 
-def _labels(codes: np.ndarray, attributes: list) -> np.ndarray:
+def _labels(codes: np.ndarray, attributes: list[tuple[str, Any]]) -> np.ndarray:
     """0 and 1 of what the reader made of them: numbers, or positions in the declared values."""
     y = np.empty(codes.shape, np.uint8)
     for column, (name, kind) in enumerate(attributes):

@@ -181,7 +181,7 @@ class FeatureWeakening(tf.keras.layers.Layer):
         """The shape of the input."""
         return input_shape
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             **super().get_config(),

@@ -73,7 +73,7 @@ class Schedule:
         """The value at `epoch` of a run of `epochs`."""
         raise NotImplementedError(f"{type(self).__name__} needs a `__call__` method.")
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The name and the arguments, as plain values; `get` makes the schedule of it again."""
         arguments = {name: _plain(value) for name, value in vars(self).items()}
         return {"schedule": type(self).__name__, **arguments}
@@ -90,7 +90,7 @@ class Constant(Schedule):
 
     value: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("value", self.value)
 
     def __call__(self, epoch: float, epochs: int) -> float:
@@ -112,7 +112,7 @@ class Ramp(Schedule):
     start: float = 0.0
     end: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("first", self.first)
         check_number("last", self.last)
         check_knot("start", self.start)
@@ -137,7 +137,7 @@ class Decay(Schedule):
     start: float = 0.0
     end: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_pressure("initial", self.initial)
         check_knot("start", self.start)
         check_knot("end", self.end)
@@ -148,7 +148,7 @@ class Decay(Schedule):
         return decayed_pressure(epoch, self.initial, start, end)
 
 
-def get(value: float | dict | Schedule) -> Schedule:
+def get(value: float | dict[str, Any] | Schedule) -> Schedule:
     """A schedule from a number (constant), from `get_config()`, or as it is.
 
     Raises:
@@ -176,7 +176,7 @@ def get(value: float | dict | Schedule) -> Schedule:
 _SCHEDULES = {kind.__name__: kind for kind in (Constant, Ramp, Decay)}
 
 
-def pressure(value: float | dict | Schedule, decay_start: float | None) -> Schedule:
+def pressure(value: float | dict[str, Any] | Schedule, decay_start: float | None) -> Schedule:
     """A schedule of selection pressures: a number falls to 1 from `decay_start` on (None: stays).
 
     Raises:

@@ -10,6 +10,7 @@ import functools
 import inspect
 import json
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ __all__ = ["check_strategy"]
 
 _N, _Q, _BATCH_SIZE = 48, 6, 13
 _EPOCHS = (0, 10, 99)  # of a run of 100: the first, one where schedules often change, the last
-_require = np.testing.assert_  # raises AssertionError, also under python -O
+_require: Any = np.testing.assert_  # raises AssertionError, also under python -O
+
+Visit = tuple[np.ndarray, ...]  # ids, predictions and, where there are any, losses
 
 
 def check_strategy(strategy: Strategy | str) -> None:
@@ -64,13 +67,13 @@ def check_strategy(strategy: Strategy | str) -> None:
             raise AssertionError(f"{broken}. Received: {found}. {wanted}") from error
 
 
-def _make_data(n: int) -> tuple[np.ndarray, np.ndarray, list[tuple]]:
+def _make_data(n: int) -> tuple[np.ndarray, np.ndarray, list[Visit]]:
     """Labels (n, q) from rare to frequent; features (n, d), continuous: neighbours have no ties;
     batches of ids and predictions, 0, 1 or 3 visits a sample in two epochs, sample 0 never."""
     rng = np.random.default_rng(n)
     y = (rng.random((n, _Q)) < np.linspace(0.1, 0.6, _Q)).astype(np.uint8)
     y[range(_Q), range(_Q)] = 1  # every label has a positive
-    visits: list[tuple] = []
+    visits: list[Visit] = []
     for _ in range(2):
         times = np.append(0, rng.choice([0, 1, 3], n - 1, p=[0.2, 0.6, 0.2]))
         for ids in (rng.permutation(np.flatnonzero(times > visit)) for visit in range(3)):
@@ -80,7 +83,7 @@ def _make_data(n: int) -> tuple[np.ndarray, np.ndarray, list[tuple]]:
     return y, rng.normal(size=(n, 4)), visits
 
 
-def _show(strategy: Strategy, visits: list[tuple], graph: bool = False) -> None:
+def _show(strategy: Strategy, visits: Sequence[Visit], graph: bool = False) -> None:
     """Has the strategy observe, eagerly or as the callback does it."""
     batch = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, _Q], tf.float32)]
     observe = tf.function(strategy.observe, batch, autograph=False) if graph else strategy.observe
@@ -88,7 +91,7 @@ def _show(strategy: Strategy, visits: list[tuple], graph: bool = False) -> None:
         observe(*map(tf.constant, visit))
 
 
-def _distributions(strategy: Strategy, epochs: tuple = _EPOCHS) -> list[np.ndarray]:
+def _distributions(strategy: Strategy, epochs: tuple[int, ...] = _EPOCHS) -> list[np.ndarray]:
     """`probabilities` of these epochs, checked."""
     found = [np.asarray(strategy.probabilities(epoch)) for epoch in epochs]
     for epoch, p in zip(epochs, found, strict=True):
@@ -123,7 +126,13 @@ class _Contract:
         strategy.build(**{"y": self._y, "features": self._features, **changes})
         return strategy
 
-    def _run(self, strategy=None, visits=None, graph=False, **changes) -> np.ndarray:
+    def _run(
+        self,
+        strategy: Strategy | None = None,
+        visits: Sequence[Visit] | None = None,
+        graph: bool = False,
+        **changes: Any,
+    ) -> np.ndarray:
         """Distributions (6, n): at three epochs, before any visit and after all of them."""
         strategy = self._built(strategy, **changes)
         before = _distributions(strategy)

@@ -1,17 +1,22 @@
-"""Several replicas of a model: where each one's rows stand in the batch of all."""
+"""Several replicas of a model on one machine: their rows in its batch, and variables they share.
+
+Sums over several machines are in `workers`.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
 
+T = TypeVar("T")
 
-def count(model: Any) -> int:
+
+def count(model: tf.keras.Model) -> int:
     """In how many replicas a model is trained on this machine."""
     strategy = getattr(model, "distribute_strategy", None)
     return 1 if strategy is None else workers.replicas_here(strategy)
@@ -20,16 +25,17 @@ def count(model: Any) -> int:
 def place_in_batch(counts: tf.Variable, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Where the rows of a replica stand among all rows; called by each replica in a step.
 
-    A machine's batch is cut into one contiguous part a replica. How a short last batch is cut is
-    TensorFlow's business and has changed: so replicas tell each other their sizes.
+    A machine's batch is cut into one contiguous part for each replica. How TensorFlow cuts a short
+    last batch has changed between its versions, so replicas tell each other how many rows they got.
 
     Args:
-        counts: rows that there were before this step, kept by each replica: (replicas,) int64.
-        size: rows of this replica, int64.
+        counts: how many rows the machine had before this step: (replicas,) int64, one entry for
+            each replica, all the same.
+        size: how many rows this replica has in this step, int64.
 
     Returns:
-        This replica's number, its first row's place, and the rows of all in this step, on this
-        machine: int64 scalars.
+        Three int64 scalars, of this machine: this replica's number, the place of its first row
+        among all rows so far, and how many rows all replicas have in this step.
     """
     strategy = tf.distribute.get_strategy()
     here = workers.replicas_here(strategy)
@@ -47,11 +53,11 @@ def place_in_batch(counts: tf.Variable, size: tf.Tensor) -> tuple[tf.Tensor, tf.
     return number, start, tf.reduce_sum(sizes)
 
 
-def unmirrored(make: Callable[[], Any]) -> Any:
-    """`make()` outside of every strategy's scope: its variables are plain ones, one for all.
+def unmirrored(make: Callable[[], T]) -> T:
+    """`make()` outside of every strategy's scope: it makes plain variables, shared by all replicas.
 
-    Mirrored variables cannot be scattered into, and plain ones can be used from replicas. Scopes
-    belong to a thread, so that a new one is in none.
+    Inside a scope it would make mirrored ones, one copy for each replica, which `scatter_update`
+    refuses. A scope belongs to its thread, so a new thread is outside of all of them.
     """
     if not tf.distribute.has_strategy():
         return make()

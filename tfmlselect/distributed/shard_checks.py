@@ -1,4 +1,7 @@
-"""What workers look at together before they train on shards of one set."""
+"""Whether workers fit together, looked at before they train on shards of one training set.
+
+How samples are dealt out to workers is in `shards`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from tfmlselect.distributed import workers
 def check_shards(selection: Any) -> None:
     """All workers train alike, each on samples of its own; called by each of them.
 
+    Args:
+        selection: the `Selection` of this worker's adaptive dataset.
+
     Raises:
-        ValueError: they do not, said to all of them.
+        ValueError: they do not; every worker raises it.
     """
     plan = selection.plan
     whole = plan.draws % plan.batch_size == 0

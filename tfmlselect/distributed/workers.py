@@ -1,9 +1,9 @@
-"""Several machines: what is of all of them crosses the network, once an epoch.
+"""Sums, extremes and short texts over all machines (workers) that train one model together.
 
-Under a `tf.distribute.MultiWorkerMirroredStrategy` each worker holds a shard of the samples and
-what is remembered of them. A distribution over all samples needs a few figures of all shards:
-sums, extremes, histograms, none of which grows with the number of samples. Strategies ask for them
-here; on one machine each function gives back what it was given.
+Under a `tf.distribute.MultiWorkerMirroredStrategy` each worker holds a shard of the samples, and
+what is remembered of them stays there. Only what is asked for here crosses the network, once an
+epoch: what a distribution over all samples needs of each shard, which does not grow with the number
+of samples. On one machine each function gives back what it was given.
 """
 
 from __future__ import annotations
@@ -20,30 +20,31 @@ _thread = threading.local()
 _LETTERS = 64
 
 
-def spans_workers(strategy: Any) -> bool:
+def spans_workers(strategy: tf.distribute.Strategy | None) -> bool:
     """Whether a distribution strategy has replicas on other machines than this one."""
-    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    return several and strategy.num_replicas_in_sync > replicas_here(strategy)
+    if strategy is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return False
+    return bool(strategy.num_replicas_in_sync > replicas_here(strategy))
 
 
-def replicas_here(strategy: Any) -> int:
+def replicas_here(strategy: tf.distribute.Strategy) -> int:
     """How many replicas this machine has."""
     if strategy.num_replicas_in_sync == 1:
         return 1
     return len(strategy.extended.worker_devices)
 
 
-def of_model(model: Any) -> Any:
+def of_model(model: tf.keras.Model) -> tf.distribute.Strategy | None:
     """The strategy that trains a model on several machines; None where one machine does."""
     strategy = getattr(model, "distribute_strategy", None)
     return strategy if spans_workers(strategy) else None
 
 
 @contextlib.contextmanager
-def sharing(strategy: Any) -> Iterator[None]:
-    """Inside, in this thread, figures are of all workers of `strategy`; None: of this machine.
+def sharing(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
+    """Inside, in this thread, sums are over all workers of `strategy`; None: over this machine.
 
-    All workers must enter it and ask for the same figures in the same order.
+    All workers must enter it and ask for the same sums in the same order.
     """
     before = shared_by()
     _thread.strategy = strategy
@@ -53,41 +54,42 @@ def sharing(strategy: Any) -> Iterator[None]:
         _thread.strategy = before
 
 
-def shared_by() -> Any:
+def shared_by() -> tf.distribute.Strategy | None:
     """The strategy that `sharing` was entered with, or None."""
     return getattr(_thread, "strategy", None)
 
 
-def _replica() -> Any:
-    """The context of a replica of several workers that runs, or is traced, in this thread."""
+def _replica() -> tf.distribute.ReplicaContext | None:
+    """The replica's context, where this thread runs or traces one of several workers' replicas."""
     context = tf.distribute.get_replica_context()
     return context if context is not None and spans_workers(context.strategy) else None
 
 
 def several() -> bool:
-    """Whether figures are of several workers here."""
+    """Whether sums are over several workers here."""
     return _replica() is not None or shared_by() is not None
 
 
-def compiled(ops: Callable, **options: Any) -> Callable:
-    """`ops`, tensors to tensors, as a `tf.function` in which figures can be of all workers.
+def compiled(ops: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """`ops`, tensors to tensors, as a `tf.function` in which sums can be over all workers.
 
-    Called through its concrete function: each strategy object traces its own, once, which
-    TensorFlow, counting traces by the line of code, would take for one function that is traced
-    again and again, and warn.
+    It is called through its concrete function. Each distribution strategy has a trace of its own;
+    TensorFlow, which counts traces by the line of code, would warn that one function is traced
+    again and again.
     """
     functions: dict[Any, Any] = {None: tf.function(ops, autograph=False, **options)}
 
-    def call(*args):
+    def on_replicas(strategy: tf.distribute.Strategy) -> Callable[..., Any]:
+        return tf.function(lambda *args: strategy.run(ops, args), autograph=False, **options)
+
+    def call(*args: tf.Tensor) -> Any:
         strategy = shared_by()
-        if strategy not in functions:
-            functions[strategy] = tf.function(
-                lambda *args: strategy.run(ops, args), autograph=False, **options
-            )
+        if strategy is not None and strategy not in functions:
+            functions[strategy] = on_replicas(strategy)
         results = functions[strategy].get_concrete_function(*args)(*args)
         if strategy is None:
             return results
-        # All local replicas computed the same: one of them is enough.
+        # All replicas here computed the same: the first one's results will do.
         return tf.nest.map_structure(
             lambda result: strategy.experimental_local_results(result)[0], results
         )
@@ -96,7 +98,7 @@ def compiled(ops: Callable, **options: Any) -> Callable:
 
 
 def total(x: Any) -> tf.Tensor:
-    """The sum over all workers of what each of them calls this with, of any shape."""
+    """The sum over all workers of the `x`, of any shape, that each of them calls this with."""
     context = _replica()
     if context is None:
         return tf.convert_to_tensor(x) if shared_by() is None else _at_once(_total, x)
@@ -108,7 +110,7 @@ def total(x: Any) -> tf.Tensor:
 
 
 def each(x: Any) -> tf.Tensor:
-    """What each worker calls this with, one row a worker: (workers, ...)."""
+    """The `x` that each worker calls this with, one row a worker: (workers, ...)."""
     context = _replica()
     if context is None:
         return tf.convert_to_tensor(x)[None] if shared_by() is None else _at_once(_each, x)
@@ -123,8 +125,8 @@ _VECTOR = [tf.TensorSpec([None], tf.float64)]
 _total, _each = (compiled(ops, input_signature=_VECTOR) for ops in (total, each))
 
 
-def _at_once(ops: Callable, x: Any) -> tf.Tensor:
-    """Outside of a replica: one call for one tensor, which all go through the same trace."""
+def _at_once(ops: Callable[[tf.Tensor], tf.Tensor], x: Any) -> tf.Tensor:
+    """Asks from outside of a replica, for one tensor; all go through the same trace, as vectors."""
     x = tf.convert_to_tensor(x)
     flat = ops(tf.reshape(tf.cast(x, tf.float64), [-1]))
     return tf.cast(tf.reshape(flat, [*flat.shape[:-1], *x.shape]), x.dtype)
@@ -163,20 +165,22 @@ def _replica_number() -> tf.Tensor:
 
 
 def words(said: str) -> list[str]:
-    """What each worker says, a few words."""
+    """A short text of each worker, cut after 64 bytes."""
     letters = np.frombuffer(said.encode()[:_LETTERS].ljust(_LETTERS), np.uint8)
     table = each(letters.astype(np.float64)).numpy().astype(np.uint8)
     return [bytes(row).decode(errors="replace").strip() for row in table]
 
 
 def machines() -> int:
-    """How many machines TF_CONFIG names to train on."""
+    """How many machines TF_CONFIG names for the training."""
     jobs = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().as_dict()
     return sum(len(jobs.get(job, ())) for job in ("chief", "worker"))
 
 
 def check_keras() -> None:
-    """Called where a dataset is made: the fit of Keras 3 would fail before it calls us.
+    """Whether Keras can train on the machines that there are; asked when a dataset is made.
+
+    Later is too late: the fit of Keras 3 fails before it calls anything of this package.
 
     Raises:
         RuntimeError: Keras 3 on several machines, where its `fit` fails.
@@ -192,10 +196,12 @@ def check_keras() -> None:
 
 
 def own_batches(dataset: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    """A worker's own batches, as they are, cut for its replicas.
+    """The batches of a worker's own dataset, cut into one part for each of its replicas.
+
+    TensorFlow would deal out batches of one dataset to all workers; this one is not to be dealt.
 
     Args:
-        dataset: whose batches are this worker's, not those of all workers.
+        dataset: whose batches are this worker's alone.
         batch_size: of this worker.
     """
     options = tf.data.Options()

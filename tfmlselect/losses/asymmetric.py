@@ -93,7 +93,7 @@ class AsymmetricLoss(LabelLoss):
             loss *= shifted**self.gamma_negative
         return tf.where(over, loss, 0.0)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             **super().get_config(),

@@ -94,7 +94,7 @@ def one_vs_all_logits(logits: tf.Tensor) -> tf.Tensor:
     return shifted - tf.math.log(tf.maximum(tf.where(top > 0, without_top, others), 1e-30))
 
 
-def _named(name: str) -> Callable:
+def _named(name: str) -> Any:
     function: Any = None
     with contextlib.suppress(ValueError):
         function = tf.keras.losses.get(name)
@@ -109,7 +109,7 @@ def _named(name: str) -> Callable:
     return function
 
 
-def _checked(function: Callable, y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+def _checked(function: Callable[..., Any], y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     values = tf.convert_to_tensor(function(y, p))
     require(
         values.shape.is_compatible_with(p.shape) and values.shape.rank == 2,

@@ -147,7 +147,7 @@ class PartialLabelMasking(LabelLoss):
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
-        self._leader: weakref.ref | None = None
+        self._leader: weakref.ref[Any] | None = None
 
     def _settled_logits(self, from_logits: bool | None) -> bool:
         """Whether predictions are logits: what the loss object says, else the argument."""
@@ -211,7 +211,7 @@ class PartialLabelMasking(LabelLoss):
         """All that changes in a run, name -> variable."""
         return {"actual": self.actual, "ideal": self.ideal, "drawn": self._drawn}
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, with odds and ideal ratios as they are now."""
         return {
             **super().get_config(),

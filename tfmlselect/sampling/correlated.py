@@ -69,7 +69,9 @@ class _SequenceDraw:
     Samples are known by their position in `edges`; `share` and `pull`, (m, q), are in that order.
     """
 
-    def __init__(self, edges, share, pull, rng):
+    def __init__(
+        self, edges: np.ndarray, share: np.ndarray, pull: np.ndarray, rng: np.random.Generator
+    ):
         self._edges, self._share, self._pull, self._rng = edges, share, pull, rng
 
     def rows(self, rows: int, columns: int) -> np.ndarray:
