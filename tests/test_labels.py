@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from scipy import sparse
@@ -324,6 +325,29 @@ def test_label_names_of_another_number():
         ValueError, match=r"each of the 3 labels\. Received: label_names=\['a', 'b'\]"
     ):
         label_statistics(SMALL, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a", "b", "c"),
+        np.array(["a", "b", "c"]),
+        pd.Index(["a", "b", "c"]),
+        {"a": 0, "b": 1, "c": 2}.keys(),
+        iter("abc"),
+    ],
+    ids=lambda names: type(names).__name__,
+)
+def test_label_names_are_anything_in_an_order(names):
+    assert label_statistics(SMALL, names).label_names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["abc", b"abc", {"a", "b", "c"}, {"a": 0, "b": 1, "c": 2}, 3, np.array("abc")], ids=str
+)
+def test_label_names_that_are_no_names_in_an_order(wrong):
+    with pytest.raises(ValueError, match=r"each of the 3 labels\. Received: .*\. Give one name"):
+        label_statistics(SMALL, wrong)
 
 
 def test_statistics_refuse_what_check_labels_refuses():

@@ -266,6 +266,11 @@ def test_labels_of_another_width():
         step(FeatureWeakening(table.SIZES, 0.5), data(), np.zeros([B, 5]))
 
 
+def test_labels_that_are_no_numbers():
+    with pytest.raises(ValueError, match=r"Received: labels of dtype string\. Pass the labels"):
+        step(FeatureWeakening(table.SIZES, 0.5), data(), ["a"] * B)
+
+
 # Out of training, and saved.
 
 
@@ -356,6 +361,13 @@ def test_config_round_trip():
         ("exponent", 0),
         ("exponent", np.inf),
         ("mode", "both"),
+        ("class_counts", ["3", "1"]),
+        ("class_counts", [True, False]),
+        ("strength", "0.1"),
+        ("strength", None),
+        ("exponent", True),
+        ("seed", -1),
+        ("seed", 0.5),
     ],
 )
 def test_arguments_out_of_range(name, value):

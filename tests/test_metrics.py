@@ -107,6 +107,9 @@ def test_only_the_order_of_scores_matters(metric):
         (np.zeros((0, 3)), np.zeros((0, 3)), r"shapes \(0, 3\)"),
         (P, Y, r"must be 0/1 labels\. Received: values .*right order"),
         (Y, np.where(P > 0.8, np.nan, P), "1 entries.*diverge"),
+        (Y.astype(str), P, "`y` must be a matrix of numbers"),
+        (Y, P.astype(str), "`y_pred` must be a matrix of numbers"),
+        (Y, [[0.1], [0.2, 0.3]], r"`y_pred` must be a matrix of numbers.*Received: y_pred=\["),
     ],
 )
 def test_bad_input(function, y, p, message):

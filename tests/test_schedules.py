@@ -114,7 +114,20 @@ def test_a_number_is_a_constant_schedule():
 
 
 @pytest.mark.parametrize(
-    "value", ["ramp", None, True, float("nan"), float("inf"), {}, {"schedule": "Step"}, [1, 2]]
+    "value",
+    [
+        "ramp",
+        None,
+        True,
+        float("nan"),
+        float("inf"),
+        {},
+        [1, 2],
+        {"schedule": "Step"},
+        {"schedule": ["Ramp"]},
+        {"schedule": "Ramp", "first": 1.0},
+        {"schedule": "Ramp", "first": 1.0, "last": 2.0, "middle": 1.5},
+    ],
 )
 def test_no_schedule(value):
     received = re.escape(repr(value))
@@ -136,6 +149,28 @@ def test_knots_outside_the_run(make):
         make()
 
 
+def test_numbers_of_numpy_are_numbers():
+    ramp = Ramp(np.float32(1), np.int64(2), start=np.int64(3), end=np.float32(0.5))
+    assert ramp == Ramp(1, 2, start=3, end=0.5)
+    assert ramp(25, 100) == Ramp(1, 2, start=3, end=0.5)(25, 100)
+    assert get(json.loads(json.dumps(ramp.get_config()))) == ramp
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda wrong: Constant(wrong), "value"),
+        (lambda wrong: Ramp(wrong, 1.0), "first"),
+        (lambda wrong: Ramp(1.0, wrong), "last"),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["1", None, True, float("nan"), 10**400])
+def test_values_that_are_no_numbers(make, name, wrong):
+    message = rf"^`{name}` must be a finite number\. Received: {name}=.*\. Pass for example"
+    with pytest.raises(ValueError, match=message):
+        make(wrong)
+
+
 def test_a_decay_of_no_pressure():
     with pytest.raises(ValueError, match=r"Received: initial=0\.5\. Use 1"):
         Decay(0.5)
@@ -153,3 +188,9 @@ def test_a_pressure_is_a_number_or_a_schedule():
 def test_no_pressure(value, decay_start):
     with pytest.raises(ValueError, match=r"Received: pressure=-?[\d.]+\. Use 1"):
         pressure(value, decay_start)
+
+
+@pytest.mark.parametrize("value", ["8", None, True, float("nan")])
+def test_a_pressure_of_another_kind(value):
+    with pytest.raises(ValueError, match=rf"Received: pressure={value!r}\. Pass a number >= 1, or"):
+        pressure(value, 0.1)

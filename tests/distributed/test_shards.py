@@ -46,7 +46,16 @@ def test_class_ids_and_seeds():
     assert (np.stack(shards) != np.stack(tfml.stratified_shards(ids, 4, seed=4))).any()
 
 
-@pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": 41}, {"workers": 2, "seed": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"workers": 0},
+        {"workers": 41},
+        {"workers": True},
+        {"workers": 2, "seed": -1},
+        {"workers": 2, "seed": True},
+    ],
+)
 def test_out_of_range(wrong):
     with pytest.raises(ValueError, match=r"Received: (workers|seed)="):
         tfml.stratified_shards(np.arange(40) % 4, **wrong)

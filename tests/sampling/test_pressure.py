@@ -93,6 +93,29 @@ def test_pressure_refuses_shapes(score):
         pressure_probabilities(score, 2.0)
 
 
+@pytest.mark.parametrize("score", [["a", "b"], [True, False], tf.constant(["a", "b"])], ids=str)
+def test_pressure_refuses_what_are_no_numbers(score):
+    with pytest.raises(ValueError, match=r"`score` must .*numbers.*Received: score"):
+        pressure_probabilities(score, 2.0)
+
+
+@pytest.mark.parametrize(
+    "pressure", ["2", True, [2.0], tf.constant([2.0]), tf.constant("2")], ids=str
+)
+def test_a_pressure_is_one_number(pressure):
+    with pytest.raises(ValueError, match=r"must be a .*number.*\. Received: pressure="):
+        pressure_probabilities([0.0, 1.0], pressure)
+
+
+def test_the_lowest_score_is_a_number():
+    # u = 1/2 and 1, Q = 1 and 1: both are drawn alike.
+    assert pressure_probabilities([1.0, 2.0], 4.0, lowest=0).numpy().tolist() == [0.5, 0.5]
+    with pytest.raises(
+        ValueError, match=r"`lowest` must be a finite number\. Received: lowest='0'"
+    ):
+        pressure_probabilities([1.0, 2.0], 4.0, lowest="0")
+
+
 # The decay.
 
 
@@ -115,3 +138,10 @@ def test_decay_without_room_is_constant():
 def test_decay_refuses_a_pressure_below_one(initial):
     with pytest.raises(ValueError, match=r"finite number >= 1\. Received: initial="):
         decayed_pressure(0, initial, 10, 100)
+
+
+@pytest.mark.parametrize("name", ["epoch", "start", "end"])
+@pytest.mark.parametrize("wrong", ["1", None, float("nan"), float("inf")])
+def test_decay_refuses_points_that_are_no_numbers(name, wrong):
+    with pytest.raises(ValueError, match=rf"`{name}` must be a finite number.*Received: {name}="):
+        decayed_pressure(**{"epoch": 0, "initial": 8.0, "start": 1, "end": 9, name: wrong})

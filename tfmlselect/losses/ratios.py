@@ -88,7 +88,7 @@ def updated_ratios(
     rate: float,
     limit: float,
 ) -> np.ndarray:
-    """Ideal ratios after an epoch, `ideal * exp(rate (z(D+) - z(D-)))`, kept near the actual odds.
+    """Ideal ratios after an epoch: `ideal * exp(rate (z(D+) - z(D-)))`, within `limit` of the odds.
 
     Args:
         ideal, actual: (q,) ratios; NaN where a label takes no part.
@@ -100,8 +100,8 @@ def updated_ratios(
     step = np.zeros(len(ideal))
     step[both] = rate * (_standardised(positive[both]) - _standardised(negative[both]))
     away = np.log(ideal) + step - np.log(actual)
-    bound = actual * np.exp(np.clip(away, -np.log(limit), np.log(limit)))
-    return np.where(both, bound, ideal)
+    moved = actual * np.exp(np.clip(away, -np.log(limit), np.log(limit)))
+    return np.where(both, moved, ideal)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
