@@ -66,11 +66,11 @@ def is_number(value: Any) -> bool:
 
 def check_whole(name: str, value: Any, least: int = 0, most: int | None = None) -> int:
     """A whole number from `least` to `most`, or to what 64 bits hold, of any integer type."""
-    too_large = is_whole(value) and value > (_LARGEST if most is None else most)
-    ok = is_whole(value) and least <= value and not too_large
-    bounds = f"from {least} to {most}"
-    if most is None:
-        bounds = f"from {least} to 2**63 - 1" if too_large else f">= {least}"
+    limit, limit_text = (_LARGEST, "2**63 - 1") if most is None else (most, str(most))
+    ok = is_whole(value) and least <= value <= limit
+    too_large = is_whole(value) and value > limit
+    bounded = most is not None or too_large  # who passes -1 need not read of 64 bits
+    bounds = f"from {least} to {limit_text}" if bounded else f">= {least}"
     example = most if too_large and most is not None else least
     check_argument(ok, name, value, f"a whole number {bounds}", _example(name, example))
     return int(value)
