@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.base import Array, Strategy
 
 
 class LabelBalanced(Strategy):
@@ -38,17 +39,15 @@ class LabelBalanced(Strategy):
     def __init__(self, *, warmup: float = 0, epochs: int | None = None):
         super().__init__(warmup=warmup, epochs=epochs)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Counts positives; `features` and `neighbors` are not used."""
-        labels = check_labels(y).matrix
-        counts = workers.total(labels.sum(axis=0, dtype=np.int64)).numpy()
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        counts = workers.label_counts(labels)
         present = counts > 0
         p = labels[:, present] @ (1.0 / counts[present])
         if not present.any():
             p = np.ones(len(labels))
         self._probabilities = tf.constant(p / workers.total(p.sum()))
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Does nothing: the distribution is static."""
 
     def probabilities(self, epoch: int) -> tf.Tensor:

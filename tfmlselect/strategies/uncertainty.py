@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import check_choice, check_whole
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
+from tfmlselect.schedules import Schedule
 from tfmlselect.scoring import memories
 from tfmlselect.scoring.rows import fold_rows, map_rows
-from tfmlselect.strategies.base import ScoredStrategy
+from tfmlselect.strategies.base import Array, ScoredStrategy
 
 CORRELATIONS = ("mutual_information", None)
 
@@ -34,7 +36,7 @@ class Uncertainty(ScoredStrategy):
         correlation: "mutual_information", or None for the plain sum of U over labels, which is
             what the released code runs.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
         ValueError: an argument outside its range.
@@ -59,7 +61,7 @@ class Uncertainty(ScoredStrategy):
 
     def __init__(
         self,
-        pressure: float | schedules.Schedule = 8.0,
+        pressure: float | Schedule = 8.0,
         *,
         window: int = 5,
         bins: int = 5,
@@ -67,25 +69,18 @@ class Uncertainty(ScoredStrategy):
         warmup: float = 0.1,
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        whole = "a whole number >= 2"
-        check_argument(window >= 2 and window == int(window), "window", window, whole)
-        check_argument(bins >= 2 and bins == int(bins), "bins", bins, whole)
-        known = correlation in CORRELATIONS
-        check_argument(known, "correlation", correlation, f"one of {CORRELATIONS}")
-        self.pressure = schedules.pressure(pressure, decay_start=warmup)
-        self.window, self.bins = int(window), int(bins)
-        self.correlation = correlation
+        super().__init__(pressure, decay_start=warmup, warmup=warmup, epochs=epochs)
+        self.window = check_whole("window", window, 2)
+        self.bins = check_whole("bins", bins, 2)
+        self.correlation = check_choice("correlation", correlation, CORRELATIONS)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates predictions, their changes, and U; neighbours are not used."""
-        n, q = check_labels(y).matrix.shape
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        n, q = labels.shape
         self._shape = (n, q)
         self._predictions = memories.Predictions(n, q)
         self._uncertainty = memories.Uncertainty(n, q, self.window)
-        self._distribution = workers.compiled(self._distribution_ops)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch."""
         self._uncertainty.observe(self._predictions.observe(ids, y_pred))
 
@@ -93,7 +88,7 @@ class Uncertainty(ScoredStrategy):
         """w of each sample: (n,) float32."""
         weight = self._label_weights()
 
-        def sums(ids):
+        def sums(ids: tf.Tensor) -> list[tf.Tensor]:
             return [tf.reduce_sum(self._table(ids) * weight, axis=1)]
 
         return map_rows(*self._shape, sums, count=1)[0]
@@ -114,7 +109,7 @@ class Uncertainty(ScoredStrategy):
             return table
         return (tf.cast(self._levels(table), tf.float32) + 0.5) / self.bins
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """The plain sum of U over labels, and what correlations add to it.
 
         Returns:
@@ -135,7 +130,7 @@ class Uncertainty(ScoredStrategy):
         n, q = self._shape
         width = q * self.bins
 
-        def add(ids, counts):
+        def add(ids: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
             one_hot = tf.one_hot(self._levels(self._uncertainty.gather(ids)), self.bins)
             one_hot = tf.reshape(one_hot, [-1, width])
             return counts + tf.cast(tf.matmul(one_hot, one_hot, transpose_a=True), tf.float64)
