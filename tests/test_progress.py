@@ -96,7 +96,7 @@ def all_is_long(monkeypatch):
     """Each part of the work is worth a line."""
     monkeypatch.setattr(_progress, "SHORT", 0.0)
     monkeypatch.setattr(_progress, "BETWEEN_LINES", 0.0)
-    monkeypatch.setattr(neighbors, "_QUERIES_AT_ONCE", 16)
+    monkeypatch.setattr(neighbors, "_SAMPLES_AT_ONCE", 16)
     monkeypatch.setattr(streams, "_READ_AT_ONCE", 16)
 
 

@@ -1,4 +1,4 @@
-"""`build`: labels of any form are checked once and left as they are; a `build` of ones own counts."""
+"""`build`: labels of any form are checked once and left alone; a `build` of ones own counts."""
 
 import numpy as np
 import pytest

@@ -26,7 +26,7 @@ from tfmlselect.scoring.correlations import (
 )
 from tfmlselect.scoring.label_weights import signal_weights
 from tfmlselect.scoring.memories import Hardness, Memory, Predictions, Uncertainty
-from tfmlselect.scoring.neighbors import check_neighbors, nearest_neighbors
+from tfmlselect.scoring.neighbors import find_neighbors
 from tfmlselect.scoring.signals import HARDNESS_KINDS
 from tfmlselect.strategies.base import Array, PressureStrategy
 
@@ -136,19 +136,17 @@ class D2ACE(PressureStrategy):
         """The ids (n, k) of each sample's neighbours; None: samples have no neighbourhood."""
         if self.neighbors == 0:
             return None
-        if neighbors is not None:
-            return check_neighbors(neighbors, n, self.neighbors)
-        if features is not None:
-            return nearest_neighbors(features, self.neighbors)
-        warnings.warn(
-            "D2ACE has nothing to search neighbours in and goes on without a neighbourhood (a "
-            "sample's context is its own labels). Received: features=None, neighbors=None, and x "
-            "is no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings or "
-            "several inputs side by side, or `neighbors=` ids (n, k); D2ACE(neighbors=0) says that "
-            "this is meant.",
-            stacklevel=5,  # the caller of `build`
-        )
-        return None
+        found = find_neighbors(features, neighbors, n, self.neighbors)
+        if found is None:
+            warnings.warn(
+                "D2ACE has nothing to search neighbours in and goes on without a neighbourhood (a "
+                "sample's context is its own labels). Received: features=None, neighbors=None, and "
+                "x is no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings or "
+                "several inputs side by side, or `neighbors=` ids (n, k); D2ACE(neighbors=0) says "
+                "that this is meant.",
+                stacklevel=5,  # the caller of `build`
+            )
+        return found
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch: ids (b,), probabilities (b, q), optionally the per-label loss."""

@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import sampling
-from tfmlselect._checks import check_choice, check_flag, check_whole, require
+from tfmlselect._checks import check_choice, check_flag, check_whole
 from tfmlselect.distributed import workers
 from tfmlselect.labels import minority_labels
 from tfmlselect.sampling.correlated import draw_correlated_epoch
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
-from tfmlselect.scoring.neighbors import check_neighbors, nearest_neighbors
+from tfmlselect.scoring.neighbors import find_neighbors
 from tfmlselect.strategies.base import Array, ScoredStrategy
 
 WEIGHTINGS = ("normalized", "local")
@@ -79,16 +79,13 @@ class HardImbalance(ScoredStrategy):
         self.correlations = self.own_plan = check_flag("correlations", correlations)
 
     def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        if neighbors is not None:
-            ids = check_neighbors(neighbors, len(labels), self.neighbors)
-        else:
-            require(
-                features is not None,
-                "HardImbalance needs neighbours",
-                "features=None, neighbors=None, and x is no matrix of numbers in memory",
-                "Pass `features=` (n, d), e.g. embeddings, or `neighbors=` ids (n, k)",
+        ids = find_neighbors(features, neighbors, len(labels), self.neighbors)
+        if ids is None:
+            raise ValueError(
+                "HardImbalance needs neighbours. Received: features=None, neighbors=None, and x is "
+                "no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings, or "
+                "`neighbors=` ids (n, k)."
             )
-            ids = nearest_neighbors(features, self.neighbors)
         self._labels = labels.copy() if self.correlations else None
         self._weight = tf.constant(sample_weights(labels, ids, self.weighting))
         self._loss = MeanLoss(labels)
