@@ -88,6 +88,7 @@ class ActiveBias(CompiledStrategy):
         return {"spread": tf.gather(spread, ids), "mean_spread": tf.fill(tf.shape(ids), mean)}
 
     def _terms(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The spread of each sample, (n,) float64, and epsilon, its mean where it is known."""
         known = self._visits.gather(tf.range(self._positive.shape[0])) >= 2
         spread = tf.where(known, tf.cast(self.scores(), tf.float64), 0.0)
         count = tf.math.count_nonzero(known, dtype=tf.float64)

@@ -71,7 +71,8 @@ class D2ACE(PressureStrategy):
     int is a number of epochs.
 
     Raises:
-        ValueError: an argument outside its range.
+        ValueError: an argument outside its range. At `build`: features or neighbours of another
+            shape, or ids that are none.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml

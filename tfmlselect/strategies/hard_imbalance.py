@@ -42,7 +42,8 @@ class HardImbalance(ScoredStrategy):
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
-        ValueError: an argument outside its range. At `build`: no features and no neighbours.
+        ValueError: an argument outside its range. At `build`: neither features nor
+            neighbours, or of another shape.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -58,7 +59,7 @@ class HardImbalance(ScoredStrategy):
 
     Deviations and open points:
         The sequence with correlations is our reconstruction from the abstract; see
-        `tfmlselect.correlated_batches`. "local" leaves outliers out, as "normalized" does.
+        `sampling/correlated.py`. "local" leaves outliers out, as "normalized" does.
     """
 
     uses_neighbors = True

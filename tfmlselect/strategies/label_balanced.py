@@ -1,4 +1,4 @@
-"""LabelBalanced: a label uniformly, then one of its positives; a static baseline."""
+"""LabelBalanced: a label uniformly, then one of its positives; a baseline that learns nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class LabelBalanced(Strategy):
 
     Args:
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; changes nothing but what fractions of it mean.
+        epochs: the run's length, which counts where `warmup` is a fraction of it; None: that of the
+            fit, or 100 where used alone.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml

@@ -47,8 +47,7 @@ class PositiveHardness(ScoredStrategy):
         3
 
     Deviations and open points:
-        Our own candidate, from no paper; the benchmark decides its fate. Labels without positives
-        are left out of v's mean.
+        A method of our own, from no paper. Labels without positives are left out of v's mean.
     """
 
     def __init__(
@@ -70,8 +69,8 @@ class PositiveHardness(ScoredStrategy):
         rows, columns = np.nonzero(labels)
         self._counts = tf.constant(counts, tf.float64)
         self._rarity = tf.constant(np.sqrt(max(1, counts.max()) / np.maximum(counts, 1)))
-        self._labels_of = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
-        self._entries = tf.constant(np.stack([rows, columns], axis=1).astype(np.int32))
+        self._cardinality = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
+        self._positives = tf.constant(np.stack([rows, columns], axis=1).astype(np.int32))
         self._shape = (n, q)
         self._predictions = Predictions(n, q)
         self._hardness = Hardness(labels, self.flip_weight, self.hardness)
@@ -90,9 +89,10 @@ class PositiveHardness(ScoredStrategy):
         return {"positives": tf.gather(own, ids), "all_labels": tf.gather(general, ids)}
 
     def _terms(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The two terms of the score: (n,) float64 each."""
         n, q = self._shape
-        rows, columns = self._entries[:, 0], self._entries[:, 1]
-        values = tf.cast(self._hardness.gather_entries(self._entries), tf.float64)
+        rows, columns = self._positives[:, 0], self._positives[:, 1]
+        values = tf.cast(self._hardness.gather_entries(self._positives), tf.float64)
         sums = workers.total(tf.math.unsorted_segment_sum(values, columns, q))
         need = tf.math.divide_no_nan(sums, self._counts) * self._rarity
         present = tf.math.count_nonzero(self._counts, dtype=tf.float64)
@@ -105,7 +105,7 @@ class PositiveHardness(ScoredStrategy):
         everywhere = workers.total(tf.constant(n, tf.float64))
         mean = workers.total(tf.reduce_sum(means)) / everywhere
         general = tf.math.divide_no_nan(means, mean)
-        return own / self._labels_of, 0.25 * general
+        return own / self._cardinality, 0.25 * general
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -94,7 +94,7 @@ class Uncertainty(ScoredStrategy):
         return map_rows(*self._shape, sums, count=1)[0]
 
     def _label_weights(self) -> tf.Tensor:
-        """C 1, (q,) float32."""
+        """The sum of each row of C: (q,) float32."""
         q = self._shape[1]
         if self.correlation is None:
             return tf.ones([q])
@@ -103,11 +103,11 @@ class Uncertainty(ScoredStrategy):
         return tf.cast(tf.reduce_sum(normalised(information), axis=1), tf.float32)
 
     def _table(self, ids: tf.Tensor) -> tf.Tensor:
-        """U as the score takes it, (b, q) float32."""
+        """U of some samples as the score takes it, by bins unless `correlation` is None: (b, q)."""
         table = self._uncertainty.gather(ids)
         if self.correlation is None:
             return table
-        return (tf.cast(self._levels(table), tf.float32) + 0.5) / self.bins
+        return (tf.cast(self._bins_of(table), tf.float32) + 0.5) / self.bins
 
     def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """The plain sum of U over labels, and what correlations add to it.
@@ -122,7 +122,8 @@ class Uncertainty(ScoredStrategy):
             parts["correlation"] = tf.linalg.matvec(table, self._label_weights() - 1.0)
         return parts
 
-    def _levels(self, table: tf.Tensor) -> tf.Tensor:
+    def _bins_of(self, table: tf.Tensor) -> tf.Tensor:
+        """The bin of each entry of U: int32."""
         return tf.minimum(tf.cast(table * self.bins, tf.int32), self.bins - 1)
 
     def _joint_counts(self) -> tf.Tensor:
@@ -131,7 +132,7 @@ class Uncertainty(ScoredStrategy):
         width = q * self.bins
 
         def add(ids: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-            one_hot = tf.one_hot(self._levels(self._uncertainty.gather(ids)), self.bins)
+            one_hot = tf.one_hot(self._bins_of(self._uncertainty.gather(ids)), self.bins)
             one_hot = tf.reshape(one_hot, [-1, width])
             return counts + tf.cast(tf.matmul(one_hot, one_hot, transpose_a=True), tf.float64)
 
@@ -165,7 +166,7 @@ def mutual_information(counts: tf.Tensor, q: int, bins: int) -> tf.Tensor:
 
 
 def normalised(information: tf.Tensor) -> tf.Tensor:
-    """C: diagonal 1, then each row divided by its maximum."""
+    """C of the mutual information (q, q): diagonal 1, then each row divided by its maximum."""
     diagonal = tf.ones_like(tf.linalg.diag_part(information))
     correlation = tf.linalg.set_diag(information, diagonal)
     return correlation / tf.reduce_max(correlation, axis=1, keepdims=True)

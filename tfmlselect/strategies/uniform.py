@@ -15,6 +15,9 @@ from tfmlselect.strategies.base import Array, Strategy
 class Uniform(Strategy):
     """Every epoch is a shuffled permutation of the training set, as `Dataset.shuffle(n)` gives.
 
+    Args:
+        epochs: the run's length, which changes nothing here.
+
     Example:
         >>> import numpy as np, tfmlselect as tfml
         >>> strategy = tfml.strategies.Uniform()
@@ -49,7 +52,7 @@ class Uniform(Strategy):
         epoch: int,
         drop_remainder: bool = False,
     ) -> np.ndarray:
-        """A permutation: `tfmlselect.permute_epoch`."""
+        """A permutation of the samples, whatever the probabilities."""
         n = int(np.shape(probabilities)[0])
         return permute_epoch(n, batch_size, seed, epoch, drop_remainder)
 
