@@ -155,7 +155,7 @@ def plot_progress(progress, kind, path):
     panels = figure.subplots(2, len(DRAWN), sharex=True, sharey="row")
     for row, quantity in zip(panels, ("recall", "gradient"), strict=True):
         for axes, method in zip(row, DRAWN, strict=True):
-            progress[method].plot(quantity, axes=axes).set_title(method)
+            tfml.plots.training_progress(progress[method], quantity, ax=axes).set_title(method)
             axes.get_legend().remove()  # one for all of them, where no curve is
             axes.label_outer()
         row[0].autoscale(axis="y")  # over the whole row

@@ -1,7 +1,12 @@
-"""Adaptive batch selection for imbalanced multi-label data, in any Keras ``model.fit``."""
+"""Adaptive batch selection for imbalanced multi-label data, in any Keras ``model.fit``.
+
+What stands here is public, and so is what its modules name in their ``__all__``; nothing else is.
+"""
 
 import importlib
-from typing import Any
+import importlib.util
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tfmlselect._environment import require_tensorflow
 
@@ -41,13 +46,21 @@ __all__ = [
     "stratified_shards",
     "testing",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """`tfmlselect.plots`, imported where it is used: it needs matplotlib, and the rest does not."""
-    if name == "plots":
-        return importlib.import_module("tfmlselect.plots")
-    raise AttributeError(f"module 'tfmlselect' has no attribute {name!r}")
-
-
 __version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    # For type checkers, which would let every name pass if they saw a `__getattr__`.
+    from tfmlselect import plots as plots
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """`tfmlselect.plots`, imported where it is used: it needs matplotlib, the rest does not."""
+        if name == "plots":
+            return importlib.import_module("tfmlselect.plots")
+        raise AttributeError(f"module 'tfmlselect' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # Only what can be read: tools that walk over `dir()` read every name.
+    plots = ["plots"] if importlib.util.find_spec("matplotlib") else []
+    return [*__all__, "__version__", *plots]

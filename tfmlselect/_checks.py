@@ -131,6 +131,19 @@ def check_path(name: str, value: Any, what: str = "directory") -> str:
     return str(path)
 
 
+def check_device(name: str, value: Any) -> str:
+    """The name of a device that is there, as `tf.device` takes it: "CPU:0", "/GPU:1"."""
+    known = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+    try:
+        spec = tf.DeviceSpec.from_string(value)
+        there = f"{spec.device_type}:{spec.device_index or 0}" in known
+    except (AttributeError, TypeError, ValueError):
+        there = False
+    wanted = f"one of the devices {', '.join(known)}"
+    check_argument(there, name, value, wanted, _example(name, known[0]))
+    return value
+
+
 def _example(name: str, value: Any) -> str:
     return f"Pass for example {name}={value!r}"
 

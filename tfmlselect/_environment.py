@@ -1,4 +1,7 @@
-"""The one look at the environment: is TensorFlow there, and is it what Keras runs on?"""
+"""Checks, at import, that TensorFlow is there, new enough, and what Keras runs on.
+
+It installs nothing and changes no setting.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from tfmlselect._checks import check_argument, require
 
 __all__ = ["load_arff"]
 
+
 _POSITIVE = ("1", "1.0", "yes", "true")
 _NEGATIVE = ("0", "0.0", "no", "false")
 # A field that is `?` or empty; in a sparse row what follows a column's number.
@@ -176,3 +177,7 @@ def _not_a_label(name: str, received: str) -> ValueError:
         f"The label {name!r} must be 0 or 1 for each sample. Received: {received}. Check `labels` "
         "and `label_location`: labels are the last attributes (MULAN) or the first (MEKA)."
     )
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

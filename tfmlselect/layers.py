@@ -13,6 +13,7 @@ from tfmlselect._training_step import training_step
 
 __all__ = ["FeatureWeakening", "training_step"]
 
+
 MODES = ("absolute", "relative")
 
 
@@ -173,3 +174,7 @@ class FeatureWeakening(tf.keras.layers.Layer):
             "mode": self.mode,
             "seed": self.seed,
         }
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -146,3 +146,7 @@ def _checked(y, y_pred) -> tuple[np.ndarray, np.ndarray]:
             "are not. Did the training diverge?"
         )
     return y.astype("int8"), y_pred
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

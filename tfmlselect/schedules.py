@@ -166,3 +166,7 @@ def pressure(value: float | dict | Schedule, decay_start: float | None) -> Sched
             check_pressure("pressure", schedule(epoch, 100))
         return schedule
     return schedule if decay_start is None else Decay(schedule(0, 1), decay_start)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -19,6 +19,7 @@ from tfmlselect.strategies import Strategy
 
 __all__ = ["check_strategy"]
 
+
 _N, _Q, _BATCH_SIZE = 48, 6, 13
 _EPOCHS = (0, 10, 99)  # of a run of 100: its first, a usual knot of schedules, its last
 _require = np.testing.assert_  # raises AssertionError, also under python -O
@@ -277,3 +278,7 @@ class _Contract:
 
 
 _RULES = tuple(name for name in vars(_Contract) if not name.startswith("_"))
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -124,5 +124,5 @@ for name, (accuracy, _) in results.items():
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")
 for axes, name in zip(panels, ("plain", "balanced"), strict=True):
-    results[name][1].plot("recall", axes=axes).set_title(name)
+    tfml.plots.training_progress(results[name][1], "recall", ax=axes).set_title(name)
 plt.show()

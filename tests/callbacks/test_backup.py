@@ -275,5 +275,5 @@ def test_leftovers_of_a_killed_write_go(tmp_path):
 
 
 def test_a_run_without_a_seed_cannot_be_kept(tmp_path):
-    with pytest.raises(ValueError, match=r"`backup_dir`.* Received: .*with a seed"):
+    with pytest.raises(ValueError, match=r"`backup_dir`.* Received: .*without a seed.*seed=0"):
         make_run(tmp_path, seed=None)

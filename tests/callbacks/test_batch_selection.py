@@ -476,3 +476,25 @@ def test_two_callbacks_for_one_dataset():
     callbacks = [tfml.AdaptiveBatchSelection(train), tfml.AdaptiveBatchSelection(train)]
     with pytest.raises(ValueError, match=r"One callback leads.* Received: two .* Leave one"):
         linear().fit(train, verbose=0, callbacks=callbacks)
+
+
+def test_its_repr_shows_the_dataset_and_what_is_not_a_default():
+    train = tfml.adaptive_dataset(numbered(27), Uniform(), 4, seed=1)
+    assert repr(tfml.AdaptiveBatchSelection(train)) == f"AdaptiveBatchSelection({train!r})"
+    shown = repr(tfml.AdaptiveBatchSelection(train, every=2, scores="predict", output=[0]))
+    assert shown == f"AdaptiveBatchSelection({train!r}, scores='predict', every=2, output=[0])"
+
+
+@pytest.mark.parametrize("device", ["cpu", "CPU:0", "/CPU:0", "/device:CPU:0"])
+def test_names_of_a_device_that_is_there(device):
+    train = tfml.adaptive_dataset(numbered(27), Uniform(), 4, seed=1)
+    tfml.AdaptiveBatchSelection(train, state_device=device)
+
+
+@pytest.mark.parametrize("device", ["nope", "GPU:7", "CPU:x", "", 3, True])
+def test_a_device_that_is_not_there(device):
+    train = tfml.adaptive_dataset(numbered(27), Uniform(), 4, seed=1)
+    with pytest.raises(
+        ValueError, match=r"one of the devices CPU:0.*Received: state_device=.*Pass"
+    ):
+        tfml.AdaptiveBatchSelection(train, state_device=device)

@@ -401,7 +401,7 @@ def test_names_that_are_not_one_for_each_label(names, log_dir):
 
 @pytest.mark.parametrize("wrong", [3, True, ["logs"]])
 def test_no_directory(wrong):
-    with pytest.raises(ValueError, match=r"`log_dir`.*Received: log_dir=.*Pass a directory"):
+    with pytest.raises(ValueError, match=r"`log_dir`.*Received: log_dir=.*Name a directory"):
         tfml.AdaptiveBatchSelection(make_train(), log_dir=wrong)
 
 

@@ -238,7 +238,7 @@ def test_the_head_is_the_last_layer_or_the_named_one(head, entry):
     np.testing.assert_allclose(progress.history["gradient"], [wanted] * 2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("head", [None, "hidden"])
+@pytest.mark.parametrize("head", [None, "hidden", "nowhere"])
 def test_no_head_is_an_error_with_the_way_out(head):
     layers = [tf.keras.layers.Dense(7, name="hidden"), tf.keras.layers.Dense(1)]
     layers.append(tf.keras.layers.Reshape([1, 1]))
@@ -251,10 +251,29 @@ def test_no_head_is_an_error_with_the_way_out(head):
         fit(model, X, MULTILABEL, TrainingProgress(COUNTS, head=head))
 
 
-@pytest.mark.parametrize("counts", [3, [5], [[3, 1]], ["a", "b"], None])
+@pytest.mark.parametrize(
+    "counts",
+    [3, [5], [[3, 1]], ["a", "b"], None, [[3], [1, 2]], [3, -1], [3, np.nan], [3, np.inf], [0, 0]],
+    ids=str,
+)
 def test_counts_of_another_form(counts):
     with pytest.raises(ValueError, match=r"`class_counts`.*Received: class_counts=.*Pass"):
         TrainingProgress(counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("head", value) for value in (3, "", True, tf.keras.layers.Dense, np.ones((4, 3)))),
+        *(("output", value) for value in (-1, 0.5, True, ["a"], {})),
+        *(("from_logits", value) for value in (None, 1, "yes", [], 10**400)),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_wrong_argument_is_an_error_when_the_callback_is_made(name, value):
+    match = rf"^`{name}` must be .*\. Received: {name}=.*\. Pass for example {name}="
+    with pytest.raises(ValueError, match=match):
+        TrainingProgress(COUNTS, **{name: value})
 
 
 # Beside others.
@@ -343,27 +362,18 @@ def test_a_second_fit_starts_anew():
     assert is_clean(model)
 
 
-# The plot.
+# The old name of `plots.training_progress`, for one release.
 
 
-def test_plot_shows_each_label_and_both_thirds():
+def test_plot_forwards_and_warns():
     pytest.importorskip("matplotlib")
-    progress = TrainingProgress([9, 4, 7, 8, 5, 1])
-    recall = np.arange(12.0).reshape(2, 6) / 12
-    recall[1, 5] = np.nan
-    progress.history = {"recall": list(recall), "gradient": list(recall)}
-    axes = progress.plot()
-    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
-    np.testing.assert_allclose(lines["rarest third"], [(1 + 5) / 24, 7 / 12])  # labels 1 and 5
-    np.testing.assert_allclose(lines["most frequent third"], [3 / 24, 15 / 24])  # 0 and 3
-    np.testing.assert_array_equal([line.get_ydata() for line in axes.lines[:6]], recall.T)
+    progress = TrainingProgress([9, 1])
+    progress.history = {name: [np.ones(2)] for name in NAMES}
+    match = r"Call tfmlselect\.plots\.training_progress\(progress, quantity, ax=\.\.\.\) instead"
+    with pytest.warns(DeprecationWarning, match=match) as caught:
+        axes = progress.plot()
+    assert caught[0].filename == __file__
     assert axes.get_ylabel() == "training recall"
-    assert progress.plot("gradient", axes) is axes
-
-
-def test_plot_of_nothing():
-    pytest.importorskip("matplotlib")
-    with pytest.raises(RuntimeError, match=r"nothing to plot.*Received.*Pass the callback to fit"):
-        TrainingProgress(COUNTS).plot()
-    with pytest.raises(ValueError, match=r"`quantity`.*Received: quantity='loss'.*recall"):
-        TrainingProgress(COUNTS).plot("loss")
+    with pytest.warns(DeprecationWarning, match=match):
+        assert progress.plot("gradient", axes) is axes
+    assert axes.get_ylabel() == "mean norm of the feature gradient"

@@ -46,3 +46,19 @@ def test_a_backup(tmp_path):
         np.testing.assert_array_equal(weight, np.array(expected, weight.dtype))
     model.fit(train, initial_epoch=3, epochs=5, verbose=0, callbacks=[selection])
     assert train.epoch == 5
+
+
+def test_a_backup_has_the_same_names_of_arrays_and_facts(tmp_path):
+    """A renamed attribute must not make the backups that users have unreadable."""
+    train, selection = make_files.run(tmp_path)
+    model = make_files.model_with(make_files.losses()["partial_label_masking"])
+    model.fit(train, epochs=3, verbose=0, callbacks=[selection])
+    kept, made = (
+        json.loads((place / "epoch-00000003" / "manifest.json").read_text())
+        for place in (FILES / "backup", tmp_path)
+    )
+    assert made.keys() == kept.keys()
+    assert made["facts"].keys() == kept["facts"].keys()
+    assert made["facts"]["in_force"].keys() == kept["facts"]["in_force"].keys()
+    shapes = [{name: each["dtype"] for name, each in of["arrays"].items()} for of in (made, kept)]
+    assert shapes[0] == shapes[1]

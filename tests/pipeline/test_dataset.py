@@ -58,6 +58,19 @@ def test_length_and_batch_shape(n, drop_remainder, steps, rows):
     assert (y.shape.as_list(), y.dtype) == ([rows, 3], tf.float32)
 
 
+def test_the_plan_can_be_looked_at_and_not_changed():
+    x = np.arange(10.0)[:, None]
+    train = tfml.adaptive_dataset((x, np.eye(10)[:, :3]), "label_balanced", 4, seed=0)
+    assert train.plan is None
+    follow(train, [3, 1, 2, 3, 0, 9, 8, 7, 5, 4])
+    assert train.plan.dtype == np.int64
+    assert train.plan.tolist() == [3, 1, 2, 3, 0, 9, 8, 7, 5, 4]
+    assert train.plan.tolist() == np.concatenate([batch[0][:, 0] for batch in train]).tolist()
+    assert train.map(lambda x, y: (2 * x, y)).plan is train.plan
+    with pytest.raises(ValueError, match="read-only"):
+        train.plan[0] = 5
+
+
 def test_batches_hold_the_planned_samples():
     weights = np.linspace(1, 2, N, dtype=np.float32)
     train = make(sample_weight=weights)

@@ -8,8 +8,8 @@ import tensorflow as tf
 from scipy import sparse
 
 import tfmlselect as tfml
-from tfmlselect.labels import check_labels
-from tfmlselect.pipeline.arrays import Source
+from tfmlselect import strategies
+from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.strategies import D2ACE, Strategy, Uniform
 
@@ -45,9 +45,9 @@ class Model:
 
 def make(strategy, x=X, y=Y, batch_size=BATCH, seed=0, drop_remainder=False, **options):
     given = {"features": None, "neighbors": None, **options}
-    labels = check_labels(y)
-    source = Source(x, y)
-    return Selection(source, labels, strategy, batch_size, seed, drop_remainder, **given)
+    source = ArraySource(x, y, None, **given)
+    plan = source.make_plan(batch_size, seed, drop_remainder)
+    return Selection(source, strategies.get(strategy), plan)
 
 
 def epochs(selection, count, owner=None, model=None):
@@ -61,6 +61,11 @@ def epochs(selection, count, owner=None, model=None):
         selection.advance(refresh=True)
     selection.release(owner)
     return plans
+
+
+def shown(selection):
+    """What History shows of the epoch that was drawn: numbers, arrays."""
+    return selection.figures.of_epoch(selection.distribution, selection.plan.followed)
 
 
 def steep(n=N):
@@ -117,7 +122,7 @@ def test_without_warm_up_the_first_epoch_uses_the_distribution_before_any_visit(
     selection = make(Fixed(steep()))
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    np.testing.assert_array_equal(selection.probabilities, steep())
+    np.testing.assert_array_equal(selection.distribution.probabilities, steep())
 
 
 def test_a_distribution_is_kept_between_refreshes():
@@ -127,9 +132,9 @@ def test_a_distribution_is_kept_between_refreshes():
     selection.draw()
     strategy.p = np.full(N, 1 / N)
     selection.advance(refresh=False)
-    np.testing.assert_array_equal(selection.probabilities, steep())
+    np.testing.assert_array_equal(selection.distribution.probabilities, steep())
     selection.advance(refresh=True)
-    np.testing.assert_array_equal(selection.probabilities, np.full(N, 1 / N))
+    np.testing.assert_array_equal(selection.distribution.probabilities, np.full(N, 1 / N))
 
 
 @pytest.mark.parametrize("strategy", ["uniform", D2ACE(neighbors=2, warmup=1)])
@@ -138,7 +143,7 @@ def test_probabilities_sum_to_one_in_every_epoch(strategy):
     selection.attach(Owner(), Model(), None)
     for _ in range(4):
         selection.draw()
-        p = selection.probabilities
+        p = selection.distribution.probabilities
         assert p.dtype == np.float64
         assert p.shape == (N,)
         assert abs(p.sum() - 1) < 1e-12
@@ -164,7 +169,7 @@ def test_a_new_model_starts_afresh():
     selection.attach(Owner(), Model(), None)
     assert selection.epoch == 0
     assert not selection.strategy.visits.numpy().any()
-    np.testing.assert_array_equal(selection.probabilities, np.full(N, 1 / N))
+    np.testing.assert_array_equal(selection.distribution.probabilities, np.full(N, 1 / N))
     assert epochs(selection, 2) == plans
 
 
@@ -243,7 +248,7 @@ def test_figures_by_hand():
     selection = make(Listed([1 / 2, 1 / 4, 1 / 4, 0]), X[:4], y, batch_size=2)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    figures, arrays = selection.figures()
+    figures, arrays = shown(selection)
     assert {type(figure) for figure in figures.values()} == {float}
     assert figures == pytest.approx(
         {
@@ -264,7 +269,7 @@ def test_attention_of_a_shorter_epoch_and_of_labels_without_positives():
     selection = make(listed, X[:5], y, batch_size=2, drop_remainder=True)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    attention = selection.figures()[1]["selection/label_attention"]
+    attention = shown(selection)[1]["selection/label_attention"]
     # Samples 0, 2, 0, 1: three of four draws, instead of 2/5 of them; two, instead of 3/5.
     np.testing.assert_allclose(attention, [(3 / 4) / (2 / 5), np.nan, (2 / 4) / (3 / 5)])
 
@@ -276,7 +281,7 @@ def test_attention_of_any_labels(form):
     selection = make(Listed([1 / 2, 1 / 4, 1 / 4, 0]), X[:4], y, batch_size=2)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    attention = selection.figures()[1]["selection/label_attention"]
+    attention = shown(selection)[1]["selection/label_attention"]
     assert attention.dtype == np.float64
     np.testing.assert_allclose(attention, [(3 / 4) / (3 / 4), (1 / 4) / (1 / 4)])
 
@@ -290,7 +295,7 @@ def test_attention_in_expectation():
     seen = []
     for _ in range(200):
         selection.draw()
-        seen.append(selection.figures()[1]["selection/label_attention"])
+        seen.append(shown(selection)[1]["selection/label_attention"])
         selection.advance(True)
     # Half of the draws for a label of three quarters, half for one of a quarter.
     np.testing.assert_allclose(np.mean(seen, axis=0), [2 / 3, 2], rtol=0.05)
@@ -301,7 +306,7 @@ def test_figures_of_a_uniform_epoch():
     selection = make("uniform", X[:4], y, batch_size=2)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    figures, arrays = selection.figures()
+    figures, arrays = shown(selection)
     assert figures == pytest.approx(
         {
             "selection/effective_sample_size": 4,
@@ -318,7 +323,7 @@ def test_without_minority_labels_their_share_is_zero(y):
     selection = make("uniform", y=y)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    assert selection.figures()[0]["selection/minority_share"] == 0
+    assert shown(selection)[0]["selection/minority_share"] == 0
 
 
 def test_minority_labels_are_those_of_the_label_statistics():
@@ -328,14 +333,14 @@ def test_minority_labels_are_those_of_the_label_statistics():
     selection.attach(Owner(), Model(), None)
     selection.draw()
     share = y[:, tfml.label_statistics(y).minority].any(axis=1).mean()
-    assert selection.figures()[0]["selection/minority_share"] == share == 3 / 20
+    assert shown(selection)[0]["selection/minority_share"] == share == 3 / 20
 
 
 def test_figures_of_a_single_sample():
     selection = make("uniform", X[:1], Y[:1], batch_size=1)
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    assert selection.figures()[0]["selection/entropy"] == 1
+    assert shown(selection)[0]["selection/entropy"] == 1
 
 
 # --- what is refused ----------------------------------------------------------------------------
@@ -344,7 +349,7 @@ def test_figures_of_a_single_sample():
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, None, "32", float("nan"), [4]])
 def test_batch_size_that_is_none(batch_size):
     received = f"Received: batch_size={batch_size!r}. Pass"
-    with pytest.raises(ValueError, match=f"samples a batch. {re.escape(received)}"):
+    with pytest.raises(ValueError, match=f"whole number >= 1. {re.escape(received)}"):
         make("uniform", batch_size=batch_size)
 
 

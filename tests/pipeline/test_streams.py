@@ -151,7 +151,7 @@ def test_class_ids():
 
 def test_features_by_a_function():
     train = stream(D2ACE(neighbors=2, warmup=1), features=lambda x: x[1:])
-    np.testing.assert_allclose(train._selection._features, X[:, 1:])
+    np.testing.assert_allclose(train._selection.source.features, X[:, 1:])
     fit(train)
 
 

@@ -25,7 +25,15 @@ PLOTS = {
     "curves": lambda ax=None: plots.learning_curves(RUNS, "auc", ax=ax),
     "correlations": lambda ax=None: plots.label_correlations(Y, ax=ax),
     "composition": lambda ax=None: plots.batch_composition([0, 2], Y, ax=ax),
+    "progress": lambda ax=None: plots.training_progress(trained(), ax=ax),
 }
+
+
+def trained():
+    """A TrainingProgress as a fit of two epochs leaves it."""
+    progress = tfml.callbacks.TrainingProgress([4, 1])
+    progress.history = {name: [np.ones(2), np.zeros(2)] for name in ("recall", "gradient")}
+    return progress
 
 
 def legend(ax):
@@ -64,12 +72,28 @@ def test_without_axes_a_figure_is_made_and_nothing_global_changes(draw, tmp_path
     ax.figure.savefig(tmp_path / "picture.png")
 
 
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+@pytest.mark.parametrize(
+    "ax",
+    [False, "x", 10**400, [], Figure, Figure(), Figure().subplots(1, 2)],
+    ids=["flag", "text", "number", "list", "class", "figure", "several"],
+)
+def test_what_is_no_axes_cannot_be_drawn_in(draw, ax):
+    with pytest.raises(ValueError, match=r"^`ax` must be matplotlib Axes\. Received: ax=.*\. Pass"):
+        draw(ax=ax)
+
+
+def test_every_plot_is_tested_so():
+    assert len(PLOTS) == len(plots.__all__)
+
+
 def test_the_package_works_without_matplotlib_and_says_what_plots_need():
     script = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "import importlib.util; find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *_: None if name == 'matplotlib' else find(name)\n"
-        "import tfmlselect\n"
+        "import inspect, tfmlselect\n"
+        "assert 'plots' not in dict(inspect.getmembers(tfmlselect))\n"
         "for _ in range(2):\n"
         "    try:\n        tfmlselect.plots\n"
         "    except ImportError as error:\n        print(error)\n"
@@ -169,19 +193,105 @@ def test_epochs_without_a_value_are_gaps():
 @pytest.mark.parametrize(
     ("histories", "metric", "target", "error", "match"),
     [
-        ({}, "auc", None, ValueError, r"runs by name\. Received: dict\. Pass"),
-        ([RUNS["d2ace"]], "auc", None, ValueError, r"runs by name\. Received: list\. Pass"),
-        (RUNS["d2ace"], "auc", None, TypeError, r"Received: list\. Pass history = model\.fit"),
-        (RUNS, "f1", None, ValueError, r"no such key\. Received: 'f1'\. It has 'auc', 'val_loss'"),
+        ({}, "auc", None, ValueError, r"runs by name\. Received: histories=\{\}\. Pass"),
+        (
+            [RUNS["d2ace"]],
+            "auc",
+            None,
+            ValueError,
+            r"runs by name\. Received: histories=\[.*\. Pass",
+        ),
+        (3, None, object(), ValueError, r"runs by name\. Received: histories=3\. Pass"),
+        (
+            RUNS["d2ace"],
+            "auc",
+            None,
+            TypeError,
+            r"Received: histories\['auc'\]=\[0\.6, .*\]\. Pass history = model\.fit",
+        ),
+        (
+            RUNS,
+            "f1",
+            None,
+            ValueError,
+            r"key of each history\. Received: metric='f1', where histories\['uniform'\]="
+            r"\{'auc': \.\.\., 'val_loss': \.\.\.\}\. Name",
+        ),
+        (RUNS, 3, None, ValueError, r"key of each history\. Received: metric=3, where"),
+        (
+            RUNS,
+            ["auc"],
+            None,
+            ValueError,
+            r"key of each history\. Received: metric=\['auc'\], where",
+        ),
         (RUNS, "auc", "best", ValueError, r"Received: target='best'\. Name one of 'uniform', 'd2"),
-        ({"a": {"m": [np.ones(2)]}}, "m", None, ValueError, r"one number an epoch\. Received: 'm'"),
-        ({"a": {"m": []}}, "m", None, ValueError, r"one number an epoch\. Received: 'm' of 'a'"),
+        (RUNS, "auc", True, ValueError, r"`target` must be .* Received: target=True\. Name one of"),
+        (
+            RUNS,
+            "auc",
+            np.nan,
+            ValueError,
+            r"`target` must be .* Received: target=nan\. Name one of",
+        ),
+        (
+            {"a": {"m": [np.ones(2)]}},
+            "m",
+            None,
+            ValueError,
+            r"one number an epoch\. Received: metric='m', where histories\['a'\]\['m'\]=\[array",
+        ),
+        (
+            {"a": {"m": []}},
+            "m",
+            None,
+            ValueError,
+            r"number an epoch\. Received: metric='m', where histories\['a'\]\['m'\]=\[\]\. Name",
+        ),
+        (
+            {"a": {"m": ["0.5"]}},
+            "m",
+            None,
+            ValueError,
+            r"one number an epoch\. Received: metric='m'",
+        ),
+        (
+            {"a": {"m": [10**400]}},
+            "m",
+            None,
+            ValueError,
+            r"one number an epoch\. Received: metric=",
+        ),
+        ({"a": {"m": 0.5}}, "m", None, ValueError, r"one number an epoch\. Received: metric='m'"),
     ],
-    ids=["none", "list", "one history", "metric", "target", "arrays", "empty"],
+    ids=[
+        "none",
+        "list",
+        "number",
+        "one history",
+        "unknown metric",
+        "metric that is a number",
+        "metric that is a list",
+        "unknown target",
+        "target that is a flag",
+        "target that is NaN",
+        "arrays",
+        "empty",
+        "texts",
+        "too large",
+        "no list",
+    ],
 )
 def test_no_curves(histories, metric, target, error, match):
     with pytest.raises(error, match=match):
         plots.learning_curves(histories, metric, target=target)
+
+
+def test_a_direction_is_none_or_a_truth_value():
+    with pytest.raises(
+        ValueError, match=r"`higher_is_better` .* Received: higher_is_better='no'\."
+    ):
+        plots.learning_curves(RUNS, "auc", higher_is_better="no")
 
 
 # --- distribution -------------------------------------------------------------------------------
@@ -242,3 +352,25 @@ def test_a_dataset_is_named():
 def test_no_distribution(p):
     with pytest.raises(ValueError, match=r"Received: .*\. \w+"):
         plots.distribution(p)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        "x",
+        None,
+        1.0,
+        object(),
+        ["1.0"],
+        [True, False],
+        [[0.5], [0.25, 0.25]],
+        [10**400],
+        {"p": 1.0},
+    ],
+    ids=str,
+)
+def test_neither_a_dataset_nor_numbers(train):
+    with pytest.raises(
+        ValueError, match=r"^`train` must be an AdaptiveDataset.* Received: train=.*\."
+    ):
+        plots.distribution(train)

@@ -113,11 +113,18 @@ def test_long_names_keep_both_ends():
 @pytest.mark.parametrize(
     ("history", "error", "match"),
     [
-        ({}, ValueError, r"no such key\. Received: 'selection/label_attention'\. It has none"),
-        ({"loss": [1.0]}, ValueError, r"It has 'loss'; those of selection come from"),
-        ({KEY: [np.ones(3)]}, ValueError, r"other labels\. Received: .* \(1, 3\), and y of 4"),
-        ({KEY: []}, ValueError, r"other labels\. Received"),
-        ([1.0], TypeError, r"Received: list\. Pass history = model\.fit"),
+        ({}, ValueError, rf"must have the key '{KEY}'\. Received: history=\{{\}}\. Pass"),
+        (
+            {"loss": [1.0]},
+            ValueError,
+            r"Received: history=\{'loss': \.\.\.\}\. Pass .* `callbacks=`",
+        ),
+        ({KEY: [np.ones(3)]}, ValueError, rf"4 numbers .* Received: .*'{KEY}' of shape \(1, 3\)\."),
+        ({KEY: []}, ValueError, rf"4 numbers .* Received: .*'{KEY}' of shape \(0,\)\. Pass"),
+        ({KEY: -np.ones((2, 4))}, ValueError, r"4 numbers >= 0 an epoch, .* Received: history="),
+        ({KEY: [["1", "2", "3", "4"]]}, ValueError, r"4 numbers .* Received: history="),
+        ({KEY: 3}, ValueError, r"4 numbers .* Received: history="),
+        ([1.0], TypeError, r"Received: history=\[1\.0\]\. Pass history = model\.fit"),
     ],
     ids=str,
 )
@@ -174,15 +181,30 @@ def test_composition_of_a_dataset_is_that_of_its_next_epoch():
     assert "expected" in ax.get_title()
 
 
+def test_a_dataset_has_its_labels():
+    train = tfml.adaptive_dataset((Y, Y[:, :3]), "uniform", batch_size=2, seed=0)
+    with pytest.raises(ValueError, match=r"`y` must be None where .* Received: y=array.*\. Leave"):
+        plots.batch_composition(train, Y)
+
+
 @pytest.mark.parametrize(
     ("drawn", "y", "match"),
     [
         ([0, 1], None, r"`y` is needed .* Received: y=None\. Pass"),
-        ([0, 5], Y, r"other samples .* Received: ids of shape \(2,\) for labels of 5 samples\."),
-        ([-1], Y, r"other samples"),
-        (np.zeros(0, int), Y, r"other samples"),
-        ([[0, 1]], Y, r"other samples"),
-        ([0.5, 0.5], Y, r"Received: shape \(2,\) for labels of 5 samples\. Pass"),
+        (
+            [0, 5],
+            Y,
+            r"ids of the samples that `y` has\. "
+            r"Received: drawn=\[0, 5\] of shape \(2,\) for labels of 5 samples\. Pass",
+        ),
+        ([-1], Y, r"ids of the samples that `y` has"),
+        (np.zeros(0, int), Y, r"ids of the samples that `y` has"),
+        ([[0, 1]], Y, r"ids of the samples that `y` has"),
+        ([0.5, 0.5], Y, r"Received: drawn=.* of shape \(2,\) for labels of 5 samples\. Pass"),
+        ("x", Y, r"AdaptiveDataset, sample ids or probabilities\. Received: drawn='x'"),
+        (None, Y, r"AdaptiveDataset, sample ids or probabilities\. Received: drawn=None"),
+        ([True, False, False, False, False], Y, r"ids or probabilities\. Received: drawn=\[True"),
+        ([[0], [1, 2]], Y, r"ids or probabilities\. Received: drawn=\[\[0\], \[1, 2\]\]"),
         ([0.5, 0.5, 0.5, 0.0, 0.0], Y, r"sum to 1"),
         ([0, 1], np.zeros((5, 2), int), r"No label has positives\. Received"),
     ],
@@ -235,8 +257,13 @@ def test_a_matrix_is_drawn_as_it_is():
 
 
 def test_neither_labels_nor_a_square_matrix():
-    with pytest.raises(ValueError, match=r"square.* Received: y\.shape=\(2, 3\).*\. Pass"):
+    with pytest.raises(ValueError, match=r"square.* Received: y=.* of shape \(2, 3\)\. Pass"):
         plots.label_correlations(np.full((2, 3), 0.5))
+
+
+def test_a_matrix_of_texts_is_no_matrix_of_correlations():
+    with pytest.raises(ValueError, match=r"`y` must hold numbers.* Received: y\.dtype=<U1"):
+        plots.label_correlations(np.array([["a", "b"], ["c", "d"]]))
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,9 @@ class Watch(tf.keras.callbacks.Callback):
         self._train, self._path = train, path
 
     def on_epoch_begin(self, epoch, logs=None):
-        selection = self._train._selection
+        train = self._train
         with open(self._path, "a", encoding="utf-8") as file:
-            line = [epoch, selection.plan.ids.tolist(), selection.probabilities.tolist()]
+            line = [epoch, train.plan.tolist(), train.probabilities.tolist()]
             file.write(json.dumps(line) + "\n")
 
 

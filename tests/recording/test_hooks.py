@@ -20,6 +20,7 @@ from tests.support.recorded_fits import (
     numbered,
     run,
 )
+from tfmlselect.callbacks.companions import PredictionLog
 from tfmlselect.recording.hooks import arm_hook, listening, remove_hook
 from tfmlselect.recording.recorder import Recorder
 
@@ -310,6 +311,12 @@ def test_nothing_of_ours_is_saved(save, during, tmp_path):
         assert len(loaded.variables) == len(model.variables) or KERAS_3
 
 
+def recorder_of(callback):
+    """The log of the fit that runs."""
+    found = [each for each in callback._companions if isinstance(each, PredictionLog)]
+    return found[0]._recorder
+
+
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_memory_of_the_log_is_given_back(broken):
     """Keras' optimizers keep every train function's graph and its variables alive for ever."""
@@ -318,7 +325,7 @@ def test_the_memory_of_the_log_is_given_back(broken):
     recorders = []
 
     def on_epoch_begin(epoch, logs):
-        recorders.append(callback._recorder)
+        recorders.append(recorder_of(callback))
         if broken:
             raise ZeroDivisionError
 
@@ -328,8 +335,9 @@ def test_the_memory_of_the_log_is_given_back(broken):
     except ZeroDivisionError:
         assert recorders[0]._predictions.numpy().size == 27 * 5
         model.fit(*numbered(9), verbose=0)
-    for variable in ("_predictions", "_losses", "_expected"):
-        assert getattr(recorders[0], variable).numpy().size == 0
+    log = recorders[0]
+    for variable in (log._predictions, log._losses, log._order._difference):
+        assert variable.numpy().size == 0
 
 
 def test_nothing_is_kept_alive():
@@ -340,7 +348,7 @@ def test_nothing_is_kept_alive():
         callback = tfml.AdaptiveBatchSelection(train)
         recorders = []
         peek = tf.keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda *_, seen=recorders, ours=callback: seen.append(ours._recorder)
+            on_epoch_end=lambda *_, seen=recorders, ours=callback: seen.append(recorder_of(ours))
         )
         run_callbacks = [callback, peek]
         model.fit(train, epochs=1, verbose=0, callbacks=run_callbacks)

@@ -155,39 +155,9 @@ def test_another_width_is_seen_before_training(kind):
 # Labels.
 
 
-def test_hashes_tell_label_rows_apart_and_agree_with_those_of_the_set():
-    matrix = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 1, 1]], np.uint8)
-    this = reader()
-    expected = this.hashes_of_rows(matrix)
-    assert len(set(expected)) == len(matrix)
-    for y in (matrix, matrix.astype("float32"), matrix.astype(bool), matrix * 0.8 + 0.1):
-        np.testing.assert_array_equal(this.hashes(y)[:, 0], expected)
-
-
-@pytest.mark.parametrize("shape", [[-1], [-1, 1]])
-@pytest.mark.parametrize("dtype", ["int32", "uint8", "float32"])
-def test_hashes_of_class_ids_are_those_of_their_one_hot_rows(shape, dtype):
-    ids = np.array([2, 0, 1, 1])
-    this = reader(single_label=True)
-    expected = this.hashes_of_rows(np.eye(3, dtype=np.uint8)[ids])
-    np.testing.assert_array_equal(this.hashes(ids.reshape(shape).astype(dtype))[:, 0], expected)
-    np.testing.assert_array_equal(this.hashes(np.eye(3)[ids])[:, 0], expected)
-
-
-@pytest.mark.parametrize("single_label", [False, True])
-@pytest.mark.parametrize("kind", ["tuple", "dict"])
-def test_labels_of_several_outputs(single_label, kind):
-    y = np.array([2, 0]) if single_label else np.array([[0, 0, 1], [1, 0, 0]])
-    other = np.zeros([2, 7])
-    this = reader(single_label, output="main" if kind == "dict" else 0)
-    nested = {"main": y, "aux": other} if kind == "dict" else (y, other)
-    expected = this.hashes_of_rows(np.array([[0, 0, 1], [1, 0, 0]]))
-    np.testing.assert_array_equal(this.hashes(nested)[:, 0], expected)
-
-
 def test_labels_of_another_shape_name_the_way_out():
     with pytest.raises(ValueError, match=r"wanted \(b, 3\).*Received.*check_order=False"):
-        reader().hashes(np.zeros([2, 4]))
+        reader().matrix(np.zeros([2, 4]))
 
 
 # The loss that hardness is to be.

@@ -12,6 +12,6 @@ class Watch(tf.keras.callbacks.Callback):
         self.plans, self.distributions, self.masses = [], [], []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.plans.append(self._train._selection.plan.ids.copy())
+        self.plans.append(self._train.plan.copy())
         self.distributions.append(self._train.probabilities)
         self.masses.append(self._train.mass)

@@ -1,4 +1,4 @@
-"""What runs beside `model.fit`: the crank of batch selection, and what balances or watches it."""
+"""Keras callbacks: the one that makes a fit adaptive, and those that balance or watch training."""
 
 from tfmlselect.callbacks.batch_selection import AdaptiveBatchSelection
 from tfmlselect.callbacks.labels_for_layers import LabelsForLayers
@@ -11,3 +11,7 @@ __all__ = [
     "PartialLabelMaskingUpdate",
     "TrainingProgress",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -1,36 +1,34 @@
-"""What all our callbacks share: they hear of the training steps while a fit runs."""
+"""The base of this package's callbacks: they hear of each training step while a fit runs."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.distributed import replicas, workers
+from tfmlselect.distributed import workers
 from tfmlselect.recording.hooks import arm_hook, remove_hook
-from tfmlselect.recording.outputs import no_probabilities, rows_outside
+from tfmlselect.recording.outputs import Nested
 
 
 class StepListener(tf.keras.callbacks.Callback):
-    """A callback whose `_record` hears y and y_pred of each training step.
+    """A callback whose `_record` is called with y and y_pred in each training step.
 
-    A subclass sets `_running` in `on_train_begin`; `_give_up` is called when the fit is over,
-    however it ended.
+    A subclass sets `_running` in `on_train_begin`. `_fit_over` is called at the end of the fit, or
+    when the next one begins if this one raised.
     """
 
     _running = False
-    _outside: Any = None
 
-    def set_model(self, model: Any) -> None:
+    def set_model(self, model: tf.keras.Model) -> None:
         """Puts the hook on the model, before its train function is made."""
         super().set_model(model)
-        arm_hook(model, self._record, self._give_up)
+        arm_hook(model, self._record, self._fit_over)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Takes the hook off."""
-        self._give_up()
+        self._fit_over()
         remove_hook(self.model)
 
     def on_test_end(self, logs: dict | None = None) -> None:
@@ -41,29 +39,14 @@ class StepListener(tf.keras.callbacks.Callback):
     on_predict_end = on_test_end
 
     def _together(self) -> contextlib.AbstractContextManager:
-        """Inside, figures are of all workers that train the model."""
+        """Inside, sums are over all machines that train the model."""
         return workers.sharing(workers.of_model(self.model))
 
-    def _start_counting(self) -> None:
-        """Makes the counter of rows that are no probabilities."""
-        zero = tf.constant(0, tf.int64)
-        self._outside = replicas.unmirrored(lambda: tf.Variable(zero, trainable=False))
-
-    def _count_outside(self, p: tf.Tensor) -> None:
-        self._outside.assign_add(rows_outside(p))
-
-    def _check_probabilities(self) -> None:
-        """Called at an epoch's end.
-
-        Raises:
-            ValueError: outputs were outside [0, 1].
-        """
-        rows = int(self._outside)
-        if rows:
-            raise no_probabilities(str(rows), "Make the loss with from_logits=True")
-
     def _show(self, logs: dict | None, numbers: dict, arrays: dict) -> None:
-        """Numbers into the epoch's logs; arrays into History alone: others expect numbers there."""
+        """Adds numbers to the epoch's logs, and arrays to History alone.
+
+        Keras and other callbacks expect nothing but numbers in the logs.
+        """
         if logs is not None:
             logs.update(numbers)
         history = getattr(getattr(self.model, "history", None), "history", None)
@@ -71,14 +54,14 @@ class StepListener(tf.keras.callbacks.Callback):
             for name, array in arrays.items():
                 history.setdefault(name, []).append(array)
 
-    def _record(self, y: Any, y_pred: Any) -> None:
-        """Called while a step is traced, or run eagerly."""
+    def _record(self, y: Nested, y_pred: Nested) -> None:
+        """Called in each training step, as it is traced or run eagerly."""
 
-    def _give_up(self) -> None:
+    def _fit_over(self) -> None:
         self._running = False
 
 
 def mean_known(values: np.ndarray) -> float:
-    """The mean of what is not NaN; NaN where nothing is."""
+    """The mean without NaN; NaN where nothing else is there."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")

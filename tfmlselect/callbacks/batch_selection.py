@@ -1,22 +1,39 @@
-"""The crank: once per epoch, records become a distribution, and the distribution a plan."""
+"""The callback that leads a fit: after each epoch, records become a distribution and a plan.
+
+What is done at each point of the fit is in `companions`; here it is put together.
+"""
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfmlselect._progress import verbosity
+import tensorflow as tf
+
+from tfmlselect import _checks
 from tfmlselect.callbacks import fit_checks
-from tfmlselect.callbacks.arguments import check_arguments
+from tfmlselect.callbacks.companions import (
+    Backup,
+    Companion,
+    Epoch,
+    ExactPredictions,
+    MaskingRatios,
+    NextDistribution,
+    OutputCheck,
+    PredictionLog,
+)
 from tfmlselect.callbacks.held_out import HeldOutCheck
-from tfmlselect.callbacks.partial_label_masking import RatioUpdate
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.distributed import replicas
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.pipeline.dataset import AdaptiveDataset
-from tfmlselect.recording.outputs import AveragedOutputs, OutputReader
+from tfmlselect.pipeline.selection import Selection
+from tfmlselect.recording.label_errors import LabelErrors
+from tfmlselect.recording.order_check import OrderCheck
+from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, check_output
 from tfmlselect.recording.recorder import Recorder
 from tfmlselect.recording.scorer import Scorer
 
@@ -115,33 +132,42 @@ class AdaptiveBatchSelection(HeldOutCheck):
             "log_dir": log_dir,
             "label_names": label_names,
         }
-        check_arguments(dataset, self._options)
+        _check_options(dataset, self._options)
+        selection = dataset._selection
+        labels = selection.source.labels
         self._state: RunState | None = None
         if backup_dir is not None:
-            self._state = RunState(os.fspath(backup_dir), dataset._selection)
-        self._board: SelectionSummaries | None = None
-        names = checked_names(label_names, dataset._selection.labels.q)
+            self._state = RunState(os.fspath(backup_dir), selection)
+        self._summaries: SelectionSummaries | None = None
+        names = checked_names(label_names, labels.q)
         if log_dir is not None:
-            self._board = SelectionSummaries(log_dir, names, dataset._selection)
-        self._restored = False
-        self._signal = signal if callable(signal) else None
-        labels = dataset._selection.labels
+            self._summaries = SelectionSummaries(log_dir, names, selection)
+        loss = signal if callable(signal) else None
         reader: Any = AveragedOutputs if isinstance(output, (list, tuple)) else OutputReader
-        self._reader = reader(labels.q, labels.single_label, output, from_logits, self._signal)
-        self._recorder: Recorder | None = None
-        self._scorer: Scorer | None = None
-        self._ratios: RatioUpdate | None = None
+        self._reader: OutputReader = reader(
+            labels.q, labels.single_label, output, from_logits, loss
+        )
+        self._companions: list[Companion] = []
         self._next_check = 1
 
     def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
         return type(self)(self.dataset, **self._options)
 
+    def __repr__(self) -> str:
+        usual = inspect.signature(type(self)).parameters
+        given = [
+            f", {name}={value!r}"
+            for name, value in self._options.items()
+            if value is not usual[name].default and value != usual[name].default
+        ]
+        return f"{type(self).__name__}({self.dataset!r}{''.join(given)})"
+
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Attaches the dataset and draws its next epoch."""
         selection = self._selection
-        fit_checks.check_alone(selection, self)
+        fit_checks.check_one_leader(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
-        fit_checks.warn_if_apart(self.model)
+        fit_checks.warn_of_model_on_one_machine(self.model)
         if self._state is not None:
             self._state.check_start()
         self._reader.prepare(self.model)
@@ -149,27 +175,15 @@ class AdaptiveBatchSelection(HeldOutCheck):
         self._running = True
         self._first_epoch: int | None = None
         self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
-        self._recorder = self._scorer = None
-        self._start_counting()
-        loss = self._masking_loss(self.model)
-        self._ratios = None if loss is None else RatioUpdate(loss, self)
-        fit_checks.check_boards(self.model, self._board is not None)
-        if self._board is not None:
+        fit_checks.check_all_write_summaries(self.model, self._summaries is not None)
+        if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)
-            with self._together():
-                self._board.start(self._restored)
-        self._restored = False
-        losses = self._signal is not None
-        used = selection.strategy.uses_predictions
-        if self._options["scores"] == "record" and (used or self._board is not None):
-            check_order, count = self._options["check_order"], replicas.count(self.model)
-            self._recorder = Recorder(selection, self._reader, losses, check_order, count)
-        elif used:
-            errors = None if self._board is None else self._board.errors
-            self._scorer = Scorer(self.model, self.dataset, self._reader, losses, errors)
-        self._draw()
-        if self._ratios is not None:
-            self._ratios.start(selection.odds())
+        self._companions = self._make_companions()
+        selection.draw()
+        with self._together():
+            for companion in self._companions:
+                companion.start()
+        self._start_epoch()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes which epoch Keras starts with, the first time it can be known."""
@@ -186,42 +200,25 @@ class AdaptiveBatchSelection(HeldOutCheck):
         """Checks what was recorded, after 1, 2, 4, 8, ... steps."""
         self._begun = batch + 1
         if batch >= self._next_check:
-            self._check_records(done=batch, over=False)
+            self._check(done=batch, over=False)
             self._next_check = 2 * batch
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Turns the crank."""
+        """What was recorded becomes a distribution, and the distribution the next plan."""
         selection = self._selection
-        self._check_records(done=self._begun, over=True)
+        self._check(done=self._begun, over=True)
         # Counted from the warm-up's end, where the first adaptive epoch needs its distribution.
         refresh = (selection.epoch + 1 - selection.strategy.warmup) % self._options["every"] == 0
-        dropped = 0
-        if self._recorder is not None:
-            dropped = self._recorder.hand_over()
-            if self._board is not None:
-                self._recorder.add_errors(self._board.errors)
-        elif refresh and self._scorer is not None:
-            with verbosity(self.params.get("verbose") in (1, "auto")):
-                dropped = self._scorer.score_all()
-        if dropped:
-            selection.warn_not_finite(dropped)
-        numbers, arrays = selection.figures()
-        if self._board is not None:
-            self._board.note_distribution()
-        selection.advance(refresh)
-        if self._ratios is not None:
-            with self._together():
-                of_loss = self._ratios.finish(selection.odds())
-            numbers, arrays = {**numbers, **of_loss[0]}, {**arrays, **of_loss[1]}
-        self._show(logs, numbers, arrays)
-        if self._board is not None:
-            with self._together():  # before the backup: no epoch is lost between the two
-                self._board.write(logs, numbers, arrays)
-        if self._state is not None:
-            self._state.save(self.model, self._masking_loss(self.model))
-        self._draw()
+        verbose = self.params.get("verbose") in (1, "auto")
+        trained = Epoch(selection.distribution, refresh, logs, verbose)
+        with self._together():
+            for companion in self._companions:
+                companion.finish_epoch(trained)
+        self._show(logs, trained.numbers, trained.arrays)
+        selection.draw()
+        self._start_epoch()
 
-    def restore(self, model: Any) -> int:
+    def restore(self, model: tf.keras.Model) -> int:
         """Puts model, optimizer, strategy and distribution back as the newest backup has them.
 
         Args:
@@ -242,14 +239,15 @@ class AdaptiveBatchSelection(HeldOutCheck):
         self._state.check_model(model)
         self._reader.prepare(model)
         epoch = self._state.restore(model, self._masking_loss(model))
-        self._restored = True
+        if self._summaries is not None:
+            self._summaries.restored = True
         return epoch
 
     @property
-    def _selection(self) -> Any:
+    def _selection(self) -> Selection:
         return self.dataset._selection
 
-    def _masking_loss(self, model: Any) -> PartialLabelMasking | None:
+    def _masking_loss(self, model: tf.keras.Model) -> PartialLabelMasking | None:
         """The loss of the recorded output, if its ratios are to be adapted."""
         loss = self._reader.pick(model.loss) if model.loss else None
         return loss if isinstance(loss, PartialLabelMasking) else None
@@ -261,41 +259,95 @@ class AdaptiveBatchSelection(HeldOutCheck):
         if self._first_epoch is not None and epochs_left > 0:
             fit_checks.warn_if_too_short(strategy)
 
-    def _draw(self) -> None:
-        self._selection.draw()
-        self._next_check = 1
-        if self._recorder is not None:
-            self._recorder.start_epoch()
+    def _make_companions(self) -> list[Companion]:
+        """What goes along with the fit that begins, in the order in which an epoch is finished."""
+        selection, options, summaries = self._selection, self._options, self._summaries
+        strategy, labels = selection.strategy, selection.source.labels
+        losses = callable(options["signal"])
+        errors = None if summaries is None else LabelErrors(labels.matrix)
+        masking = self._masking_loss(self.model)
+        used = strategy.uses_predictions
+        companions: list[Companion] = []
+        if options["scores"] == "record" and (used or summaries is not None):
+            order = None
+            if options["check_order"]:
+                order = OrderCheck(labels.matrix, selection.plan.draws)
+            count = replicas.count(self.model)
+            recorder = Recorder(selection.plan, strategy, self._reader, losses, order, count)
+            companions.append(PredictionLog(selection, recorder, errors))
+        else:
+            if used:
+                samples, n = self.dataset.in_order(), selection.source.n
+                scorer = Scorer(self.model, samples, n, strategy, self._reader, losses, errors)
+                companions.append(ExactPredictions(selection, scorer))
+            if masking is not None:
+                companions.append(OutputCheck())
+        companions.append(NextDistribution(selection))
+        if masking is not None:
+            companions.append(MaskingRatios(selection, self._reader, masking, self))
+        if summaries is not None and errors is not None:
+            summaries.errors = errors
+            companions.append(summaries)
+        if self._state is not None:  # last: no epoch is kept that the summaries lack
+            companions.append(Backup(self._state, self.model, masking))
+        return companions
 
-    def _record(self, y: Any, y_pred: Any) -> None:
+    def _start_epoch(self) -> None:
+        self._next_check = 1
+        for companion in self._companions:
+            companion.start_epoch()
+
+    def _record(self, y: Nested, y_pred: Nested) -> None:
         if not self._running:
             return
-        fit_checks.check_weights(self.dataset.element_spec, self._selection.labels)
-        if self._recorder is None and self._ratios is None:
-            return
-        p = self._reader.probabilities(y_pred)
-        if self._recorder is not None:
-            self._recorder.record(y, y_pred, p)
-        else:
-            self._count_outside(p)
-        if self._ratios is not None:
-            self._ratios.record(self._reader.matrix(y), p)
+        fit_checks.check_weights(self.dataset.element_spec, self._selection.source.labels)
+        recording = [companion for companion in self._companions if companion.records]
+        if recording:
+            p = self._reader.probabilities(y_pred)
+            for companion in recording:
+                companion.record(y, y_pred, p)
 
-    def _check_records(self, done: int, over: bool) -> None:
-        fit_checks.check_read(self._selection.plan)
-        if self._recorder is not None:
-            self._recorder.check(done, over)
-        else:
-            self._check_probabilities()
+    def _check(self, done: int, over: bool) -> None:
+        fit_checks.check_dataset_is_read(self._selection.plan)
+        for companion in self._companions:
+            companion.check(done, over)
 
-    def _give_up(self) -> None:
+    def _fit_over(self) -> None:
         """The fit is over, however it ended."""
-        super()._give_up()
-        if self._recorder is not None:
-            self._recorder.close()
-        if self._ratios is not None:
-            self._ratios.over()
-        if self._board is not None:
-            self._board.close()
-        self._recorder = self._scorer = self._ratios = None
+        super()._fit_over()
+        for companion in self._companions:
+            companion.close()
+        self._companions = []
         self._selection.release(self)
+
+
+def _check_options(dataset: Any, options: dict[str, Any]) -> None:
+    """Those that the objects made of them do not check themselves."""
+    if not isinstance(dataset, AdaptiveDataset):
+        raise TypeError(
+            "The callback leads an adaptive dataset. Received: dataset of type "
+            f"{type(dataset).__name__}. Make one: train = tfmlselect.adaptive_dataset((x, y))."
+        )
+    _checks.check_choice("scores", options["scores"], ("record", "predict"))
+    _checks.check_whole("every", options["every"], 1)
+    signal = options["signal"]
+    _checks.check_argument(
+        (isinstance(signal, str) and signal == "probability") or callable(signal),
+        "signal",
+        signal,
+        '"probability" or a function (y, y_pred) -> (b, q)',
+        "Pass an element-wise loss, such as tf.keras.backend.binary_crossentropy, or leave it out",
+    )
+    check_output(options["output"], several=True)
+    _checks.check_choice("from_logits", options["from_logits"], (True, False, "auto"))
+    _checks.check_flag("check_order", options["check_order"])
+    if options["state_device"] is not None:
+        _checks.check_device("state_device", options["state_device"])
+    if options["backup_dir"] is not None:
+        path = _checks.check_path("backup_dir", options["backup_dir"])
+        _checks.require(
+            dataset._selection.plan.repeatable,
+            "`backup_dir` keeps a run whose draws can be repeated",
+            f"backup_dir={path!r}, and a dataset without a seed",
+            "Make the dataset with one: adaptive_dataset(..., seed=0)",
+        )

@@ -1,4 +1,4 @@
-"""What can be wrong with a fit on an adaptive dataset, and what is said about it."""
+"""What can be wrong with a fit on an adaptive dataset: each check raises or warns."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import warnings
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfmlselect._training_step import batch_weights
 from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
+from tfmlselect.pipeline.dataset import AdaptiveDataset
+from tfmlselect.pipeline.plan import Plan
+from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.hooks import listening
+from tfmlselect.strategies import Strategy
 
 
-def check_steps(steps: int | None, dataset: Any) -> None:
-    """Keras' epoch, `steps` long where it is known, is an epoch of the dataset."""
+def check_steps(steps: int | None, dataset: AdaptiveDataset) -> None:
+    """An epoch of Keras, `steps` long where that is known, must be an epoch of the dataset."""
     if steps is not None and steps != len(dataset):
         raise ValueError(
             "An epoch of this fit is not an epoch of the callback's dataset. Received: "
@@ -23,8 +29,8 @@ def check_steps(steps: int | None, dataset: Any) -> None:
         )
 
 
-def check_alone(selection: Any, callback: Any) -> None:
-    """One callback leads a dataset; others would count its epochs too."""
+def check_one_leader(selection: Selection, callback: tf.keras.callbacks.Callback) -> None:
+    """Only one callback may lead a dataset: each counts the dataset's epochs."""
     others = [each for each in listening(callback.model) if each is not callback]
     if any(getattr(each, "_selection", None) is selection for each in others):
         raise ValueError(
@@ -33,8 +39,8 @@ def check_alone(selection: Any, callback: Any) -> None:
         )
 
 
-def warn_if_apart(model: Any) -> None:
-    """Several machines, and a model that is trained on this one alone."""
+def warn_of_model_on_one_machine(model: tf.keras.Model) -> None:
+    """Several machines are named in TF_CONFIG, and the model is trained on this one alone."""
     machines = workers.machines()
     if machines > 1 and workers.of_model(model) is None:
         warnings.warn(
@@ -45,8 +51,8 @@ def warn_if_apart(model: Any) -> None:
         )
 
 
-def check_boards(model: Any, writes: bool) -> None:
-    """Figures for TensorBoard are of all workers: all must ask for them, or none."""
+def check_all_write_summaries(model: tf.keras.Model, writes: bool) -> None:
+    """Summaries are sums over all machines: all must write them, or none."""
     with workers.sharing(workers.of_model(model)):
         said = set(workers.words(str(writes)))
     if len(said) > 1:
@@ -57,8 +63,8 @@ def check_boards(model: Any, writes: bool) -> None:
         )
 
 
-def warn_of_late_progress(callback: Any) -> None:
-    """What `TrainingProgress` shows of an epoch is known when it has been called."""
+def warn_of_late_progress(callback: tf.keras.callbacks.Callback) -> None:
+    """`TrainingProgress` after the callback that is to write what it shows."""
     callbacks = listening(callback.model)
     later = callbacks[callbacks.index(callback) + 1 :]
     if any(isinstance(each, TrainingProgress) for each in later):
@@ -69,8 +75,8 @@ def warn_of_late_progress(callback: Any) -> None:
         )
 
 
-def check_read(plan: Any) -> None:
-    """The fit reads the callback's dataset."""
+def check_dataset_is_read(plan: Plan) -> None:
+    """The fit must read the dataset that the callback was made for."""
     if plan.reads == 0:
         raise RuntimeError(
             "This fit does not read the dataset that the callback was made for. Received: "
@@ -79,8 +85,8 @@ def check_read(plan: Any) -> None:
         )
 
 
-def check_weights(spec: Any, labels: Any) -> None:
-    """Keras makes weights of `class_weight`: a third element, which the dataset has not.
+def check_weights(spec: Any, labels: Labels) -> None:
+    """`class_weight` is refused for several labels: Keras makes one weight a sample of it.
 
     Args:
         spec: element_spec of the dataset.
@@ -109,8 +115,8 @@ def warn_of_other_epoch(epoch: int, completed: int) -> None:
         )
 
 
-def warn_if_too_short(strategy: Any) -> None:
-    """No epoch would be adaptive."""
+def warn_if_too_short(strategy: Strategy) -> None:
+    """The warm-up takes all epochs of the run."""
     if strategy.uses_predictions and strategy.warmup >= strategy.run_epochs:
         warnings.warn(
             "No adaptive epoch is left after the warm-up. Received: a run of "

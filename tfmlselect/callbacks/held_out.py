@@ -1,17 +1,17 @@
-"""Validation is on data held out: said where a fit validates on the batches it selects."""
+"""A warning for fits that validate on the batches that they select, and not on data held out."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 from tfmlselect.callbacks.base import StepListener
+from tfmlselect.pipeline.dataset import AdaptiveDataset
 
 
 class HeldOutCheck(StepListener):
     """Warns once where a fit evaluates its adaptive dataset: a subclass has the `dataset`."""
 
-    dataset: Any
+    dataset: AdaptiveDataset
     _fetches = 0
     _warned = False
 

@@ -1,4 +1,4 @@
-"""Lets layers see the labels of the batch, in a fit without another of our callbacks."""
+"""A callback that does nothing but let layers see the labels of each batch."""
 
 from __future__ import annotations
 

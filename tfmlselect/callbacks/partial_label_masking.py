@@ -1,4 +1,7 @@
-"""Once per epoch, predictions of the training steps become new ideal ratios of the loss."""
+"""Adapts the ratios of a `PartialLabelMasking` loss once per epoch.
+
+From the predictions of the training steps; the formulas are in `losses.ratios`.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ from tfmlselect.distributed import workers
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.losses.ratios import LabelHistograms, divergences, updated_ratios
 from tfmlselect.recording.hooks import listening
-from tfmlselect.recording.outputs import OutputReader
+from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck, check_output
 
 
 class RatioUpdate:
-    """What adapts one loss in one fit.
+    """Adapts the ratios of one loss in one fit.
 
     Args:
         loss: whose ratios are adapted.
-        leader: the callback that does it.
+        leader: the callback that calls this; the loss masks validation only while it has none.
     """
 
-    def __init__(self, loss: PartialLabelMasking, leader: Any):
+    def __init__(self, loss: PartialLabelMasking, leader: tf.keras.callbacks.Callback):
         self._loss = loss
         self._histograms = LabelHistograms(loss.q, loss.bins)
         loss.lead(leader)
@@ -80,8 +83,8 @@ class RatioUpdate:
         }
         return numbers, arrays
 
-    def over(self) -> None:
-        """The fit is over: nobody leads the loss."""
+    def close(self) -> None:
+        """The fit is over: nobody adapts the loss any more."""
         self._loss.lead(None)
 
     def _take_odds(self, odds: np.ndarray) -> None:
@@ -93,7 +96,7 @@ class RatioUpdate:
         loss.ideal.assign(np.where(fresh, odds, ideal))
 
 
-def masking_loss(model: Any, output: Any) -> tuple[PartialLabelMasking | None, Any]:
+def masking_loss(model: tf.keras.Model, output: Any) -> tuple[PartialLabelMasking | None, Any]:
     """The compiled `PartialLabelMasking`, if any, and the output that it is for."""
     losses = getattr(model, "loss", None)
     if isinstance(losses, PartialLabelMasking):
@@ -144,6 +147,7 @@ class PartialLabelMaskingUpdate(StepListener):
 
     def __init__(self, output: str | int | None = None):
         super().__init__()
+        check_output(output)
         self._output = output
         self._update: RatioUpdate | None = None
 
@@ -161,25 +165,25 @@ class PartialLabelMaskingUpdate(StepListener):
             return  # AdaptiveBatchSelection does it
         self._reader = OutputReader(loss.q, True, output, loss.from_logits, None)
         self._reader.prepare(self.model)
-        self._start_counting()
+        self._probabilities = ProbabilityCheck()
         self._update = RatioUpdate(loss, self)
         self._update.start()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Moves the ratios."""
         if self._update is not None:
-            self._check_probabilities()
+            self._probabilities.check()
             with self._together():
                 self._show(logs, *self._update.finish())
 
-    def _record(self, y: Any, y_pred: Any) -> None:
+    def _record(self, y: Nested, y_pred: Nested) -> None:
         if self._update is not None:
             p = self._reader.probabilities(y_pred)
-            self._count_outside(p)
+            self._probabilities.add(p)
             self._update.record(self._reader.matrix(y), p)
 
-    def _give_up(self) -> None:
+    def _fit_over(self) -> None:
         if self._update is not None:
-            self._update.over()
+            self._update.close()
         self._update = None
-        super()._give_up()
+        super()._fit_over()

@@ -1,4 +1,7 @@
-"""All that a run on an adaptive dataset needs to go on as if it had never stopped."""
+"""Saves and restores a run: all that it needs to go on as if it had never stopped.
+
+What is saved, and what a backup must agree with; how files are written is in `backup_files`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfmlselect.callbacks import backup_files
+from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
 
 
@@ -30,7 +36,7 @@ class RunState:
         self._selection = selection
         self._iterations: int | None = None  # the optimizer's, right after `restore`
 
-    def save(self, model: Any, loss: Any) -> None:
+    def save(self, model: tf.keras.Model, loss: PartialLabelMasking | None) -> None:
         """Writes a backup of what is now, between two epochs.
 
         Args:
@@ -38,12 +44,13 @@ class RunState:
             loss: a `PartialLabelMasking` that is adapted, or None.
         """
         named = list(self._variables(model, loss))
-        named.append(("probabilities", self._selection.probabilities))
-        named.append(("mass", np.float64(self._selection.mass)))
-        facts = {**self._identity, "in_force": self._selection.in_force}
+        distribution = self._selection.distribution
+        named.append(("probabilities", distribution.probabilities))
+        named.append(("mass", np.float64(distribution.mass)))
+        facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
         backup_files.write(self._directory, self._selection.epoch, named, facts)
 
-    def restore(self, model: Any, loss: Any) -> int:
+    def restore(self, model: tf.keras.Model, loss: PartialLabelMasking | None) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
 
         Raises:
@@ -70,11 +77,11 @@ class RunState:
         if loss is not None:
             loss.starts_at_odds = False
         self._iterations = _steps_of(model)
-        epoch, in_force = backup.facts["epoch"], backup.facts.get("in_force", {})
-        self._selection.resume(model, epoch, probabilities, float(mass), in_force)
+        epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
+        self._selection.resume(model, epoch, Distribution(probabilities, float(mass), values))
         return epoch
 
-    def check_model(self, model: Any) -> None:
+    def check_model(self, model: tf.keras.Model) -> None:
         """What `restore` needs to put a run back into.
 
         Raises:
@@ -104,7 +111,7 @@ class RunState:
                 "fit(initial_epoch=selection.restore(model), ...); or empty it."
             )
 
-    def check_first_step(self, model: Any, epoch: int) -> None:
+    def check_first_step(self, model: tf.keras.Model, epoch: int) -> None:
         """A fit after `restore` must go on where the backup stopped.
 
         Args:
@@ -132,7 +139,9 @@ class RunState:
             )
         self._iterations = None
 
-    def _variables(self, model: Any, loss: Any) -> Iterator[tuple[str, Any]]:
+    def _variables(
+        self, model: tf.keras.Model, loss: PartialLabelMasking | None
+    ) -> Iterator[tuple[str, Any]]:
         for number, variable in enumerate(model.variables):
             yield f"model/{number}", variable
         optimizer = model.optimizer.variables
@@ -151,12 +160,12 @@ class RunState:
         plan, strategy = selection.plan, selection.strategy
         config = json.dumps(strategy.get_config(), sort_keys=True, default=repr)
         return {
-            "labels": hashlib.sha256(selection.labels.matrix.tobytes()).hexdigest(),
+            "labels": hashlib.sha256(selection.source.labels.matrix.tobytes()).hexdigest(),
             "x": selection.source.fingerprint(),
             "n": plan.n,
             "batch_size": plan.batch_size,
             "drop_remainder": plan.drop_remainder,
-            "seed": selection.seed,
+            "seed": plan.run_seed,
             "strategy": type(strategy).__name__,
             "config": hashlib.sha256(config.encode()).hexdigest(),
         }
@@ -180,11 +189,11 @@ class RunState:
             )
 
 
-def _steps_of(model: Any) -> int:
+def _steps_of(model: tf.keras.Model) -> int:
     return int(model.optimizer.iterations.numpy())  # also where each replica has a copy
 
 
-def _build_optimizer(model: Any) -> None:
+def _build_optimizer(model: tf.keras.Model) -> None:
     """Its variables are made with the first step, or here."""
     build = getattr(model.optimizer, "build", None)
     if build is not None and not getattr(model.optimizer, "built", False):

@@ -1,7 +1,7 @@
-"""What TensorBoard shows of the selection: written once per epoch, into a directory of its own.
+"""Writes summaries of the selection for TensorBoard, once per epoch.
 
-It stands beside what Keras' own TensorBoard callback writes: that has the runs `train` and
-`validation` of a directory, this the run `selection`.
+Into a directory of its own: Keras' TensorBoard callback writes the runs `train` and `validation`,
+this the run `selection`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import check_argument, check_path
+from tfmlselect.callbacks.companions import Companion, Epoch
 from tfmlselect.distributed import workers
 from tfmlselect.labels import check_label_names
 from tfmlselect.pipeline.epoch_figures import attention
@@ -35,7 +36,7 @@ _LINES = {
 _EXPECTED_DRAWS = "selection/expected_draws"  # written last: an epoch that has it is whole
 
 
-class SelectionSummaries:
+class SelectionSummaries(Companion):
     """Writes each epoch's figures as summaries; step = epochs completed.
 
     Args:
@@ -44,7 +45,8 @@ class SelectionSummaries:
         selection: of the dataset.
 
     Attributes:
-        errors: takes in the predictions that the epoch recorded.
+        errors: has taken in the predictions that the epoch recorded.
+        restored: whether the fit that begins goes on from a backup, or would if there were one yet.
 
     Raises:
         ValueError: no directory.
@@ -52,36 +54,31 @@ class SelectionSummaries:
     """
 
     def __init__(self, log_dir: Any, names: Sequence[str], selection: Selection):
-        check_argument(
-            isinstance(log_dir, (str, os.PathLike)), "log_dir", log_dir, "a directory, or None"
-        )
+        log_dir = check_path("log_dir", log_dir)
         if importlib.util.find_spec("tensorboard") is None:
             raise ImportError(
                 "TensorFlow writes summaries with TensorBoard's help. Received: "
                 f"log_dir={log_dir!r}, and no module named 'tensorboard'. Install it: "
                 "pip install 'tfmlselect[tensorboard]'."
             )
-        self._directory = os.path.join(os.fspath(log_dir), "selection")
+        self._directory = os.path.join(log_dir, "selection")
         self._names = names
         self._selection = selection
         self.errors: LabelErrors
+        self.restored = False
         self._shown: set[int] = set()
         self._written: set[int] = set()  # steps, by a process that was killed since
-        self._of_epoch: tuple[np.ndarray, dict[str, float]]
         self._chief = False
         self._writer: Any = None
 
-    def start(self, restored: bool) -> None:
+    def start(self) -> None:
         """A fit begins; of several machines the first writes.
-
-        Args:
-            restored: whether the run goes on from a backup, or would if there were one yet.
 
         Warns:
             UserWarning: a run at its start, and a directory that holds events of another.
         """
-        self._chief = workers.number() == 0
-        self.errors, self._written = LabelErrors(self._selection.labels.matrix), set()
+        restored, self.restored = self.restored, False
+        self._chief, self._written = workers.number() == 0, set()
         steps, tags = read_events(self._directory) if self._chief else (set(), set())
         going_on = self._selection.epoch > 0
         if restored and (going_on or steps <= {1}):  # killed before its first backup was whole
@@ -95,35 +92,24 @@ class SelectionSummaries:
             )
         self._shown = {j for j, name in enumerate(self._names) if f"label_attention/{name}" in tags}
 
-    def note_distribution(self) -> None:
-        """The epoch is trained, and the distribution that it was drawn from still known."""
-        selection = self._selection
-        figures = {f"selection/{name}": value for name, value in selection.in_force.items()}
-        self._of_epoch = selection.plan.n * selection.probabilities, figures
-
-    def write(
-        self, logs: dict | None, numbers: dict[str, float], arrays: dict[str, np.ndarray]
-    ) -> None:
-        """Writes the epoch that was just completed, and flushes it to the file.
-
-        Args:
-            logs: of the epoch; what TrainingProgress put there is taken over.
-            numbers: by tag.
-            arrays: (q,), by History's name.
-        """
-        arrays = {**arrays, **self.errors.finish()}
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Writes the epoch that was just completed, and flushes it to the file."""
+        arrays = {**epoch.arrays, **self.errors.finish()}
         progress = {
-            key: value for key, value in (logs or {}).items() if key.startswith("progress/")
+            key: value for key, value in (epoch.logs or {}).items() if key.startswith("progress/")
         }
-        selection, (expected_draws, in_force) = self._selection, self._of_epoch
+        selection, drawn_from = self._selection, epoch.distribution
+        expected_draws = selection.plan.n * drawn_from.probabilities
+        values = {f"selection/{name}": value for name, value in drawn_from.schedule_values.items()}
         self._choose(expected_draws)
         if not self._chief or selection.epoch in self._written:
             return
         if self._writer is None:  # held back until its end, an epoch comes into the file as one
             self._writer = tf.summary.create_file_writer(self._directory, max_queue=1 << 20)
+        numbers = {**self._lines(arrays), **epoch.numbers, **values, **progress}
         # Keras' callback may have said that only every so many steps are recorded.
         with self._writer.as_default(step=selection.epoch), tf.summary.record_if(True):
-            for tag, value in {**self._lines(arrays), **numbers, **in_force, **progress}.items():
+            for tag, value in numbers.items():
                 if not np.isnan(value):
                     tf.summary.scalar(tag, value)
             tf.summary.histogram(_EXPECTED_DRAWS, expected_draws)
@@ -132,10 +118,10 @@ class SelectionSummaries:
     def _choose(self, expected_draws: np.ndarray) -> None:
         """A label that has lines keeps them: none is to have holes."""
         selection = self._selection
-        of_labels = selection.labels.sums(expected_draws)
+        of_labels = selection.source.labels.sums(expected_draws)
         n, *draws = workers.total(np.append(expected_draws.size, of_labels)).numpy()
-        favour = attention(np.array(draws), n, selection.counts, n)
-        for j in labels_to_show(selection.counts, favour, SHOWN_EACH):
+        favour = attention(np.array(draws), n, selection.figures.counts, n)
+        for j in labels_to_show(selection.figures.counts, favour, SHOWN_EACH):
             if len(self._shown) < SHOWN_AT_MOST:
                 self._shown.add(j)
 
@@ -161,7 +147,9 @@ def checked_names(label_names: Sequence[str] | None, q: int) -> tuple[str, ...]:
         ValueError: not q of them, or two alike.
     """
     names = check_label_names(label_names, q) or tuple(map(str, range(q)))
-    check_argument(len({*names}) == q, "label_names", label_names, "names that differ")
+    check_argument(
+        len({*names}) == q, "label_names", label_names, "names that differ", "Name no label twice"
+    )
     return names
 
 

@@ -1,16 +1,26 @@
-"""How far training has come, class by class: are the rare ones left behind?"""
+"""Follows how far training has come with each label: are the rare ones left behind?
+
+It changes nothing in training, and draws nothing: `plots.training_progress` does.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import check_argument, check_choice, require, shown
 from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
-from tfmlselect.recording.outputs import OutputReader
+from tfmlselect.labels import are_class_ids, one_hot
+from tfmlselect.losses.cross_entropy import finite_rows
+from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck, check_output
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 QUANTITIES = {
     "recall": "training recall",
@@ -34,6 +44,7 @@ class TrainingProgress(StepListener):
     most frequent third of the labels, their ratio `progress/recall_ratio` (rare / frequent), and
     the same for `gradient`; to History alone, the arrays (q,) `progress/recall` and
     `progress/gradient`. NaN stands for labels without a positive in the epoch.
+    `tfmlselect.plots.training_progress` draws them.
 
     Args:
         class_counts: (q,) positives of each label in the training set:
@@ -43,7 +54,9 @@ class TrainingProgress(StepListener):
         from_logits: whether that output is logits; "auto" asks the compiled loss.
 
     Raises:
-        ValueError: counts of another form; in the first step: no head.
+        ValueError: counts of another form, a head that is neither a layer nor a name, an output
+            that is neither a name nor an index, or `from_logits` that is none of the three; in the
+            first step: no head.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
@@ -66,20 +79,25 @@ class TrainingProgress(StepListener):
 
     def __init__(
         self,
-        class_counts: Any,
+        class_counts: Sequence[float] | np.ndarray,
         *,
-        head: Any = None,
+        head: tf.keras.layers.Layer | str | None = None,
         output: str | int | None = None,
         from_logits: bool | str = "auto",
     ):
         super().__init__()
-        counts = np.asarray(class_counts)
-        if counts.ndim != 1 or len(counts) < 2 or counts.dtype.kind not in "iuf":
-            raise ValueError(
-                "`class_counts` are the positives of each label, (q,) numbers. Received: "
-                f"class_counts={class_counts!r}. Pass tfmlselect.label_statistics(y).counts."
-            )
-        self.class_counts = counts
+        self.class_counts = counts = _checked_counts(class_counts)
+        check_argument(
+            head is None
+            or isinstance(head, tf.keras.layers.Layer)
+            or (isinstance(head, str) and head != ""),
+            "head",
+            head,
+            "None, a layer or the name of one",
+            "Pass for example head=model.layers[-1]",
+        )
+        check_output(output)
+        check_choice("from_logits", from_logits, (True, False, "auto"))
         self._head = head
         # Logits mean another thing with class ids; which they are is known in the first step.
         self._readers = {
@@ -87,21 +105,19 @@ class TrainingProgress(StepListener):
         }
         self.history: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts counting."""
         for reader in self._readers.values():
             reader.prepare(self.model)
         shape = [3, len(self.class_counts)]  # hits, sums of gradient norms, positives
-        self._sums = replicas.unmirrored(
-            lambda: tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
-        )
+        self._sums = replicas.zeros(shape, tf.float64)
         self.history = {name: [] for name in QUANTITIES}
-        self._start_counting()
+        self._probabilities = ProbabilityCheck()
         self._running = True
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Shows the epoch and starts the next."""
-        self._check_probabilities()
+        self._probabilities.check()
         with self._together():
             hits, norms, positives = workers.total(self._sums.numpy()).numpy()
         self._sums.assign(tf.zeros_like(self._sums))
@@ -112,83 +128,65 @@ class TrainingProgress(StepListener):
             values = np.divide(sums, positives, out=unseen.copy(), where=positives > 0)
             self.history[name].append(values)
             arrays[f"progress/{name}"] = values
-            of_rare, of_frequent = mean_known(values[rare]), mean_known(values[frequent])
-            numbers[f"progress/{name}_rare"] = of_rare
-            numbers[f"progress/{name}_frequent"] = of_frequent
-            numbers[f"progress/{name}_ratio"] = of_rare / of_frequent if of_frequent else np.nan
+            rare_mean, frequent_mean = mean_known(values[rare]), mean_known(values[frequent])
+            ratio = rare_mean / frequent_mean if frequent_mean else np.nan
+            numbers[f"progress/{name}_rare"] = rare_mean
+            numbers[f"progress/{name}_frequent"] = frequent_mean
+            numbers[f"progress/{name}_ratio"] = ratio
         self._show(logs, numbers, arrays)
 
-    def plot(self, quantity: str = "recall", axes: Any = None) -> Any:
-        """Draws a quantity over the epochs: each label thin, the means of both thirds thick.
+    def plot(
+        self, quantity: str = "recall", axes: matplotlib.axes.Axes | None = None
+    ) -> matplotlib.axes.Axes:
+        """Deprecated: `tfmlselect.plots.training_progress(progress, quantity, ax=axes)`."""
+        from tfmlselect import plots
 
-        Args:
-            quantity: "recall" or "gradient".
-            axes: matplotlib Axes to draw on; None: new ones.
+        warnings.warn(
+            "TrainingProgress.plot will be removed in the next release. Call "
+            "tfmlselect.plots.training_progress(progress, quantity, ax=...) instead.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return plots.training_progress(self, quantity, ax=axes)
 
-        Returns:
-            The Axes.
-        """
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-
-        known = quantity in QUANTITIES
-        check_argument(known, "quantity", quantity, f"one of {tuple(QUANTITIES)}")
-        values = np.array(self.history[quantity])
-        if values.size == 0:
-            raise RuntimeError(
-                "There is nothing to plot yet. Received: no completed epoch. Pass the callback to "
-                "fit first."
-            )
-        if axes is None:
-            axes = Figure(layout="constrained").subplots()
-        epochs = np.arange(1, len(values) + 1)
-        axes.plot(epochs, values, color="0.8", linewidth=0.8, zorder=1)
-        rare, frequent = thirds(self.class_counts)
-        looks = {"rarest third": (rare, "#D55E00", "-")}
-        looks["most frequent third"] = (frequent, "#0072B2", "--")
-        for name, (third, color, line) in looks.items():
-            means = [mean_known(row[third]) for row in values]
-            axes.plot(epochs, means, color=color, linestyle=line, linewidth=2.0, label=name)
-        axes.plot([], [], color="0.8", linewidth=0.8, label="each label")
-        axes.set(xlabel="epoch", ylabel=QUANTITIES[quantity], title="Progress of training")
-        axes.set_ylim(bottom=0, auto=True)  # panels that share it may still grow
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.legend()
-        return axes
-
-    def _record(self, y: Any, y_pred: Any) -> None:
+    def _record(self, y: Nested, y_pred: Nested) -> None:
         if not self._running:
             return
-        labels = tf.convert_to_tensor(self._readers[True].pick(y))
-        ids = labels.shape.rank == 1 or labels.shape[-1] == 1
+        ids = are_class_ids(tf.convert_to_tensor(self._readers[True].pick(y)))
         reader = self._readers[ids]
         p = reader.probabilities(y_pred)
-        self._count_outside(p)
+        self._probabilities.add(p)
         y = tf.cast(reader.matrix(y), tf.float32)
         decided = tf.cast(p >= 0.5, tf.float32)
         if ids or reader.one_of_many:
-            decided = tf.one_hot(tf.argmax(p, axis=-1), p.shape[-1])
-        finite = tf.reduce_all(tf.math.is_finite(p), axis=1, keepdims=True)
+            decided = one_hot(tf.argmax(p, axis=-1), len(self.class_counts))
+        finite = finite_rows(p)[:, None]
         kernel = tf.cast(tf.convert_to_tensor(self._kernel()), tf.float32)
         norm = tf.norm(tf.matmul(p - y, kernel, transpose_b=True), axis=1, keepdims=True)
         positive = tf.cast((y > 0.5) & finite, tf.float32)
         each = [positive * decided, positive * tf.where(finite, norm, 0.0), positive]
         sums = tf.stack([tf.reduce_sum(values, axis=0) for values in each])
-        self._sums.assign_add(tf.cast(sums, tf.float64))  # of a batch exact, of an epoch not
+        # Counts of a batch are exact in float32, those of an epoch need not be.
+        self._sums.assign_add(tf.cast(sums, tf.float64))
 
-    def _kernel(self) -> Any:
-        """The kernel (d, q) of the head."""
+    def _kernel(self) -> tf.Variable:
+        """The kernel (d, q) of the head.
+
+        Raises:
+            ValueError: there is no such layer.
+        """
         q = len(self.class_counts)
-        layers = self.model.layers if self._head is None else [self._head]
+        layers = self.model.layers
+        heads = layers if self._head is None else [self._head]
         if isinstance(self._head, str):
-            layers = [self.model.get_layer(self._head)]
-        for layer in reversed(layers):
+            heads = [layer for layer in layers if layer.name == self._head]
+        for layer in reversed(heads):
             kernel = getattr(layer, "kernel", None)
             if kernel is not None and len(kernel.shape) == 2 and kernel.shape[1] == q:
                 return kernel
         raise ValueError(
             f"TrainingProgress needs the head, a layer with a kernel (d, {q}). Received: "
-            f"head={self._head!r}, layers {[layer.name for layer in layers]}. Name it: "
+            f"head={self._head!r}, and layers {[layer.name for layer in layers]}. Name it: "
             "TrainingProgress(counts, head=...)."
         )
 
@@ -202,3 +200,23 @@ def thirds(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = order[counts[order] > 0]
     size = max(1, round(len(order) / 3))
     return order[:size], order[-size:]
+
+
+def _checked_counts(class_counts: Sequence[float] | np.ndarray) -> np.ndarray:
+    """(q,) numbers >= 0 of two labels or more.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        counts = np.asarray(class_counts)
+    except ValueError:  # a ragged list
+        counts = np.empty(())
+    ok = counts.ndim == 1 and len(counts) >= 2 and counts.dtype.kind in "iuf"
+    require(
+        ok and (np.isfinite(counts) & (counts >= 0)).all() and counts.any(),
+        "`class_counts` are the positives of each label, (q,) numbers >= 0, not all 0",
+        f"class_counts={shown(class_counts)}",
+        "Pass tfmlselect.label_statistics(y).counts",
+    )
+    return counts

@@ -62,3 +62,13 @@ def unmirrored(make: Callable[[], Any]) -> Any:
 def zeros(shape: list[int], dtype: tf.DType) -> tf.Variable:
     """A plain variable of zeros, the same one for all replicas."""
     return unmirrored(lambda: tf.Variable(tf.zeros(shape, dtype), trainable=False))
+
+
+def free(variable: tf.Variable) -> None:
+    """Gives a variable's memory back while the variable lives on, empty.
+
+    Keras' optimizers keep the graph of each train function alive, and with it all variables that
+    the graph reads or writes, also those that nobody else refers to any more.
+    """
+    nothing = tf.zeros([0, *variable.shape[1:]], variable.dtype)
+    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=nothing)

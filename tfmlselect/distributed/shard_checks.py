@@ -26,7 +26,7 @@ def check_shards(selection: Any) -> None:
     facts = {
         "len(train)": plan.steps,
         "batch_size": plan.batch_size,
-        "labels": selection.labels.q,
+        "labels": selection.source.labels.q,
         "strategy": type(selection.strategy).__name__,
         "completed epochs": selection.epoch,
     }
@@ -39,7 +39,7 @@ def check_shards(selection: Any) -> None:
             f"{received}. Run the same script with the same settings everywhere; "
             "tfmlselect.stratified_shards(y, workers) deals samples out evenly."
         )
-    samples = f"{zlib.crc32(selection.labels.matrix.data)} {selection.source.fingerprint()}"
+    samples = f"{zlib.crc32(selection.source.labels.matrix.data)} {selection.source.fingerprint()}"
     everyone = workers.words(samples)
     if len(set(everyone)) < len(everyone):
         raise ValueError(

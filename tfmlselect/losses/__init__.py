@@ -4,3 +4,7 @@ from tfmlselect.losses.asymmetric import AsymmetricLoss
 from tfmlselect.losses.partial_label_masking import PartialLabelMasking
 
 __all__ = ["AsymmetricLoss", "PartialLabelMasking"]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

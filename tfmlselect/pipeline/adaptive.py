@@ -7,12 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlselect import strategies
+from tfmlselect._checks import check_whole
 from tfmlselect._progress import check_verbose, verbosity
-from tfmlselect.labels import check_labels
-from tfmlselect.pipeline.arrays import Source
+from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
+from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.selection import Selection
-from tfmlselect.pipeline.streams import StreamSource
+from tfmlselect.pipeline.streams import StreamSource, check_window
 from tfmlselect.strategies import Strategy
 
 
@@ -84,23 +86,10 @@ def adaptive_dataset(
             f"`data` must be the pair (x, y). Received: {type(data).__name__}{size}. "
             "Pass adaptive_dataset((x, y), ...); sample weights go into `sample_weight=`."
         )
-    x, y = data
     check_verbose(verbose)
-    labels = check_labels(y)
-    source = Source(x, y, sample_weight)
-    return AdaptiveDataset(
-        Selection(
-            source,
-            labels,
-            strategy,
-            batch_size,
-            seed,
-            drop_remainder,
-            features,
-            neighbors,
-            verbose=verbose,
-        )
-    )
+    source = ArraySource(*data, sample_weight, features, neighbors)
+    plan = source.make_plan(batch_size, seed, drop_remainder)
+    return AdaptiveDataset(Selection(source, strategies.get(strategy), plan, verbose))
 
 
 def adaptive(
@@ -162,24 +151,15 @@ def adaptive(
     """
 
     check_verbose(verbose)
+    strategies.get(strategy)  # an unknown one is refused here, and not where this is applied
+    of_plan = check_whole("batch_size", batch_size, 1), seed, drop_remainder
+    check_window(check_whole("window", window, 1), batch_size)
+    Plan(batch_size, *of_plan)
 
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
-        called = callable(features)
         with verbosity(verbose):
-            stream = StreamSource(source, features if called else None)
-        return AdaptiveDataset(
-            Selection(
-                stream,
-                check_labels(stream.labels),
-                strategy,
-                batch_size,
-                seed,
-                drop_remainder,
-                stream.features if called else features,
-                neighbors,
-                window,
-                verbose,
-            )
-        )
+            stream = StreamSource(source, window, features, neighbors)
+        plan = stream.make_plan(*of_plan)
+        return AdaptiveDataset(Selection(stream, strategies.get(strategy), plan, verbose))
 
     return select

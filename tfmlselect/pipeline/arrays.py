@@ -1,4 +1,4 @@
-"""Where samples come from: arrays in memory or on disk, gathered a whole batch at a time."""
+"""Samples from arrays in memory or on disk, gathered a whole batch at a time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect._checks import check_finite
+from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.plan import Plan
+from tfmlselect.scoring.neighbors import check_features
 
 
-class Source:
-    """A training set whose batches are gathered by sample ids.
+class ArraySource:
+    """A training set whose batches are gathered by sample ids; a `Source`.
 
     float64 arrays become Keras' floatx, as `model.fit` makes them; scipy.sparse rows become dense
     rows of a batch; a memory map stays on disk.
@@ -25,18 +27,23 @@ class Source:
             tensor, scipy.sparse, np.memmap, pandas; or a list of strings or numbers.
         y: labels with n rows, as the model is to get them.
         sample_weight: (n,) or None.
+        features: (n, d) that neighbours are searched in, or None: x itself, where it will do.
+        neighbors: (n, k) ids of nearest neighbours, or None.
 
     Attributes:
-        n: number of samples.
+        n, labels, features, neighbors: as `Source` has them.
         x: x with every leaf an array.
 
     Raises:
-        ValueError: no samples, leaves of different lengths, NaN or infinity, or sample weights
-            that are not one number a sample.
+        ValueError: leaves of different lengths, NaN or infinity, labels that are none,
+            or sample weights that are not one number a sample.
         TypeError: a leaf that is no array of numbers or strings.
     """
 
-    def __init__(self, x: Any, y: Any, sample_weight: Any = None):
+    def __init__(
+        self, x: Any, y: Any, sample_weight: Any = None, features: Any = None, neighbors: Any = None
+    ):
+        self.labels = check_labels(y)
         named = {"x": _arrays(x, "x"), "y": _array(y, "y")}
         if sample_weight is not None:
             named["sample_weight"] = _array(sample_weight, "sample_weight")
@@ -48,8 +55,22 @@ class Source:
                 name, leaf = f"{name}.flat_values", leaf.flat_values
             check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
         self.x = named["x"]
+        self.features = None if features is None else check_features(features, self.n)
+        self.neighbors = neighbors
         with tf.device("CPU:0"):
             self._parts = tuple(tf.nest.map_structure(_gatherer, part) for part in named.values())
+
+    def searchable(self) -> Any:
+        """x itself, where it is one matrix of numbers in memory, else None."""
+        x = self.x.numpy() if isinstance(self.x, tf.Tensor) else self.x
+        if sparse.issparse(x):
+            return x
+        matrix = isinstance(x, np.ndarray) and not isinstance(x, np.memmap) and x.ndim == 2
+        return x if matrix and x.dtype.kind in "biuf" else None
+
+    def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> Plan:
+        """Any order of any samples."""
+        return Plan(self.n, batch_size, seed, drop_remainder)
 
     def batch(self, ids: tf.Tensor) -> tuple:
         """The samples `ids` (b,) int64: `(x, y)` or `(x, y, sample_weight)`."""
@@ -153,12 +174,7 @@ def _common_length(leaves: dict[str, Any]) -> int:
             f"All arrays must have one row for each sample. Received: {received}. Cut them to the "
             "same samples. A list of arrays counts as several inputs: np.stack makes one of it."
         )
-    n = next(iter(first))
-    if n == 0:
-        raise ValueError(
-            "The training set is empty. Received: 0 samples. Pass arrays with rows, not scalars."
-        )
-    return n
+    return next(iter(first))
 
 
 def _check_weights(weights: Any) -> None:

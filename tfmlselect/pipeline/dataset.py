@@ -58,9 +58,16 @@ class AdaptiveDataset(tf.data.Dataset):
     """
 
     def __init__(self, selection: Selection, transforms: tuple[Callable, ...] = ()):
+        if not isinstance(selection, Selection):
+            raise TypeError(
+                "An AdaptiveDataset is made by the package's functions. Received: selection of "
+                f"type {type(selection).__name__}. Call tfmlselect.adaptive_dataset((x, y), ...) "
+                "for arrays, or source.apply(tfmlselect.adaptive(...)) for a stream."
+            )
+        plan = selection.plan
         self._selection = selection
         self._transforms = transforms
-        self._inner = self._transformed(selection.batches())
+        self._inner = self._transformed(_counted(selection.source.batches(plan), plan.steps))
         self._latest: tuple[Callable, int, int] = (lambda: None, 0, 0)
         # The one private name of TensorFlow in this package: a dataset is its variant tensor.
         super().__init__(self._inner._variant_tensor)
@@ -81,7 +88,7 @@ class AdaptiveDataset(tf.data.Dataset):
     @property
     def probabilities(self) -> np.ndarray:
         """The distribution of the epoch that comes next, or runs now, (n,) float64; sums to 1."""
-        return self._selection.probabilities.copy()
+        return self._selection.distribution.probabilities.copy()
 
     @property
     def mass(self) -> float:
@@ -90,12 +97,21 @@ class AdaptiveDataset(tf.data.Dataset):
         1.0; less where several machines train, each on a shard of the samples: the workers'
         `mass * probabilities` together are the distribution over all of them.
         """
-        return float(self._selection.mass)
+        return self._selection.distribution.mass
 
     @property
     def epoch(self) -> int:
         """Epochs completed; a second fit of the same model goes on from here."""
         return self._selection.epoch
+
+    @property
+    def plan(self) -> np.ndarray | None:
+        """The samples of the epoch that comes next, or runs now, in the order of training.
+
+        (draws,) int64 ids, read-only, `batch_size` of them a batch; None while no fit is attached,
+        when every iteration is a fresh permutation.
+        """
+        return self._selection.plan.ids
 
     def inspect(self, k: int = 10, *, label_names: Sequence[str] | None = None) -> Inspection:
         """The samples that are drawn most and least, and why: `print` it, or take its arrays.
@@ -139,7 +155,8 @@ class AdaptiveDataset(tf.data.Dataset):
 
         For `model.evaluate`, `model.predict` and scoring.
         """
-        return self._transformed(self._selection.in_order())
+        source, size = self._selection.source, self._selection.plan.batch_size
+        return self._transformed(_counted(source.in_order(size), -(-source.n // size)))
 
     def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         for transform in self._transforms:
@@ -213,8 +230,7 @@ class AdaptiveDataset(tf.data.Dataset):
         return self._inner.rebatch(batch_size, drop_remainder, name=name)
 
     def __iter__(self):
-        if not self._selection.attached and not self._selection.warned:
-            self._selection.warned = True
+        if not self._selection.attached and self._selection.first_time("not attached"):
             warnings.warn(
                 "This adaptive dataset is not attached to a callback: each iteration is a fresh "
                 "uniform permutation. For adaptive batches pass model.fit(train, "
@@ -236,10 +252,16 @@ class AdaptiveDataset(tf.data.Dataset):
     def __repr__(self) -> str:
         selection = self._selection
         return (
-            f"<AdaptiveDataset: {selection.source.n} samples, {selection.labels.q} labels, "
+            f"<AdaptiveDataset: {selection.source.n} samples, {selection.source.labels.q} labels, "
             f"{selection.plan.steps} batches of {selection.plan.batch_size}, "
             f"{selection.strategy!r}, {self.epoch} epochs completed>"
         )
+
+
+def _counted(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:
+    """The dataset with its length asserted, fetched ahead."""
+    counted = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return counted.prefetch(tf.data.AUTOTUNE)
 
 
 def _refusal(name: str, reason: str) -> TypeError:

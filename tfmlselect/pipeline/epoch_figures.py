@@ -1,4 +1,4 @@
-"""What History shows of an epoch, of all workers together."""
+"""What History shows of an epoch's draws, over the samples of all machines together."""
 
 from __future__ import annotations
 
@@ -8,45 +8,75 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
-from tfmlselect.labels import Labels
+from tfmlselect.labels import Labels, label_odds, minority_labels
+from tfmlselect.pipeline.distribution import Distribution
 
 
-def epoch_figures(
-    p: np.ndarray, ids: np.ndarray, labels: Labels, counts: np.ndarray, minority_rows: np.ndarray
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """How an epoch was drawn.
+class EpochFigures:
+    """Measures how epochs are drawn from one training set.
+
+    Everything here is of all machines together: all must make one, and ask it, at the same time.
 
     Args:
-        p: what was drawn from: (n,) float64, of all workers together it sums to 1.
-        ids: what was drawn, (draws,).
-        labels: of these n samples.
-        counts: (q,) positives of each label, of all workers' samples.
-        minority_rows: (n,) bool, which samples have a minority label.
+        labels: of the samples on this machine.
+        draws: samples an epoch on this machine.
 
-    Returns:
-        Numbers, and arrays (q,).
+    Attributes:
+        counts: (q,) int64, positives of each label, of all machines' samples.
+        share: this machine's share of all draws of an epoch; 1.0 on one machine.
     """
-    positive = p[p > 0]
-    times = np.bincount(ids, minlength=len(p))
-    here = {
-        "n": len(p),
-        "squares": np.sum(p**2),
-        "entropy": -np.sum(positive * np.log(positive)),
-        "unique": np.count_nonzero(times),
-        "minority": np.count_nonzero(minority_rows[ids]),
-        "draws": len(ids),
-    }
-    drawn = labels.sums(times.astype(np.float64))
-    sums = workers.total(np.concatenate([[*here.values()], drawn])).numpy()
-    of_all = dict(zip(here, sums.tolist(), strict=False))
-    n, draws = of_all["n"], of_all["draws"]
-    numbers = {
-        "selection/effective_sample_size": 1.0 / of_all["squares"],
-        "selection/entropy": of_all["entropy"] / math.log(n) if n > 1 else 1.0,
-        "selection/unique_samples": of_all["unique"] / n,
-        "selection/minority_share": of_all["minority"] / draws,
-    }
-    return numbers, {"selection/label_attention": attention(sums[len(here) :], draws, counts, n)}
+
+    def __init__(self, labels: Labels, draws: int):
+        self._labels = labels
+        self.counts = workers.label_counts(labels.matrix)
+        self.share = draws / int(workers.total(draws))
+        minority = labels.matrix[:, minority_labels(self.counts)]
+        self._minority_rows: np.ndarray = np.any(minority, axis=1)
+
+    def of_epoch(
+        self, distribution: Distribution, ids: np.ndarray
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """How an epoch was drawn.
+
+        Args:
+            distribution: that it was drawn from.
+            ids: what was drawn, (draws,).
+
+        Returns:
+            Numbers, and arrays (q,), by the names that History has.
+        """
+        p = self.share * distribution.probabilities
+        positive = p[p > 0]
+        times = np.bincount(ids, minlength=len(p))
+        here = {
+            "n": len(p),
+            "squares": np.sum(p**2),
+            "entropy": -np.sum(positive * np.log(positive)),
+            "unique": np.count_nonzero(times),
+            "minority": np.count_nonzero(self._minority_rows[ids]),
+            "draws": len(ids),
+        }
+        drawn = self._labels.sums(times.astype(np.float64))
+        sums = workers.total(np.concatenate([[*here.values()], drawn])).numpy()
+        of_all = dict(zip(here, sums.tolist(), strict=False))
+        n, draws = of_all["n"], of_all["draws"]
+        numbers = {
+            "selection/effective_sample_size": 1.0 / of_all["squares"],
+            "selection/entropy": of_all["entropy"] / math.log(n) if n > 1 else 1.0,
+            "selection/unique_samples": of_all["unique"] / n,
+            "selection/minority_share": of_all["minority"] / draws,
+        }
+        if workers.several():
+            largest = workers.highest(tf.constant([distribution.mass / self.share], tf.float64))
+            numbers["selection/shard_imbalance"] = float(largest)
+        favour = attention(sums[len(here) :], draws, self.counts, n)
+        return numbers, {"selection/label_attention": favour}
+
+    def odds(self, distribution: Distribution) -> np.ndarray:
+        """Positives over negatives of each label in draws from a distribution: (q,) float64."""
+        p = self.share * distribution.probabilities
+        share = workers.total(self._labels.sums(p)).numpy()
+        return label_odds(share, float(workers.total(p.sum())))
 
 
 def attention(drawn: np.ndarray, draws: float, counts: np.ndarray, n: float) -> np.ndarray:
@@ -68,8 +98,3 @@ def attention(drawn: np.ndarray, draws: float, counts: np.ndarray, n: float) -> 
     """
     unknown = np.full(len(counts), np.nan)
     return np.divide(drawn, draws / n * counts, out=unknown, where=counts > 0)
-
-
-def shard_imbalance(mass: float, share: float) -> float:
-    """The largest mass of a worker's shard over its share of the draws."""
-    return float(workers.highest(tf.constant([mass / share], tf.float64)))

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfmlselect._checks import require
+from tfmlselect._checks import check_whole
 from tfmlselect.labels import check_label_names
 from tfmlselect.pipeline.selection import Selection
-from tfmlselect.pipeline.selection_checks import is_whole
 
 _LABELS_SHOWN = 3
 _OTHERS_SHOWN = 2
@@ -126,24 +125,20 @@ def inspect_selection(
     selection: Selection, k: int, label_names: Sequence[str] | None
 ) -> Inspection:
     """As `AdaptiveDataset.inspect`, of a selection."""
-    p = selection.probabilities
-    half = len(p) // 2
-    require(
-        is_whole(k) and 1 <= k <= half,
-        f"`k` samples of either end are shown, at most half of the {len(p)}",
-        f"k={k!r}",
-        f"Pass a whole number from 1 to {half}",
-    )
-    names = check_label_names(label_names, selection.labels.q)
+    p = selection.distribution.probabilities
+    k = check_whole("k", k, 1, len(p) // 2)  # of either end
+    labels, strategy = selection.source.labels, selection.strategy
+    names = check_label_names(label_names, labels.q)
     order = np.argsort(-p, kind="stable")
     ids = np.concatenate([order[:k], order[-k:]])
-    strategy = selection.strategy
+    with selection.together():
+        parts = strategy.score_parts(ids)
     return Inspection(
         ids=ids,
         relative_probability=p[ids] * len(p),
-        labels=selection.labels.matrix[ids],
+        labels=labels.matrix[ids],
         predictions=strategy.latest_predictions(ids),
-        parts=selection.score_parts(ids),
+        parts={name: np.asarray(values, np.float64) for name, values in parts.items()},
         strategy=type(strategy).__name__,
         n=len(p),
         epoch=selection.epoch,

@@ -8,32 +8,48 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._checks import check_whole, require
 from tfmlselect._progress import Progress
+from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.sampling import draws
 from tfmlselect.sampling.emissions import emission_counts, emission_order, window_sizes
+from tfmlselect.scoring.neighbors import check_features
+from tfmlselect.strategies import Strategy
 
 _READ_AT_ONCE = 1024
 _COMPARED = 4096  # labels of a second pass that are compared with those of the first
 
 
 class StreamPlan(Plan):
-    """An order that a stream can be read in; arguments as `Plan`, and the size of a window.
+    """An order that a stream can be read in: samples move within their window alone.
 
-    Attributes:
-        sizes: of the windows, in samples of the source.
+    Args:
+        n, batch_size, seed, drop_remainder: as `Plan`.
+        sizes: of the windows, in samples of the source; they add up to n.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int, drop_remainder: bool, window: int):
+    def __init__(
+        self, n: int, batch_size: int, seed: int | None, drop_remainder: bool, sizes: np.ndarray
+    ):
         super().__init__(n, batch_size, seed, drop_remainder)
-        self.sizes = window_sizes(n, window)
+        self.sizes = sizes
+
+    def check_strategy(self, strategy: Strategy) -> None:
+        """Raises a ValueError for a strategy that composes batches of samples from anywhere."""
+        require(
+            not strategy.own_plan,
+            "A stream is read from front to back, and this strategy composes its own batches",
+            f"strategy={strategy!r}",
+            "Use it on arrays, or turn that off (HardImbalance: correlations=False)",
+        )
 
     def permutation(self, epoch: int) -> np.ndarray:
         """Every sample once, shuffled inside windows."""
         rng = draws.epoch_generator(self.seed, epoch, draws.PERMUTE)
         return self._ordered(np.ones(self.n, np.int64), rng)
 
-    def drawn(self, strategy: Any, probabilities: np.ndarray, epoch: int) -> np.ndarray:
+    def drawn(self, strategy: Strategy, probabilities: np.ndarray, epoch: int) -> np.ndarray:
         """An adaptive epoch: n emissions, in expectation as the distribution says."""
         rng = draws.epoch_generator(self.seed, epoch, draws.DRAW)
         return self._ordered(emission_counts(probabilities, self.n, rng), rng)
@@ -43,28 +59,29 @@ class StreamPlan(Plan):
 
 
 class StreamSource:
-    """A finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`.
+    """A finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`; a `Source`.
 
     Labels, and features if asked for, are collected in one pass when it is made; the first of a
     second pass are compared with them.
 
     Args:
         dataset: the samples.
-        features: a function of x that gives a vector (d,), or None.
+        window: samples that are shuffled together.
+        features: (n, d) that neighbours are searched in; a function of x that gives a vector (d,);
+            or None.
+        neighbors: (n, k) ids of nearest neighbours, or None.
 
     Attributes:
-        n: number of samples.
-        labels: of all of them, (n, q) or (n,).
-        features: (n, d) float32, or None.
+        n, labels, features, neighbors: as `Source` has them.
 
     Raises:
         TypeError: elements that are not `(x, y)` or `(x, y, sample_weight)`.
         ValueError: a length that is not known, not finite, or not true; an order that changes.
     """
 
-    x = None  # nothing to search neighbours in
-
-    def __init__(self, dataset: tf.data.Dataset, features: Callable | None = None):
+    def __init__(
+        self, dataset: tf.data.Dataset, window: int, features: Any = None, neighbors: Any = None
+    ):
         spec = dataset.element_spec
         if not isinstance(spec, tuple) or len(spec) not in (2, 3):
             raise TypeError(
@@ -82,11 +99,17 @@ class StreamSource:
                 "A stream must give its samples in the same order in every pass. Received: "
                 "options.deterministic=False. Leave it unset."
             )
-        self._dataset = dataset
-        self.labels, self.features = self._collected(features)
-        self._check_order()
+        self._dataset, self._window = dataset, check_whole("window", window, 1)
+        self._sizes = window_sizes(self.n, self._window)
+        made = features if callable(features) else None
+        given, collected = self._collected(made)
+        self.labels = check_labels(given)
+        self._check_order(given[:_COMPARED])
+        features = features if made is None else collected
+        self.features = None if features is None else check_features(features, self.n)
+        self.neighbors = neighbors
 
-    def _collected(self, features: Callable | None) -> tuple[np.ndarray, Any]:
+    def _collected(self, features: Callable | None) -> tuple[np.ndarray, np.ndarray | None]:
         """One pass over labels and features."""
         try:
             parts = []
@@ -117,23 +140,33 @@ class StreamSource:
 
         return self._dataset.map(wanted)
 
-    def _check_order(self) -> None:
-        again = self._wanted(None).take(_COMPARED).batch(_READ_AT_ONCE).as_numpy_iterator()
-        labels = np.concatenate([part[0] for part in again])
-        if not np.array_equal(labels, self.labels[: len(labels)]):
+    def _check_order(self, labels: np.ndarray) -> None:
+        """Compares the labels of the first samples with those of a second pass."""
+        again = self._wanted(None).take(len(labels)).batch(_READ_AT_ONCE).as_numpy_iterator()
+        if not np.array_equal(labels, np.concatenate([part[0] for part in again])):
             raise ValueError(
                 "A stream must give its samples in the same order in every pass. Received: two "
                 "passes with different labels. Leave shuffling to the selection, and read files "
                 "with interleave(..., deterministic=True) over a sorted list."
             )
 
+    def searchable(self) -> None:
+        """Nothing: x is not held in memory."""
+
+    def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> StreamPlan:
+        """An order in which a sample is never far from its place in the source."""
+        plan = StreamPlan(self.n, batch_size, seed, drop_remainder, self._sizes)
+        check_window(self._window, plan.batch_size)
+        return plan
+
     def fingerprint(self) -> str:
         """Nothing: a stream is known by its labels."""
         return ""
 
-    def batches(self, plan: Any) -> tf.data.Dataset:
+    def batches(self, plan: Plan) -> tf.data.Dataset:
         """The pipeline: windows of the source, gathered in the plan's order, cut into batches."""
-        ends = np.cumsum(plan.sizes)
+        sizes = self._sizes
+        ends = np.cumsum(sizes)
 
         def read_plan(_):
             return tf.ensure_shape(tf.numpy_function(plan.order, [], tf.int64), [plan.draws])
@@ -141,7 +174,7 @@ class StreamSource:
         def cut(order):
             """The order where windows end, counted from each window's first sample."""
             window = tf.searchsorted(ends, order, side="right")
-            places = order - tf.gather(ends - plan.sizes, window)
+            places = order - tf.gather(ends - sizes, window)
             rows = tf.RaggedTensor.from_value_rowids(places, window, nrows=len(ends))
             return tf.data.Dataset.from_tensor_slices(rows)
 
@@ -149,13 +182,28 @@ class StreamSource:
             return tf.nest.map_structure(lambda part: tf.gather(part, places), samples)
 
         orders = tf.data.Dataset.range(1).map(read_plan).flat_map(cut)
-        read = self._dataset.batch(min(_READ_AT_ONCE, self.n)).rebatch(plan.sizes)
+        read = self._dataset.batch(min(_READ_AT_ONCE, self.n)).rebatch(sizes)
         windows = tf.data.Dataset.zip((read, orders)).map(gather)
         return windows.rebatch(plan.batch_size, drop_remainder=plan.drop_remainder)
 
     def in_order(self, batch_size: int) -> tf.data.Dataset:
         """All samples once, as the source gives them."""
         return self._dataset.batch(batch_size)
+
+
+def check_window(window: int, batch_size: int) -> None:
+    """Copies of a sample are to land in different batches of a window: it must hold some.
+
+    Raises:
+        ValueError: less than four batches.
+    """
+    require(
+        window >= 4 * batch_size,
+        "`window` is the number of samples that are shuffled together, and it must hold four "
+        "batches or more",
+        f"window={window}, batch_size={batch_size}",
+        f"Pass a whole number >= {4 * batch_size}; larger is closer to a draw from all",
+    )
 
 
 def _known_length(dataset: tf.data.Dataset) -> int:

@@ -1,5 +1,7 @@
 """What selection does, drawn with matplotlib: each function takes data and gives the Axes back.
 
+Nothing else in the package draws, and nothing here computes what training does.
+
 Needs the extra `plots`. Without `ax=` a function makes a figure of its own, `ax.figure`, which
 pyplot does not know of: save it by `ax.figure.savefig(...)`, or end a notebook's cell with it.
 """
@@ -19,6 +21,7 @@ from tfmlselect.plots.composition import batch_composition
 from tfmlselect.plots.correlations import label_correlations
 from tfmlselect.plots.curves import learning_curves
 from tfmlselect.plots.distributions import distribution
+from tfmlselect.plots.training_progress import training_progress
 
 __all__ = [
     "batch_composition",
@@ -26,4 +29,9 @@ __all__ = [
     "label_attention",
     "label_correlations",
     "learning_curves",
+    "training_progress",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

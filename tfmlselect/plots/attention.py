@@ -1,4 +1,7 @@
-"""Label attention: how often each label's positives were drawn, epoch by epoch."""
+"""Draws label attention: how often each label's positives were drawn, epoch by epoch.
+
+The callback counts them; here they are only drawn.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,18 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from tfmlselect.plots._inputs import names_of, rarest_first, series, statistics_of
-from tfmlselect.plots._looks import (
+from tfmlselect._checks import require
+from tfmlselect.plots._arguments import (
+    History,
+    as_numbers,
+    check_axes,
+    keys_shown,
+    names_of,
+    rarest_first,
+    recorded,
+    statistics_of,
+)
+from tfmlselect.plots._drawing import (
     MISSING,
     axes_or_new,
     factor_text,
@@ -25,7 +38,7 @@ _LARGEST = 4  # powers of 2 at the ends of the scale
 
 
 def label_attention(
-    history: Any, y: Any, *, label_names: Sequence[str] | None = None, ax: Axes | None = None
+    history: History, y: Any, *, label_names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
     """A heat map of labels and epochs: positives drawn, over those of uniform draws.
 
@@ -44,7 +57,9 @@ def label_attention(
         The axes.
 
     Raises:
-        ValueError: no such figures in the history, or of another number of labels.
+        TypeError: `history` is no history.
+        ValueError: no such figures in the history, or of another number of labels; wrong labels,
+            not q names, or `ax` that is no Axes.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -54,15 +69,10 @@ def label_attention(
         >>> [tick.get_text() for tick in ax.get_yticklabels()]  # IRLbl 3 and 1
         ['boat (3)', 'sea (1)']
     """
+    check_axes(ax)
     statistics = statistics_of(y)
     names = names_of(statistics, label_names)
-    attention = np.array(series(history, KEY), np.float64)
-    if attention.ndim != 2 or attention.shape[1] != statistics.q or not len(attention):
-        raise ValueError(
-            "The history is of other labels. Received: attention of shape (epochs, labels) = "
-            f"{attention.shape}, and y of {statistics.q} labels. Pass the labels that were "
-            "trained on."
-        )
+    attention = _attention(history, statistics.q)
     order = rarest_first(statistics)
     with np.errstate(divide="ignore"):
         powers = np.log2(attention.T[order])  # never drawn: -inf, which the scale cuts
@@ -82,7 +92,9 @@ def label_attention(
     ticks = range(-int(limit), int(limit) + 1)
     bar.set_ticks([*ticks], labels=[factor_text(2.0**power) for power in ticks])
     bar.set_label("drawn, uniform = 1")
-    left_out = name_labels(ax.yaxis, [_with_irlbl(names[j], statistics.irlbl[j]) for j in order])
+    left_out = name_labels(
+        ax.yaxis, [_with_irlbl(names[j], float(statistics.irlbl[j])) for j in order]
+    )
     ax.set(
         title="Label attention",
         xlabel="epoch",
@@ -90,6 +102,26 @@ def label_attention(
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return ax
+
+
+def _attention(history: History, q: int) -> np.ndarray:
+    """(epochs, q) float64 of a history."""
+    values = recorded("history", history)
+    require(
+        KEY in values,
+        f"`history` must have the key {KEY!r}",
+        f"history={keys_shown(values)}",
+        "Pass the history of a fit with AdaptiveBatchSelection in `callbacks=`",
+    )
+    attention = as_numbers(values[KEY])
+    shape = attention.shape
+    require(
+        len(shape) == 2 and shape[0] > 0 and shape[1] == q and not (attention < 0).any(),
+        f"`history` must hold, under {KEY!r}, {q} numbers >= 0 an epoch, one for each label of `y`",
+        f"history={keys_shown(values)} with {KEY!r} of shape {shape}",
+        "Pass the labels that were trained on",
+    )
+    return attention
 
 
 def _limit(powers: np.ndarray) -> float:

@@ -1,4 +1,7 @@
-"""What the draws of an epoch hold of each label, against uniform draws."""
+"""Draws what an epoch's draws hold of each label, against uniform draws.
+
+Which samples are drawn is decided elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,19 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
 from scipy import sparse
 
-from tfmlselect._checks import check_distribution, require
+from tfmlselect._checks import check_argument, check_distribution, require, shown
 from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.dataset import AdaptiveDataset
-from tfmlselect.plots._inputs import names_of, rarest_first, statistics_of
-from tfmlselect.plots._looks import (
+from tfmlselect.plots._arguments import (
+    Numbers,
+    as_array,
+    as_numbers,
+    check_axes,
+    names_of,
+    rarest_first,
+    statistics_of,
+)
+from tfmlselect.plots._drawing import (
     BLUE,
     VERMILION,
     axes_or_new,
@@ -27,7 +38,7 @@ _MANY = 60  # labels, above which circles would touch
 
 
 def batch_composition(
-    drawn: Any,
+    drawn: AdaptiveDataset | Numbers,
     y: Any = None,
     *,
     label_names: Sequence[str] | None = None,
@@ -42,8 +53,8 @@ def batch_composition(
 
     Args:
         drawn: an `AdaptiveDataset`, or probabilities (n,) floats: what an epoch holds in
-            expectation; or sample ids (m,) integers: what these draws hold, such as a batch or a
-            strategy's plan.
+            expectation; or sample ids (m,) integers: what these draws hold, such as a batch or,
+            while a fit runs, `train.plan`.
         y: the labels of the samples, as for `adaptive_dataset`; None with an `AdaptiveDataset`.
         label_names: q names; None: numbers.
         ax: where to draw; None: in a new figure.
@@ -52,7 +63,8 @@ def batch_composition(
         The axes.
 
     Raises:
-        ValueError: no `y` where it is needed, or draws of other samples than it has.
+        ValueError: no `y` where it is needed, or one where it is not; draws of other samples than
+            it has; wrong labels, not q names, or `ax` that is no Axes.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -61,18 +73,25 @@ def batch_composition(
         >>> [line.get_xdata().tolist() for line in ax.get_lines()]  # per cent; minority, others
         [[25.0, 100.0], [50.0], [100.0]]
     """
+    check_axes(ax)
     if isinstance(drawn, AdaptiveDataset):
-        matrix = drawn._selection.labels.matrix
-        drawn, title = drawn.probabilities, "What the next epoch is expected to hold"
+        no_other = "None where `drawn` is an AdaptiveDataset, which has its labels"
+        check_argument(y is None, "y", y, no_other, "Leave `y` out")
+        matrix = drawn._selection.source.labels.matrix
+        weight, title = drawn.probabilities, "What the next epoch is expected to hold"
     else:
         require(y is not None, "`y` is needed for draws", "y=None", "Pass the labels (n, q)")
         matrix = check_labels(y).matrix
-        title = "What the draws hold"
+        weight, title = _share_of_draws(drawn, len(matrix)), "What the draws hold"
     statistics = statistics_of(matrix)
     names = names_of(statistics, label_names)
     order = np.array([j for j in rarest_first(statistics) if statistics.counts[j]], int)
-    require(order.size > 0, "No label has positives", f"y of shape {matrix.shape}", "Pass others")
-    weight = _share_of_draws(np.asarray(drawn), statistics.n)
+    require(
+        order.size > 0,
+        "No label has positives",
+        f"y={shown(matrix)} of shape {matrix.shape}",
+        "Pass the labels of a training set",
+    )
     shares = 100.0 * (sparse.csr_matrix(matrix).T @ weight)[order]
     uniform = 100.0 * statistics.counts[order] / statistics.n
     never = shares == 0
@@ -111,15 +130,17 @@ def batch_composition(
     return ax
 
 
-def _share_of_draws(drawn: np.ndarray, n: int) -> np.ndarray:
+def _share_of_draws(drawn: Numbers, n: int) -> np.ndarray:
     """(n,) float64 that sums to 1, of sample ids or of probabilities."""
+    ids = as_array(drawn)
+    received = f"drawn={shown(drawn)} of shape {ids.shape} for labels of {n} samples"
     remedy = "Pass ids of samples 0 to n - 1 as integers, or n probabilities as floats"
-    if drawn.dtype.kind in "iu":
-        ok = drawn.ndim == 1 and drawn.size > 0 and drawn.min() >= 0 and drawn.max() < n
-        received = f"ids of shape {drawn.shape} for labels of {n} samples"
-        require(ok, "The draws are of other samples than the labels", received, remedy)
-        return np.bincount(drawn, minlength=n) / drawn.size
-    received = f"shape {drawn.shape} for labels of {n} samples"
-    require(drawn.shape == (n,), "Probabilities are those of the samples", received, remedy)
-    check_distribution(drawn)
-    return drawn
+    if ids.dtype.kind in "iu":
+        ok = ids.ndim == 1 and ids.size > 0 and ids.min() >= 0 and ids.max() < n
+        require(ok, "`drawn` must be ids of the samples that `y` has", received, remedy)
+        return np.bincount(ids, minlength=n) / ids.size
+    probabilities = as_numbers(drawn)
+    ok = probabilities.shape == (n,)
+    require(ok, "`drawn` must be an AdaptiveDataset, sample ids or probabilities", received, remedy)
+    check_distribution(probabilities)
+    return probabilities

@@ -1,4 +1,7 @@
-"""Which labels come together: the matrix of their correlations."""
+"""Draws which labels come together: the matrix of their correlations.
+
+D2ACE's own correlations, of its signals, are computed elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from tfmlselect._checks import require
+from tfmlselect._checks import require, shown
 from tfmlselect.labels import LabelStatistics, check_label_names
-from tfmlselect.plots._inputs import names_of, statistics_of
-from tfmlselect.plots._looks import MISSING, axes_or_new, name_labels, shortened
+from tfmlselect.plots._arguments import as_numbers, check_axes, names_of, statistics_of
+from tfmlselect.plots._drawing import MISSING, axes_or_new, name_labels, shortened
 
 
 def label_correlations(
@@ -35,7 +38,7 @@ def label_correlations(
         The axes.
 
     Raises:
-        ValueError: neither labels nor a square matrix, or not q names.
+        ValueError: neither labels nor a square matrix, not q names, or `ax` that is no Axes.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -46,6 +49,7 @@ def label_correlations(
         >>> ax.images[0].get_array().round(2).filled(0.0).tolist()
         [[0.0, 0.71, 0.5], [0.71, 0.0, 0.71], [0.5, 0.71, 0.0]]
     """
+    check_axes(ax)
     given = _as_correlations(y)
     if given is not None:
         matrix, title = given, "Label correlations"
@@ -55,13 +59,13 @@ def label_correlations(
         order = np.argsort(-statistics.counts, kind="stable")
         matrix, title = _cosines(statistics)[np.ix_(order, order)], "Label correlations, cosines"
         names = [names_of(statistics, label_names)[j] for j in order]
-    shown = np.ma.masked_invalid(np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix))
-    largest = np.abs(shown).max() if shown.count() else 1.0
-    negative = shown.count() and shown.min() < 0
+    cells = np.ma.masked_invalid(np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix))
+    largest = np.abs(cells).max() if cells.count() else 1.0
+    negative = cells.count() > 0 and cells.min() < 0
     side = float(np.clip(3.0 + 0.16 * len(names), 4.0, 9.0))
     ax = axes_or_new(ax, side + 0.8, side)
     image = ax.imshow(
-        shown,
+        cells,
         cmap=colormaps["PuOr_r" if negative else "Blues"].with_extremes(bad=MISSING),
         vmin=-largest if negative else 0.0,
         vmax=largest or 1.0,
@@ -79,24 +83,25 @@ def label_correlations(
 
 
 def _as_correlations(y: Any) -> np.ndarray | None:
-    """The matrix, if it is one of correlations and not one of labels."""
+    """The matrix (q, q) float64, if it is one of correlations and not one of labels."""
     if isinstance(y, LabelStatistics) or not hasattr(y, "__array__"):
         return None
-    matrix = np.asarray(y)
+    matrix = as_numbers(y)
     if matrix.ndim != 2 or np.isin(matrix, (0, 1)).all():
         return None
     require(
         matrix.shape[0] == matrix.shape[1],
-        "A matrix of correlations is square, and labels are 0 and 1",
-        f"y.shape={matrix.shape}, from {matrix.min()} to {matrix.max()}",
+        "`y` must be labels of 0 and 1, or a square matrix of correlations",
+        f"y={shown(y)} of shape {matrix.shape}",
         "Pass labels (n, q) of 0 and 1, or correlations (q, q)",
     )
-    return matrix.astype(np.float64)
+    return matrix
 
 
 def _cosines(statistics: LabelStatistics) -> np.ndarray:
     """(q, q), NaN where a label has no positives."""
     norm = np.sqrt(statistics.counts)
     product = norm[:, None] * norm[None, :]
-    empty = np.full(product.shape, np.nan)
-    return np.divide(statistics.cooccurrence, product, out=empty, where=product > 0)
+    cosines = np.full(product.shape, np.nan)
+    np.divide(statistics.cooccurrence, product, out=cosines, where=product > 0)
+    return cosines

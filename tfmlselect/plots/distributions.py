@@ -1,22 +1,24 @@
-"""The distribution over samples, from the most to the least drawn."""
+"""Draws the distribution over samples, from the most to the least drawn.
+
+How scores become probabilities is decided elsewhere.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from tfmlselect._checks import check_distribution
+from tfmlselect._checks import check_argument, check_distribution
 from tfmlselect.pipeline.dataset import AdaptiveDataset
-from tfmlselect.plots._looks import BLUE, GREY, VERMILION, axes_or_new, factor_text
+from tfmlselect.plots._arguments import Numbers, as_numbers, check_axes
+from tfmlselect.plots._drawing import BLUE, GREY, VERMILION, axes_or_new, factor_text
 
 _QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _POINTS = 2000  # of the line: more cannot be seen, and make a large file
 
 
-def distribution(train: Any, *, ax: Axes | None = None) -> Axes:
+def distribution(train: AdaptiveDataset | Numbers, *, ax: Axes | None = None) -> Axes:
     """How often samples are drawn against uniform, p n, from the most to the least drawn.
 
     The scale is one of factors, since the selection pressure is one: under the pressure law a
@@ -32,7 +34,7 @@ def distribution(train: Any, *, ax: Axes | None = None) -> Axes:
         The axes.
 
     Raises:
-        ValueError: probabilities that are none.
+        ValueError: neither a dataset nor probabilities that sum to 1, or `ax` that is no Axes.
 
     Example:
         >>> import tfmlselect as tfml
@@ -41,9 +43,13 @@ def distribution(train: Any, *, ax: Axes | None = None) -> Axes:
         >>> ax.get_lines()[0].get_ydata().round(2).tolist()
         [2.13, 1.07, 0.53, 0.27]
     """
-    adaptive = isinstance(train, AdaptiveDataset)
-    p = np.asarray(train.probabilities if adaptive else train, np.float64)
-    check_distribution(p)
+    check_axes(ax)
+    title = "Distribution over samples"
+    if isinstance(train, AdaptiveDataset):
+        title += f", {type(train.strategy).__name__} after {train.epoch} epochs"
+        p = np.asarray(train.probabilities, np.float64)
+    else:
+        p = _probabilities(train)
     relative = np.sort(p * len(p))[::-1]
     drawn = relative[relative > 0]
     share = (np.arange(len(drawn)) + 0.5) / len(p)
@@ -72,7 +78,7 @@ def distribution(train: Any, *, ax: Axes | None = None) -> Axes:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: factor_text(value)))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(
-        title="Distribution over samples" + (f", {_of(train)}" if adaptive else ""),
+        title=title,
         xlabel="share of the samples, the most drawn first",
         ylabel="drawn, uniform = 1 (p n)",
         xlim=(-0.02, 1.02),
@@ -82,5 +88,15 @@ def distribution(train: Any, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _of(train: AdaptiveDataset) -> str:
-    return f"{type(train.strategy).__name__} after {train.epoch} epochs"
+def _probabilities(train: Numbers) -> np.ndarray:
+    """(n,) float64 that sums to 1."""
+    p = as_numbers(train)
+    check_argument(
+        p.ndim == 1 and p.size > 0,
+        "train",
+        train,
+        "an AdaptiveDataset, or one probability for each sample",
+        "Pass train = tfmlselect.adaptive_dataset(...), or an array (n,) that sums to 1",
+    )
+    check_distribution(p)
+    return p

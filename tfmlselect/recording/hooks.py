@@ -1,11 +1,13 @@
-"""The hook on a model's train step: put on before a fit, taken off after it, traceless.
+"""The hook on a model's train step: put on before a fit, taken off after it, without a trace.
 
 A model instance gets its own `train_step`, `compute_loss`, `compute_metrics` and
-`make_train_function`: all four public and made to be overridden. Within a training step the first
-call of `compute_loss` or `compute_metrics` hands over y and y_pred, to all callbacks that listen;
-layers and losses find the batch's labels in `tfmlselect.step`. A fit that raises leaves the hook
-behind, and a compiled train function that contains it; the next fit without the callback calls
-`make_train_function`, which awaits no listeners then, takes everything off and compiles anew.
+`make_train_function`: all four are public and made to be overridden. Within a training step the
+first call of `compute_loss` or `compute_metrics` hands y and y_pred to all callbacks that listen;
+layers and losses find the batch's labels in `_training_step`.
+
+A fit that raises leaves the hook on the model, and a compiled train function that contains it. The
+next fit calls `make_train_function`. If no callback was added for that fit, the hook takes itself
+off there and has the train function compiled anew.
 """
 
 from __future__ import annotations
@@ -23,24 +25,24 @@ _NAMES = ("train_step", "compute_loss", "compute_metrics", "make_train_function"
 
 
 class Listener(NamedTuple):
-    """Who hears of the training steps.
+    """What one callback wants to be called with.
 
     Attributes:
-        record: called with (y, y_pred) while the step is traced, or run, eagerly.
-        over: called when the hook comes off, or a fit begins: whatever fit was before it is over.
+        record: called with (y, y_pred) in each training step, as it is traced or run eagerly.
+        fit_over: called when a fit is over: when the hook comes off, or the next fit begins.
     """
 
     record: Callable
-    over: Callable
+    fit_over: Callable
 
 
 class TrainStepHook:
     """Hands y and y_pred to its listeners once in every training step of a model."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: tf.keras.Model):
         remove_hook(model)
         self.listeners: list[Listener] = []
-        self.coming: list[Listener] = []  # of the fit that is about to begin
+        self.next_listeners: list[Listener] = []  # of the fit that is about to begin
         # Replicas are traced in turns, each in its thread: what step it is must be the thread's.
         self._step = threading.local()
         self._own = {name: model.__dict__[name] for name in _NAMES if name in model.__dict__}
@@ -73,9 +75,9 @@ class TrainStepHook:
             return originals["compute_metrics"](*args, **kwargs)
 
         def make_train_function(force=False):
-            if self.coming:
-                self._all_over()
-                self.listeners, self.coming = self.coming, []
+            if self.next_listeners:
+                self._tell_fit_is_over()
+                self.listeners, self.next_listeners = self.next_listeners, []
                 return originals["make_train_function"](force=True)
             remove_hook(model)
             return model.make_train_function(force=True)
@@ -98,13 +100,13 @@ class TrainStepHook:
             for listener in self.listeners:
                 listener.record(y, y_pred)
 
-    def _all_over(self) -> None:
-        for listener in dict.fromkeys(self.listeners + self.coming):
-            listener.over()
+    def _tell_fit_is_over(self) -> None:
+        for listener in dict.fromkeys(self.listeners + self.next_listeners):
+            listener.fit_over()
 
-    def take_off(self, model: Any) -> None:
+    def take_off(self, model: tf.keras.Model) -> None:
         """Gives the model its own methods back and drops its train function."""
-        self._all_over()
+        self._tell_fit_is_over()
         for name in _NAMES:
             delattr(model, name)
         for name, own in self._own.items():
@@ -112,28 +114,29 @@ class TrainStepHook:
         model.train_function = None
 
 
-def remove_hook(model: Any) -> None:
+def remove_hook(model: tf.keras.Model) -> None:
     """Takes the hook off a model, if there is one, and has its train function compiled anew."""
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
     if hook is not None:
         hook.take_off(model)
 
 
-def arm_hook(model: Any, record: Callable, over: Callable) -> None:
-    """Has a listener hear of the fit that is about to begin, beside others that were added for it.
+def arm_hook(model: tf.keras.Model, record: Callable, fit_over: Callable) -> None:
+    """Adds a listener for the fit that is about to begin, beside others added for the same fit.
 
-    A hook that awaits no fit is of an earlier one, and goes; unless it has this listener already:
-    then it may be of the fit that runs, which evaluates with the same callback.
+    A hook without listeners for a next fit is left over from an earlier fit, and is replaced. It
+    is kept if it has this listener already: then the fit that runs may be evaluating with the same
+    callback.
     """
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
-    listener = Listener(record, over)
-    if hook is None or not (hook.coming or listener in hook.listeners):
+    listener = Listener(record, fit_over)
+    if hook is None or not (hook.next_listeners or listener in hook.listeners):
         hook = TrainStepHook(model)
-    if listener not in hook.coming:
-        hook.coming.append(listener)
+    if listener not in hook.next_listeners:
+        hook.next_listeners.append(listener)
 
 
-def listening(model: Any) -> list[Any]:
+def listening(model: tf.keras.Model) -> list[tf.keras.callbacks.Callback]:
     """The objects whose methods listen to the model's training steps."""
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)
     return [listener.record.__self__ for listener in hook.listeners] if hook else []

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
-from tfmlselect.losses.cross_entropy import binary_cross_entropy, clamp
+from tfmlselect.losses.cross_entropy import binary_cross_entropy, clamp, finite_rows
 
 
 class LabelErrors:
@@ -21,7 +21,7 @@ class LabelErrors:
         self._sums = np.zeros(1 + 2 * matrix.shape[1])  # rows, losses, hardnesses
 
     def add(self, ids: np.ndarray | slice, p: tf.Tensor) -> None:
-        """Adds predictions (b, q) of the samples `ids` (b,); rows that are not finite are not."""
+        """Adds predictions (b, q) of the samples `ids` (b,), without rows that are not finite."""
         self._sums += _sums(tf.constant(self._matrix[ids]), p).numpy()
 
     def finish(self) -> dict[str, np.ndarray]:
@@ -41,7 +41,7 @@ class LabelErrors:
 
 
 def _row_sums(y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-    finite = tf.reduce_all(tf.math.is_finite(p), axis=1)
+    finite = finite_rows(p)
     y, p = tf.boolean_mask(y, finite), tf.boolean_mask(p, finite)
     loss = tf.reduce_sum(binary_cross_entropy(y, clamp(p)), axis=0)
     hardness = tf.reduce_sum(tf.abs(tf.cast(y, tf.float32) - p), axis=0)

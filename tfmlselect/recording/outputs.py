@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 
+from tfmlselect._checks import check_argument, is_whole
+from tfmlselect.distributed import replicas
+from tfmlselect.labels import are_class_ids, one_hot
 from tfmlselect.losses.elementwise import is_from_logits
+
+_MOST_OUTPUTS = 1 << 31
+
+# What a step has as labels or outputs: a tensor, or a structure of them.
+Nested: TypeAlias = tf.Tensor | dict[str, "Nested"] | list["Nested"] | tuple["Nested", ...]
 
 
 class OutputReader:
@@ -30,19 +37,16 @@ class OutputReader:
         from_logits: bool | str,
         signal: Callable | None,
     ):
-        self._q = q
+        self.q = q
         self._single_label = single_label
         self._output = output
         self._from_logits = from_logits
-        self._signal: Any = signal
-        self._activation: Any = None
+        self._signal = signal
+        self._activation: Callable[[tf.Tensor], tf.Tensor] | None = None
         self.one_of_many = False  # whether the loss is for class ids or one-hot labels
         self._output_names: list[str] = []
-        # A seeded row of random integers: the sum over a sample's labels is its hash. In float64,
-        # which holds it exactly and multiplies faster than int64 sums.
-        self._hash_row = np.random.default_rng(0).integers(-(2**31), 2**31, q).astype(np.float64)
 
-    def prepare(self, model: Any) -> None:
+    def prepare(self, model: tf.keras.Model) -> None:
         """Looks at the compiled model once, before its step is traced.
 
         Raises:
@@ -62,73 +66,65 @@ class OutputReader:
         if output is not None and (self._output is not None or len(tf.nest.flatten(output)) == 1):
             self._check_width(self.pick(output).shape)
 
-    def probabilities(self, y_pred: Any) -> tf.Tensor:
+    def probabilities(self, y_pred: Nested) -> tf.Tensor:
         """Probabilities (b, q) float32, if the output is what the loss says it is."""
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
         return y_pred if self._activation is None else self._activation(y_pred)
 
-    def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
+    def losses(self, y: Nested, y_pred: Nested) -> tf.Tensor:
         """The user's per-label loss: (b, q) float32.
 
         Raises:
             ValueError: the function gives another shape.
         """
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
+        if self._signal is None:
+            raise RuntimeError("No loss was given. Received: signal=None. Make it with one.")
         values = self._signal(tf.cast(self.matrix(y), tf.float32), y_pred)
-        if values.shape.rank != 2 or values.shape[-1] != self._q:
+        if values.shape.rank != 2 or values.shape[-1] != self.q:
             raise ValueError(
                 "`signal` must give one loss for each sample and label. Received: shape "
-                f"{values.shape} from {self._signal!r}, wanted (b, {self._q}). Take the loss "
+                f"{values.shape} from {self._signal!r}, wanted (b, {self.q}). Take the loss "
                 "before any mean over labels, e.g. "
                 "lambda y, p: tf.keras.backend.binary_crossentropy(y, p)."
             )
         return tf.cast(values, tf.float32)
 
-    def hashes_of_rows(self, matrix: np.ndarray) -> np.ndarray:
-        """The hash of each row of a 0/1 matrix (n, q): (n,) whole float64."""
-        hashes = np.empty(len(matrix))
-        for start in range(0, len(matrix), 65536):
-            part = slice(start, start + 65536)
-            hashes[part] = matrix[part].astype(np.float64) @ self._hash_row
-        return hashes
-
-    def hashes(self, y: Any) -> tf.Tensor:
-        """The same of the labels that arrive in a train step: (b, 1) whole float64."""
-        positive = tf.cast(self.matrix(y), tf.float32) > 0.5
-        return tf.cast(positive, tf.float64) @ self._hash_row[:, None]
-
-    def matrix(self, y: Any) -> tf.Tensor:
+    def matrix(self, y: Nested) -> tf.Tensor:
         """The labels that arrive as (b, q); class ids as one-hot rows."""
         y = tf.convert_to_tensor(self.pick(y))
-        rank, width = y.shape.rank, y.shape[-1] if y.shape.rank else None
-        if self._single_label and (rank == 1 or (rank == 2 and width == 1)):
-            return tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int64), self._q)
-        if rank != 2 or width != self._q:
+        if self._single_label and are_class_ids(y):
+            return one_hot(y, self.q)
+        if y.shape.rank != 2 or y.shape[-1] != self.q:
             raise ValueError(
-                f"The labels in the train step are not those of the dataset: wanted (b, {self._q})"
+                f"The labels in the train step are not those of the dataset: wanted (b, {self.q})"
                 f". Received: y of shape {y.shape}. If a `.map` changed them on purpose, pass "
                 "AdaptiveBatchSelection(train, check_order=False)."
             )
         return y
 
-    def _output_of(self, y_pred: Any) -> tf.Tensor:
+    def matrices(self, y: Nested) -> list[tf.Tensor]:
+        """The labels that arrive, (b, q) for each output that is recorded."""
+        return [self.matrix(y)]
+
+    def _output_of(self, y_pred: Nested) -> tf.Tensor:
         y_pred = self.pick(y_pred)
         self._check_width(y_pred.shape)
         return y_pred
 
     def _check_width(self, shape: Any) -> None:
         shape = tf.TensorShape(shape)
-        if not shape.is_compatible_with([None, self._q]):
+        if not shape.is_compatible_with([None, self.q]):
             more = ""
             if self._single_label:
                 more = (
-                    f" Class ids of the training set end at {self._q - 1}; with more classes pass "
+                    f" Class ids of the training set end at {self.q - 1}; with more classes pass "
                     "one-hot rows, np.eye(classes)[y], and compile with categorical_crossentropy."
                 )
             raise ValueError(
-                f"The model must predict one value for each of the {self._q} labels that "
+                f"The model must predict one value for each of the {self.q} labels that "
                 f"training follows. Received: an output of shape {shape}. Give the model an output "
-                f"(b, {self._q}), or name the right one: output=... of the callback.{more}"
+                f"(b, {self.q}), or name the right one: output=... of the callback.{more}"
             )
 
     def pick(self, structure: Any) -> Any:
@@ -174,27 +170,45 @@ class AveragedOutputs(OutputReader):
         super().__init__(q, single_label, outputs[0], from_logits, signal)
         self._each = [OutputReader(q, single_label, o, from_logits, signal) for o in outputs]
 
-    def prepare(self, model: Any) -> None:
+    def prepare(self, model: tf.keras.Model) -> None:
         """Looks at the compiled model and the loss of each output."""
         super().prepare(model)
         for reader in self._each:
             reader.prepare(model)
 
-    def probabilities(self, y_pred: Any) -> tf.Tensor:
+    def probabilities(self, y_pred: Nested) -> tf.Tensor:
         """The mean of the outputs' probabilities; 2 where one of them is none: it must not hide."""
         rows = tf.stack([reader.probabilities(y_pred) for reader in self._each])
         outside = tf.reduce_any(_is_outside(rows), axis=0)
         return tf.where(outside, 2.0, tf.reduce_mean(rows, axis=0))
 
-    def losses(self, y: Any, y_pred: Any) -> tf.Tensor:
+    def losses(self, y: Nested, y_pred: Nested) -> tf.Tensor:
         """The mean of the outputs' per-label losses."""
         return tf.reduce_mean(tf.stack([reader.losses(y, y_pred) for reader in self._each]), axis=0)
 
-    def hashes(self, y: Any) -> tf.Tensor:
-        """The hash of the labels; NaN, which is no row's, where the outputs' labels differ."""
-        hashes = tf.stack([reader.hashes(y) for reader in self._each])
-        same = tf.reduce_all(hashes == hashes[0], axis=0)
-        return tf.where(same, hashes[0], tf.constant(np.nan, tf.float64))
+    def matrices(self, y: Nested) -> list[tf.Tensor]:
+        """The labels of each output, (b, q)."""
+        return [reader.matrix(y) for reader in self._each]
+
+
+def check_output(output: Any, several: bool = False) -> None:
+    """Which output is recorded: None, a name or an index; with `several` also a list of them.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    each = output if several and isinstance(output, (list, tuple)) else [output]
+    named = [
+        one != "" if isinstance(one, str) else is_whole(one) and 0 <= one < _MOST_OUTPUTS
+        for one in each
+    ]
+    check_argument(
+        output is None or (named and all(named)),
+        "output",
+        output,
+        "the name or the index of an output of the model" + ", or a list of them" * several,
+        "Pass for example output=0, or leave it out where the model has one output",
+    )
 
 
 def rows_outside(p: tf.Tensor) -> tf.Tensor:
@@ -207,10 +221,28 @@ def _is_outside(p: tf.Tensor) -> tf.Tensor:
     return (p < -0.01) | (p > 1.01)
 
 
-def no_probabilities(rows: str, remedy: str) -> ValueError:
-    """What is raised where outputs are outside [0, 1]: `rows` is how many, `remedy` what to do."""
+def no_probabilities(outside: int, rows: int | None = None) -> ValueError:
+    """What is raised where `outside` rows, of so many looked at, lie outside [0, 1]."""
+    looked_at = "" if rows is None else f" of {rows}"
     return ValueError(
         "The model's outputs are no probabilities and look like logits. Received: "
-        f"{rows} rows with values outside [0, 1], and a loss that does not say from_logits=True. "
-        f"{remedy}, or end the model in a sigmoid."
+        f"{outside}{looked_at} rows with values outside [0, 1], and a loss that does not say "
+        "from_logits=True. Make the loss with from_logits=True (where it is your own: "
+        "AdaptiveBatchSelection(train, from_logits=True)), or end the model in a sigmoid."
     )
+
+
+class ProbabilityCheck:
+    """Counts, in the training steps, rows of outputs that are no probabilities."""
+
+    def __init__(self) -> None:
+        self._outside = replicas.zeros([], tf.int64)
+
+    def add(self, p: tf.Tensor) -> None:
+        """Looks at one batch, (b, q); traced into the train step."""
+        self._outside.assign_add(rows_outside(p))
+
+    def check(self) -> None:
+        """Raises a ValueError if there were any."""
+        if rows := int(self._outside):
+            raise no_probabilities(rows)

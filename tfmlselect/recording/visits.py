@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from tfmlselect.losses.cross_entropy import finite_rows
+from tfmlselect.strategies import Strategy
 
 
 def visit_rounds(ids: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -34,11 +36,13 @@ def visit_rounds(ids: np.ndarray, size: int) -> Iterator[np.ndarray]:
             yield positions[start : start + size]
 
 
-def observe_finite(strategy: Any, ids: tf.Tensor, p: tf.Tensor, losses: Any) -> tf.Tensor:
+def observe_finite(
+    strategy: Strategy, ids: tf.Tensor, p: tf.Tensor, losses: tf.Tensor | None
+) -> tf.Tensor:
     """`strategy.observe` without the rows that are not finite; returns how many those are."""
-    finite = tf.reduce_all(tf.math.is_finite(p), axis=1)
+    finite = finite_rows(p)
     if losses is not None:
-        finite &= tf.reduce_all(tf.math.is_finite(losses), axis=1)
+        finite &= finite_rows(losses)
         losses = tf.boolean_mask(losses, finite)
     strategy.observe(tf.boolean_mask(ids, finite), tf.boolean_mask(p, finite), losses)
     return tf.math.count_nonzero(~finite)

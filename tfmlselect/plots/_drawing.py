@@ -1,4 +1,7 @@
-"""Colours that colour-blind readers can tell apart, new axes, and as many label names as fit."""
+"""Colours that colour-blind readers can tell apart, new axes, and as many label names as fit.
+
+It knows neither what is drawn nor what of.
+"""
 
 from __future__ import annotations
 

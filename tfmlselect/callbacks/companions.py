@@ -1,0 +1,208 @@
+"""What goes along with a fit on an adaptive dataset: one companion for each thing that is done.
+
+`AdaptiveBatchSelection` keeps a list of them and calls each at the same points of the fit, in the
+order of the list. What they do is in other modules; here is when they do it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect._progress import verbosity
+from tfmlselect.callbacks.partial_label_masking import RatioUpdate
+from tfmlselect.callbacks.run_state import RunState
+from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.pipeline.distribution import Distribution
+from tfmlselect.pipeline.selection import Selection
+from tfmlselect.recording.label_errors import LabelErrors
+from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck
+from tfmlselect.recording.recorder import Recorder
+from tfmlselect.recording.scorer import Scorer
+
+
+@dataclasses.dataclass
+class Epoch:
+    """An epoch that was trained, handed from companion to companion.
+
+    Attributes:
+        distribution: that it was drawn from.
+        refresh: whether the next epoch is to have a new one.
+        logs: of Keras, or None.
+        verbose: whether long work shows its progress.
+        numbers, arrays: what History shows, by name; companions add theirs.
+    """
+
+    distribution: Distribution
+    refresh: bool
+    logs: dict[str, Any] | None
+    verbose: bool
+    numbers: dict[str, float] = dataclasses.field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+class Companion:
+    """One thing that is done beside a fit. A subclass overrides what it has something to do at.
+
+    Attributes:
+        records: whether `record` is to be called; the step stays as it is where none asks for it.
+    """
+
+    records = False
+
+    def start(self) -> None:
+        """The fit begins: the dataset is attached, and its first plan is drawn."""
+
+    def start_epoch(self) -> None:
+        """A plan is drawn; also after `start`."""
+
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
+        """One training step, as it is traced: labels and outputs as they are, p (b, q)."""
+
+    def check(self, done: int, over: bool) -> None:
+        """After 1, 2, 4, 8, ... steps, and when the epoch is over: `done` steps were done."""
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """An epoch was trained; what companions before this one did with it is done."""
+
+    def close(self) -> None:
+        """The fit is over, however it ended."""
+
+
+class PredictionLog(Companion):
+    """Has the strategy observe what the training steps predicted."""
+
+    records = True
+
+    def __init__(self, selection: Selection, recorder: Recorder, errors: LabelErrors | None):
+        self._selection, self._recorder, self._errors = selection, recorder, errors
+
+    def start_epoch(self) -> None:
+        """Empties the log."""
+        self._recorder.start_epoch()
+
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
+        """Writes a batch into the log."""
+        self._recorder.record(y, y_pred, p)
+
+    def check(self, done: int, over: bool) -> None:
+        """Looks whether each sample was recorded, in the planned order."""
+        self._recorder.check(done, over)
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Hands the log over."""
+        warn_of_rows_left_out(self._selection, self._recorder.hand_over())
+        if self._errors is not None:
+            self._recorder.add_errors(self._errors)
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self._recorder.close()
+
+
+class ExactPredictions(Companion):
+    """Has the strategy observe a prediction of every sample, made anew."""
+
+    def __init__(self, selection: Selection, scorer: Scorer):
+        self._selection, self._scorer = selection, scorer
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Predicts, if a new distribution is due."""
+        if epoch.refresh:
+            with verbosity(int(epoch.verbose)):
+                warn_of_rows_left_out(self._selection, self._scorer.score_all())
+
+
+class OutputCheck(Companion):
+    """Looks whether outputs are probabilities, where no log of them is kept."""
+
+    records = True
+
+    def __init__(self) -> None:
+        self._probabilities = ProbabilityCheck()
+
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
+        """Looks at a batch."""
+        self._probabilities.add(p)
+
+    def check(self, done: int, over: bool) -> None:
+        """Raises a ValueError if there was one."""
+        self._probabilities.check()
+
+
+class NextDistribution(Companion):
+    """Measures how the epoch was drawn, counts it, and asks the strategy for the next one."""
+
+    def __init__(self, selection: Selection):
+        self._selection = selection
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Turns what was observed into the distribution of the next epoch."""
+        selection = self._selection
+        numbers, arrays = selection.figures.of_epoch(epoch.distribution, selection.plan.followed)
+        epoch.numbers.update(numbers)
+        epoch.arrays.update(arrays)
+        selection.advance(epoch.refresh)
+
+
+class MaskingRatios(Companion):
+    """Adapts the ratios of a `PartialLabelMasking` loss, to the odds of the draws."""
+
+    records = True
+
+    def __init__(
+        self,
+        selection: Selection,
+        reader: OutputReader,
+        loss: PartialLabelMasking,
+        leader: tf.keras.callbacks.Callback,
+    ):
+        self._selection, self._reader = selection, reader
+        self._update = RatioUpdate(loss, leader)
+
+    def start(self) -> None:
+        """Takes the odds of the first epoch."""
+        self._update.start(self._odds())
+
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
+        """Counts a batch."""
+        self._update.record(self._reader.matrix(y), p)
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Moves the ratios, and takes the odds of the next epoch."""
+        numbers, arrays = self._update.finish(self._odds())
+        epoch.numbers.update(numbers)
+        epoch.arrays.update(arrays)
+
+    def close(self) -> None:
+        """Nobody adapts the loss any more."""
+        self._update.close()
+
+    def _odds(self) -> np.ndarray:
+        return self._selection.figures.odds(self._selection.distribution)
+
+
+class Backup(Companion):
+    """Keeps the run in a directory."""
+
+    def __init__(self, state: RunState, model: tf.keras.Model, loss: PartialLabelMasking | None):
+        self._state, self._model, self._loss = state, model, loss
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Writes what is now, between two epochs."""
+        self._state.save(self._model, self._loss)
+
+
+def warn_of_rows_left_out(selection: Selection, rows: int) -> None:
+    """Says once for each dataset that predictions were left out."""
+    if rows and selection.first_time("not finite"):
+        warnings.warn(
+            f"Predictions were not finite and are left out. Received: {rows} rows with NaN "
+            f"or infinity in epoch {selection.epoch}; their samples keep the last good value. "
+            "Lower the learning rate or clip gradients.",
+            stacklevel=5,
+        )

@@ -1,0 +1,47 @@
+"""The distribution that an epoch is drawn from; how it is drawn is the business of `plan`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfmlselect.distributed import workers
+from tfmlselect.strategies import Strategy
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Distribution:
+    """What a strategy gave for one epoch; it never changes, a new epoch has a new one.
+
+    Attributes:
+        probabilities: (n,) float64 of the samples on this machine; they sum to 1.
+        mass: the share of the distribution over the samples of all machines that these n have;
+            1.0 on one machine.
+        schedule_values: what the strategy's schedules were, by name, such as "pressure"; empty
+            before the strategy was first asked.
+    """
+
+    probabilities: np.ndarray
+    mass: float
+    schedule_values: Mapping[str, float]
+
+    @classmethod
+    def uniform(cls, n: int, mass: float) -> Distribution:
+        """Each of n samples alike: what holds before a strategy was asked."""
+        return cls(np.full(n, 1.0 / n), mass, {})
+
+    @classmethod
+    def of(cls, strategy: Strategy, epoch: int) -> Distribution:
+        """What a strategy gives at the end of `epoch`; on several machines all must ask together.
+
+        Of several machines each keeps its samples' part, scaled to sum to 1.
+        """
+        p, mass = np.asarray(strategy.probabilities(epoch)), 1.0
+        if workers.several():
+            here = p.sum()
+            mass = here / float(workers.total(here))
+            p = p / here if here > 0 else np.full(len(p), 1.0 / len(p))
+        values = {name: float(value) for name, value in strategy.figures(epoch).items()}
+        return cls(p, float(mass), values)

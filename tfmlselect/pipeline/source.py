@@ -1,0 +1,47 @@
+"""What a source of samples is; `arrays` and `streams` have one each."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from tfmlselect.labels import Labels
+from tfmlselect.pipeline.plan import Plan
+
+
+class Source(Protocol):
+    """A training set: samples that can be put into batches, their labels, and their neighbours.
+
+    Attributes:
+        n: number of samples.
+        labels: of all of them.
+        features: (n, d) array or scipy.sparse matrix that neighbours are searched in, as the user
+            gave it; None where none was given.
+        neighbors: (n, k) ids of nearest neighbours, as the user gave them, or None.
+    """
+
+    n: int
+    labels: Labels
+    features: Any
+    neighbors: Any
+
+    def searchable(self) -> Any:
+        """x itself, where neighbours can be searched in it, else None."""
+        ...
+
+    def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> Plan:
+        """A plan that the source's batches can follow; arguments as `Plan`."""
+        ...
+
+    def batches(self, plan: Plan) -> tf.data.Dataset:
+        """The pipeline that reads the plan once an iteration and gives its batches."""
+        ...
+
+    def in_order(self, batch_size: int) -> tf.data.Dataset:
+        """All samples once, in the order in which they were given."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A checksum of some of the samples; "" where it would cost a pass over the data."""
+        ...
