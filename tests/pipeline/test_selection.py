@@ -463,7 +463,7 @@ def test_strategy_without_neighbours_says_nothing(x):
 def test_a_matrix_is_searched(kind, monkeypatch):
     searched = []
     monkeypatch.setattr(
-        "tfmlselect.strategies.d2ace.nearest_neighbors",
+        "tfmlselect.scoring.neighbors.nearest_neighbors",
         lambda features, k: searched.append(np.shape(features)) or np.zeros((N, k), np.int32),
     )
     make(D2ACE(neighbors=2), kind(X))

@@ -44,7 +44,8 @@ def make_context(y: np.ndarray, context: np.ndarray) -> PairContext | ProductCon
 def _pairs_are_cheaper(pairs_of_row: np.ndarray, y: np.ndarray) -> bool:
     n, q = y.shape
     pairs = float(pairs_of_row.sum())
-    return pairs * _PAIR_COST < float(n) * q * q and pairs < _PAIRS_PER_ENTRY * n * q
+    few = pairs < _PAIRS_PER_ENTRY * n * q
+    return bool(few and pairs * _PAIR_COST < float(n) * q * q)
 
 
 class PairGram:

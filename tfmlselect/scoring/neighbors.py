@@ -29,7 +29,7 @@ _ONE_COLUMN = 0.95  # share of the variance of all columns, above which one deci
 
 
 class _Search(NamedTuple):
-    array: weakref.ref
+    array: weakref.ref[Any]
     fingerprint: int  # of its contents
     ids: np.ndarray  # (n, k) int32
 
@@ -97,14 +97,14 @@ def nearest_neighbors(features: Any, k: int) -> np.ndarray:
     fingerprint = _fingerprint(array)
     same = known and known.array() is features and known.fingerprint == fingerprint
     if known and same and known.ids.shape[1] >= k:
-        return known.ids[:, :k].copy()
+        return np.array(known.ids[:, :k])
     check_features(array, n)
     _warn_of_one_column(array)
     ids = _search(array, min(max(k, _SEARCHED_AT_LEAST), n - 1))
     with contextlib.suppress(TypeError):  # a list cannot be referred to weakly: not remembered
         reference = weakref.ref(features, lambda _: _searches.pop(key, None))
         _searches[key] = _Search(reference, fingerprint, ids)
-    return ids[:, :k].copy()
+    return np.array(ids[:, :k])
 
 
 def check_features(features: Any, n: int, name: str = "features") -> Any:
@@ -212,7 +212,7 @@ def _search(features: Any, k: int) -> np.ndarray:
         return _in_parts(lambda part: index.kneighbors(part, k + 1, False), features, k)
 
 
-def _in_parts(search: Callable, features: Any, k: int) -> np.ndarray:
+def _in_parts(search: Callable[[Any], np.ndarray], features: Any, k: int) -> np.ndarray:
     """The k nearest others of all samples (n, k), searched some samples at a time.
 
     Args:

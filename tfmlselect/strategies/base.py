@@ -71,11 +71,10 @@ class Strategy:
     own_plan = False
 
     def __init__(self, *, warmup: float = 0, epochs: int | None = None):
-        check_knot("warmup", warmup)
         self.epochs = None if epochs is None else check_whole("epochs", epochs, 1)
-        self._warmup = warmup
+        self._warmup = check_knot("warmup", warmup)
         self._planned_epochs = DEFAULT_EPOCHS
-        self._selection: weakref.ref | None = None  # to what uses this strategy
+        self._selection: weakref.ref[Any] | None = None  # to what uses this strategy
 
     def build(self, y: Any, features: Any = None, neighbors: Any = None) -> None:
         """Starts afresh on a training set: whatever was recorded before is gone.
@@ -207,19 +206,19 @@ class Strategy:
                 found |= value.state
         return found
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain Python values."""
         return {"warmup": self._warmup, "epochs": self.epochs}
 
     @classmethod
-    def from_config(cls, config: dict) -> Strategy:
+    def from_config(cls, config: dict[str, Any]) -> Strategy:
         """A new, unbuilt strategy from `get_config()`."""
         return cls(**config)
 
     def __repr__(self) -> str:
         return self._as_typed(self.get_config())
 
-    def _as_typed(self, config: dict) -> str:
+    def _as_typed(self, config: dict[str, Any]) -> str:
         """The call that makes a strategy of this config."""
         arguments = [f"{name}={self._argument(name, value)}" for name, value in config.items()]
         return f"{type(self).__name__}({', '.join(arguments)})"
@@ -275,7 +274,7 @@ class PressureStrategy(CompiledStrategy):
         epochs: int | None,
     ):
         super().__init__(warmup=warmup, epochs=epochs)
-        self._decay_start = decay_start
+        self._decay_start = None if decay_start is None else check_knot("decay_start", decay_start)
         self.pressure = schedules.pressure(pressure, decay_start)
 
     def figures(self, epoch: int) -> dict[str, float]:
@@ -308,6 +307,6 @@ def _label_matrix(y: Any) -> np.ndarray:
     takes little time, and not copied.
     """
     plain = type(y) is np.ndarray and y.dtype == np.uint8 and y.ndim == 2 and y.flags.c_contiguous
-    if plain and y.size and y.shape[1] >= 2 and y.max() <= 1:
-        return y
-    return check_labels(y).matrix
+    checked = plain and y.size > 0 and y.shape[1] >= 2 and y.max() <= 1
+    matrix: np.ndarray = y if checked else check_labels(y).matrix
+    return matrix

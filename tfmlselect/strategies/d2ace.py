@@ -109,13 +109,12 @@ class D2ACE(PressureStrategy):
         mix_span: tuple[float, float] = (0.1, 0.7),
         epochs: int | None = None,
     ):
-        check_knot("decay_start", decay_start)
         super().__init__(pressure, decay_start, warmup=warmup, epochs=epochs)
         self.window = check_whole("window", window, 2)
         self.neighbors = check_whole("neighbors", neighbors, 0)
         self.flip_weight = check_number("flip_weight", flip_weight, 0, 1)
         self.hardness = check_choice("hardness", hardness, HARDNESS_KINDS)
-        self.decay_start = decay_start
+        self.decay_start = check_knot("decay_start", decay_start)
         self.mix = check_numbers("mix", mix, 2, 0, 1)
         span = mix_span.tolist() if isinstance(mix_span, np.ndarray) else mix_span
         pair = isinstance(span, (tuple, list)) and len(span) == 2
@@ -204,7 +203,7 @@ class D2ACE(PressureStrategy):
         )
         return beta * of_uncertainty + (1.0 - beta) * of_hardness
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

@@ -122,7 +122,7 @@ class HardImbalance(ScoredStrategy):
             probabilities, self._labels, batch_size, seed, epoch, drop_remainder
         )
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

@@ -122,12 +122,12 @@ class Learnability(ScoredStrategy):
         loss = tf.cast(tf.gather(self._loss.variable, ids), tf.float64)
         return {"loss": loss, "reference": -tf.gather(self._reference, ids)}
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the losses as a list."""
         losses = self.reference_losses
         return self._config(None if losses is None else losses.tolist())
 
-    def _config(self, reference_losses: Any) -> dict:
+    def _config(self, reference_losses: Any) -> dict[str, Any]:
         return {
             "reference_losses": reference_losses,
             "pressure": self.pressure.get_config(),

@@ -153,7 +153,7 @@ class Mixture(Strategy):
             for name, variable in part.state.items()
         }
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; parts as class name and config.
 
         A class of your own comes back by `from_config` if it is registered with Keras:

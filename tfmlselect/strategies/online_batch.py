@@ -73,6 +73,6 @@ class OnlineBatch(ScoredStrategy):
         n = workers.total(tf.constant(losses.shape[0], tf.float64))
         return exponential_law(n + 1.0 - ascending_ranks(losses), n, pressure)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"pressure": self.pressure.get_config(), **super().get_config()}

@@ -107,7 +107,7 @@ class PositiveHardness(ScoredStrategy):
         general = tf.math.divide_no_nan(means, mean)
         return own / self._cardinality, 0.25 * general
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

@@ -92,7 +92,7 @@ class RecencyBias(ScoredStrategy):
         """`entropy`: of the latest decisions, summed over labels, which is the score."""
         return {"entropy": self._entropy(ids)}
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

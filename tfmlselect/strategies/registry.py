@@ -84,10 +84,9 @@ def class_of(name: str) -> type[Strategy]:
     """
     classes: dict[str, Any] = {kind.__name__: kind for kind in _STRATEGIES.values()}
     found = classes.get(name) or tf.keras.utils.get_registered_object(name)
-    require(
-        isinstance(found, type) and issubclass(found, Strategy),
-        "The class of this strategy is not known here",
-        f"strategy={shown(name)}",
-        "Decorate the class with @tf.keras.utils.register_keras_serializable() and import it first",
+    if isinstance(found, type) and issubclass(found, Strategy):
+        return found
+    raise ValueError(
+        f"The class of this strategy is not known here. Received: strategy={shown(name)}. Decorate "
+        "the class with @tf.keras.utils.register_keras_serializable() and import it first."
     )
-    return found

@@ -138,7 +138,7 @@ class Uncertainty(ScoredStrategy):
 
         return fold_rows(n, width, add, tf.zeros([width, width], tf.float64))
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

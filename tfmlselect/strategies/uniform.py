@@ -56,6 +56,6 @@ class Uniform(Strategy):
         n = int(np.shape(probabilities)[0])
         return permute_epoch(n, batch_size, seed, epoch, drop_remainder)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"epochs": self.epochs}
