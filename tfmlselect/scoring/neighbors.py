@@ -134,13 +134,13 @@ def check_features(features: Any, n: int, name: str = "features") -> Any:
     return array
 
 
-def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
+def check_neighbors(neighbors: Any, n: int, k: int | None = None) -> np.ndarray:
     """Checks neighbours that were found elsewhere.
 
     Args:
-        neighbors: (n, k or more) integer ids, nearest first, no sample among its own; the first k
-            are taken.
-        n, k: number of samples, of neighbours needed.
+        neighbors: (n, k or more) integer ids, nearest first, no sample among its own.
+        n: number of samples.
+        k: neighbours needed, of which the first are taken; None: all that there are, one at least.
 
     Returns:
         (n, k) int32 ids.
@@ -149,10 +149,10 @@ def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
         ValueError: not n rows of at least k integers, or ids outside 0..n - 1.
     """
     array = np.asarray(_as_array(neighbors))
-    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= k
+    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= (k or 1)
     require(
         fits and array.dtype.kind in "iu",
-        f"`neighbors` must hold a row of at least {k} integer ids for each of the {n} samples",
+        f"`neighbors` must hold a row of at least {k or 1} integer ids for each of the {n} samples",
         f"neighbors.shape={array.shape}, neighbors.dtype={array.dtype}",
         "Search more neighbours or ask for fewer; cast ids with neighbors.astype('int32')",
     )
