@@ -20,7 +20,7 @@ from tfmlselect.schedules import Schedule, check_knot, warmup_epochs
 from tfmlselect.scoring.memories import Predictions, Signal
 from tfmlselect.strategies.as_typed import schedule_as_typed, value_as_typed
 
-Array: TypeAlias = "np.ndarray | tf.Tensor"
+Array: TypeAlias = np.ndarray | tf.Tensor
 
 DEFAULT_EPOCHS = 100
 
@@ -80,7 +80,8 @@ class Strategy:
         """Starts afresh on a training set: whatever was recorded before is gone.
 
         Args:
-            y: labels (n, q), 0/1; those of the package take all that `adaptive_dataset` takes.
+            y: labels (n, q), 0/1; the package's own strategies take all that `adaptive_dataset`
+                takes.
             features: (n, d) array or scipy.sparse matrix that neighbours are searched in, or None.
             neighbors: ids (n, k) of each sample's nearest neighbours, the nearest first, or None;
                 more columns than needed are left out.
@@ -177,7 +178,7 @@ class Strategy:
 
     @property
     def run_epochs(self) -> int:
-        """The run's length for schedules: `epochs`, else that of the fit, else 100."""
+        """The run's length for schedules, which is `epochs`, else that of the fit, else 100."""
         return self.epochs or self._planned_epochs
 
     @run_epochs.setter

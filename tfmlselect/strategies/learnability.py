@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, check_finite, require
+from tfmlselect._checks import check_argument, check_finite, check_whole, require
 from tfmlselect.labels import check_labels
 from tfmlselect.losses.cross_entropy import EPSILON
 from tfmlselect.schedules import Schedule
@@ -80,12 +80,13 @@ class Learnability(ScoredStrategy):
             ValueError: predictions of another shape than the labels, or no probabilities.
         """
         labels = check_labels(y).matrix
+        batch_size = check_whole("batch_size", batch_size, 1)
         p = np.asarray(model.predict(x, batch_size=batch_size, verbose=0), np.float64)
+        span = f" from {p.min()} to {p.max()}" if p.size else ""
         require(
             p.shape == labels.shape and p.min() >= 0 and p.max() <= 1,
             "The reference model must predict a probability for each sample and label",
-            f"predictions of shape {p.shape}, from {p.min()} to {p.max()}, for labels "
-            f"{labels.shape}",
+            f"predictions of shape {p.shape}{span}, for labels {labels.shape}",
             "End it in a sigmoid or softmax over the same labels",
         )
         truth = np.where(labels == 1, p, 1.0 - p)
@@ -152,7 +153,7 @@ def _losses(given: Any) -> np.ndarray:
     """
     try:
         losses = np.asarray(given)
-    except (ValueError, TypeError):  # rows of different lengths
+    except Exception:  # rows of different lengths, a tensor without a value, ...
         losses = np.asarray(None)
     numbers = losses.dtype.kind in "iuf" and losses.ndim in (1, 2) and losses.size > 0
     remedy = "Pass (n,) or (n, q) numbers, or use Learnability.from_model(model, x, y)"
