@@ -402,9 +402,14 @@ def test_a_strategy_belongs_to_one_dataset():
 def test_a_dataset_that_failed_does_not_keep_the_strategy():
     strategy = D2ACE(neighbors=2)
     with pytest.raises(ValueError, match="`neighbors` must hold") as error:
-        make(strategy, neighbors=np.full((N, 2), N))
+        make(strategy, neighbors=np.ones((N, 1), np.int64))  # the strategy wants two
     make(strategy)
     assert error  # and with it the frames of the failed call, as a notebook keeps them
+
+
+def test_wrong_neighbours_are_refused_also_where_none_are_used():
+    with pytest.raises(ValueError, match="`neighbors` must hold row numbers from 0"):
+        make("uniform", neighbors=np.full((N, 2), N))
 
 
 @pytest.mark.parametrize(
@@ -463,7 +468,7 @@ def test_strategy_without_neighbours_says_nothing(x):
 def test_a_matrix_is_searched(kind, monkeypatch):
     searched = []
     monkeypatch.setattr(
-        "tfmlselect.strategies.d2ace.nearest_neighbors",
+        "tfmlselect.scoring.neighbors.nearest_neighbors",
         lambda features, k: searched.append(np.shape(features)) or np.zeros((N, k), np.int32),
     )
     make(D2ACE(neighbors=2), kind(X))

@@ -104,7 +104,7 @@ def test_permuting_the_samples_permutes_the_neighbours():
     )
 
 
-@pytest.mark.parametrize("k", [0, -1, 4, 2.0, None])
+@pytest.mark.parametrize("k", [0, -1, 4, 2.0, None, True])
 def test_k_out_of_range(k):
     with pytest.raises(ValueError, match=rf"1 to n - 1 = 3, .*Received: k={k}\. Ask for fewer"):
         nearest_neighbors(LINE, k)
@@ -201,6 +201,9 @@ def test_an_array_scaled_in_place_is_searched_anew():
         (np.full((4, 2), "a"), r"x\.dtype=<U1"),
         (np.full((4, 2), None), r"x\.dtype=object"),
         (np.full((4, 2), 1j), r"x\.dtype=complex128"),
+        ([[1.0], [1.0, 2.0], [3.0], [4.0]], r"x\.dtype=object"),
+        ("x", r"x\.shape=\(\), x\.dtype=<U1"),
+        (None, r"x\.dtype=object"),
     ],
 )
 def test_no_features(features, received):
@@ -237,6 +240,7 @@ def test_neighbours_given(dtype):
     ids = check_neighbors(np.array(LINE_NEIGHBORS, dtype), n=4, k=2)
     assert ids.dtype == np.int32
     assert ids.tolist() == [row[:2] for row in LINE_NEIGHBORS]
+    np.testing.assert_array_equal(check_neighbors(LINE_NEIGHBORS, n=4), LINE_NEIGHBORS)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +250,8 @@ def test_neighbours_given(dtype):
         (np.zeros((3, 2), int), r"shape=\(3, 2\)"),
         (np.zeros(4, int), r"shape=\(4,\)"),
         (np.zeros((4, 2)), "dtype=float64"),
+        ([[1], [1, 2], [3], [4]], "dtype=object"),
+        (sparse.csr_matrix(np.eye(4, dtype=int)), "dtype="),
     ],
 )
 def test_no_neighbours(ids, received):
@@ -279,7 +285,7 @@ def test_a_large_dense_array_is_searched_by_cells(monkeypatch):
 def test_cells_find_equal_samples_and_small_cells_are_filled(monkeypatch):
     pytest.importorskip("faiss")
     monkeypatch.setattr(neighbors, "APPROXIMATE_ABOVE", 10)
-    monkeypatch.setattr(neighbors, "_LISTS_PROBED", 1)
+    monkeypatch.setattr(neighbors, "_CELLS_SEARCHED", 1)
     features = np.repeat(np.arange(500.0, dtype=np.float32)[:, None] ** 2, 2, axis=0)
     found = nearest_neighbors(features, 7)
     own = np.arange(1000)

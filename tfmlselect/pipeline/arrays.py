@@ -13,7 +13,7 @@ from scipy import sparse
 from tfmlselect._checks import check_finite
 from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.plan import Plan
-from tfmlselect.scoring.neighbors import check_features
+from tfmlselect.scoring.neighbors import check_features, check_neighbors
 
 
 class ArraySource:
@@ -56,7 +56,7 @@ class ArraySource:
             check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
         self.x = named["x"]
         self.features = None if features is None else check_features(features, self.n)
-        self.neighbors = neighbors
+        self.neighbors = None if neighbors is None else check_neighbors(neighbors, self.n)
         with tf.device("CPU:0"):
             self._parts = tuple(tf.nest.map_structure(_gatherer, part) for part in named.values())
 

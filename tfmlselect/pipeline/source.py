@@ -18,7 +18,7 @@ class Source(Protocol):
         labels: of all of them.
         features: (n, d) array or scipy.sparse matrix that neighbours are searched in, as the user
             gave it; None where none was given.
-        neighbors: (n, k) ids of nearest neighbours, as the user gave them, or None.
+        neighbors: (n, k) int32 ids of nearest neighbours, as the user gave them, or None.
     """
 
     n: int

@@ -1,1 +1,4 @@
-"""From what was seen of the samples to a score for each."""
+"""What is remembered of the samples, and how a score for each sample is computed from it.
+
+Which score a strategy takes, and how a score becomes a distribution, is not decided here.
+"""

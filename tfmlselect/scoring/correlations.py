@@ -1,36 +1,41 @@
-"""Label correlations of a signal, and what they add to a sample's score (D2ACE, steps 5 to 7).
+"""How labels are correlated in a signal, and what that adds to a sample's score, as D2ACE has it.
 
-For a signal M (n, q), labels Y and their context Z, the correlation C comes from the Gram matrix of
-K = M o Y, and a sample's score is
+For a signal M (n, q), labels Y and their context Z, the correlation C comes from the Gram matrix
+K'K of K = M o Y, and a sample's score is
 
     score_i = sum_j M_ij v_j + sum_j Y_ij M_ij v_j S_ij,    S = Z C'.
 
-Only entries with Y_ij = 1 count in K and of S, so two ways lead to each of the two: pairs of
-positive entries (work n cardinality^2) or matrix products over row chunks (work n q^2).
-`make_gram` and `make_context` take the cheaper one; both give the same numbers.
+Only entries with Y_ij = 1 count in K and in the second sum. So K'K and the score can be computed
+in two ways: from lists of pairs of labels that a sample has, where samples have few labels, or by
+matrix products over chunks of rows, where they have many. `make_gram` and `make_context` take the
+cheaper way; the numbers are the same. The weights v are not computed here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect.scoring.memories import Memory
 from tfmlselect.scoring.rows import fold_rows, map_rows
 
-# One listed pair costs about as much as this many multiplications of a matrix product (measured:
-# docs/benchmarks.md); and pair lists stay a small part of the memory that signals take.
+# One pair of a list takes about as long as this many multiplications of a matrix product (measured:
+# docs/benchmarks.md).
 _PAIR_COST = 1000
+# Lists hold fewer pairs than this share of n q, to stay a small part of the memory of the signals.
 _PAIRS_PER_ENTRY = 0.25
 
 
 def make_gram(y: np.ndarray) -> PairGram | ProductGram:
-    """The cheaper way to K'K for labels y (n, q), uint8 0/1."""
+    """The cheaper way to compute K'K, for labels y (n, q) uint8 0/1."""
     labels = y.sum(axis=1, dtype=np.int64)
     return PairGram(y) if _pairs_are_cheaper(labels * labels, y) else ProductGram(y)
 
 
 def make_context(y: np.ndarray, context: np.ndarray) -> PairContext | ProductContext:
-    """The cheaper way to the score for labels y and their context, both (n, q) uint8 0/1."""
+    """The cheaper way to compute scores, for labels y and their context, both (n, q) uint8 0/1."""
     pairs = y.sum(axis=1, dtype=np.int64) * context.sum(axis=1, dtype=np.int64)
     kind = PairContext if _pairs_are_cheaper(pairs, y) else ProductContext
     return kind(y, context)
@@ -39,11 +44,12 @@ def make_context(y: np.ndarray, context: np.ndarray) -> PairContext | ProductCon
 def _pairs_are_cheaper(pairs_of_row: np.ndarray, y: np.ndarray) -> bool:
     n, q = y.shape
     pairs = float(pairs_of_row.sum())
-    return pairs * _PAIR_COST < float(n) * q * q and pairs < _PAIRS_PER_ENTRY * n * q
+    few = pairs < _PAIRS_PER_ENTRY * n * q
+    return bool(few and pairs * _PAIR_COST < float(n) * q * q)
 
 
 class PairGram:
-    """K'K from the pairs of labels of one sample: an int32 pair and bin each."""
+    """Computes K'K from a list of all pairs of labels that a sample has."""
 
     def __init__(self, y: np.ndarray):
         n, self._q = y.shape
@@ -56,8 +62,8 @@ class PairGram:
         self._second = tf.constant(second.astype(np.int32))
         self._bin = tf.constant((labels[first] * self._q + labels[second]).astype(np.int32))
 
-    def __call__(self, signal) -> tf.Tensor:
-        """K'K (q, q) float64; `signal.gather_entries(pairs)` gives entries of M, (m,)."""
+    def __call__(self, signal: Memory) -> tf.Tensor:
+        """K'K of a signal M: (q, q) float64."""
         q = self._q
         values = tf.cast(signal.gather_entries(self._entries), tf.float64)
         products = tf.gather(values, self._first) * tf.gather(values, self._second)
@@ -67,17 +73,17 @@ class PairGram:
 
 
 class ProductGram:
-    """K'K from matrix products over row chunks."""
+    """Computes K'K by matrix products over chunks of rows."""
 
     def __init__(self, y: np.ndarray):
         self._shape = y.shape
         self._positive = tf.constant(y.astype(bool))
 
-    def __call__(self, signal) -> tf.Tensor:
-        """K'K (q, q) float64; `signal.gather(ids)` gives rows of M, (b, q)."""
+    def __call__(self, signal: Memory) -> tf.Tensor:
+        """K'K of a signal M: (q, q) float64."""
         n, q = self._shape
 
-        def body(ids, gram):
+        def body(ids: tf.Tensor, gram: tf.Tensor) -> tf.Tensor:
             kept = tf.where(tf.gather(self._positive, ids), signal.gather(ids), 0.0)
             return gram + tf.cast(tf.matmul(kept, kept, transpose_a=True), tf.float64)
 
@@ -85,7 +91,7 @@ class ProductGram:
 
 
 class PairContext:
-    """Scores from the pairs of a label of a sample and a label of its context."""
+    """Computes scores from a list of all pairs of a label of a sample and one of its context."""
 
     def __init__(self, y: np.ndarray, context: np.ndarray):
         self._n, self._q = y.shape
@@ -96,11 +102,22 @@ class PairContext:
         self._entry = tf.constant(entry.astype(np.int32))
         self._bin = tf.constant((labels[entry] * self._q + other_labels[position]).astype(np.int32))
 
-    def scores(self, signals, weights, correlations) -> list[tf.Tensor]:
-        """One score (n,) float32 for each signal M, with its v (q,) and C (q, q), float32."""
+    def scores(
+        self,
+        signals: Sequence[Memory],
+        weights: Sequence[tf.Tensor],
+        correlations: Sequence[tf.Tensor],
+    ) -> list[tf.Tensor]:
+        """The score of each signal M: (n,) float32.
+
+        Args:
+            signals: M of each.
+            weights: v of each, (q,) float32.
+            correlations: C of each, (q, q) float32.
+        """
         return [self._score(*one) for one in zip(signals, weights, correlations, strict=True)]
 
-    def _score(self, signal, weight, correlation):
+    def _score(self, signal: Memory, weight: tf.Tensor, correlation: tf.Tensor) -> tf.Tensor:
         n, q = self._n, self._q
         rows, labels = self._entries[:, 0], self._entries[:, 1]
         links = tf.math.unsorted_segment_sum(
@@ -112,18 +129,23 @@ class PairContext:
 
 
 class ProductContext:
-    """Scores from matrix products over row chunks."""
+    """Computes scores by matrix products over chunks of rows."""
 
     def __init__(self, y: np.ndarray, context: np.ndarray):
         self._shape = y.shape
         self._positive = tf.constant(y.astype(bool))
         self._context = tf.constant(context)
 
-    def scores(self, signals, weights, correlations) -> list[tf.Tensor]:
+    def scores(
+        self,
+        signals: Sequence[Memory],
+        weights: Sequence[tf.Tensor],
+        correlations: Sequence[tf.Tensor],
+    ) -> list[tf.Tensor]:
         """As `PairContext.scores`."""
         n, q = self._shape
 
-        def score_rows(ids):
+        def score_rows(ids: tf.Tensor) -> list[tf.Tensor]:
             positive = tf.gather(self._positive, ids)
             context = tf.cast(tf.gather(self._context, ids), tf.float32)
             scores = []
@@ -137,14 +159,16 @@ class ProductContext:
 
 
 def _pair_up(rows: np.ndarray, other_counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs each entry, of row `rows[t]`, with all entries of that row in another row-wise list.
+    """Pairs each entry of a list with all entries of the same row in another list.
+
+    Both lists are ordered by row.
 
     Args:
         rows: the row of each entry, ascending, (m,).
         other_counts: how many entries each row has in the other list, (n,).
 
     Returns:
-        For each pair, the entry and the position in the other list.
+        For each pair, the number of the entry in the one list and in the other.
     """
     starts = np.concatenate([[0], np.cumsum(other_counts)[:-1]])
     counts = other_counts[rows]
@@ -154,7 +178,7 @@ def _pair_up(rows: np.ndarray, other_counts: np.ndarray) -> tuple[np.ndarray, np
 
 
 def cosine_correlation(gram: tf.Tensor) -> tf.Tensor:
-    """C from the Gram matrix K'K (q, q): cosines, each row divided by its sum (section 5.5)."""
+    """C from K'K (q, q): the cosines between columns of K, each row divided by its sum."""
     small = tf.constant(1e-8, gram.dtype)
     norm = tf.sqrt(tf.linalg.diag_part(gram)) + small
     cosine = gram / (norm[:, None] * norm[None, :])
@@ -162,7 +186,7 @@ def cosine_correlation(gram: tf.Tensor) -> tf.Tensor:
 
 
 def label_context(y: np.ndarray, neighbors: np.ndarray | None) -> np.ndarray:
-    """Z (n, q) uint8: 1 where a sample or one of its neighbours has the label (section 5.6).
+    """Z (n, q) uint8: 1 where a sample or one of its neighbours has the label.
 
     Args:
         y: labels (n, q), uint8 0/1.

@@ -1,4 +1,7 @@
-"""Label weights of a signal, from its mean and spread over the samples."""
+"""How much each label counts in a score, by the mean and the spread of a signal over the samples.
+
+The weights of D2ACE; other strategies have their own.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,26 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
+from tfmlselect.scoring.memories import Memory
 from tfmlselect.scoring.rows import fold_rows
 
 
 def label_weights(mean: tf.Tensor, std: tf.Tensor) -> tf.Tensor:
-    """v = exp(1/2 mean + 1/2 std) of a signal over the samples, (q,) (section 5.4)."""
+    """v = exp((mean + std) / 2), of the mean and the standard deviation of each label: (q,)."""
     return tf.exp(0.5 * (mean + std))
 
 
 class Moments(NamedTuple):
-    """Of the rows seen so far: their number, column means, and sums of squares about them.
+    """The mean and the spread of each column of a table, of the rows that were added so far.
 
-    Chunks are centred before they are squared and combined by the parallel update of Chan, Golub
-    and LeVeque (1979), in float64: a spread far below the mean keeps its digits.
+    Each chunk of rows is centred before it is squared, and chunks are combined by the parallel
+    update of Chan, Golub and LeVeque (1979), in float64: a spread far below the mean keeps its
+    digits.
+
+    Attributes:
+        seen: number of rows.
+        mean: of each column, (q,) float64.
+        square: the sum of squared differences from the mean, (q,) float64.
     """
 
     seen: tf.Tensor
@@ -28,12 +38,12 @@ class Moments(NamedTuple):
 
     @classmethod
     def start(cls, q: int) -> Moments:
-        """Of no rows yet."""
+        """The moments of no rows, of q columns."""
         zero = tf.zeros([q], tf.float64)
         return cls(tf.constant(0.0, tf.float64), zero, zero)
 
     def add(self, table: tf.Tensor) -> Moments:
-        """With the rows of `table` (b, q) float32."""
+        """The moments with the rows of `table` (b, q) float32 added."""
         size = table.shape[0]
         ones = tf.ones([size])
         mean = tf.linalg.matvec(table, ones, transpose_a=True) / size
@@ -45,7 +55,7 @@ class Moments(NamedTuple):
         return Moments(total, self.mean + delta * (size / total), self.square + square + between)
 
     def of_all_workers(self) -> Moments:
-        """Those of all workers' rows together."""
+        """The moments of the rows of all workers together."""
         if not workers.several():
             return self
         seen = workers.total(self.seen)
@@ -54,9 +64,10 @@ class Moments(NamedTuple):
         return Moments(seen, mean, workers.total(self.square + between))
 
 
-def signal_weights(signal, n: int, q: int) -> tf.Tensor:
-    """`label_weights` of a signal's columns: (q,) float32; `signal.gather(ids)` gives rows."""
-    here = fold_rows(n, q, lambda ids, seen: seen.add(signal.gather(ids)), Moments.start(q))
+def signal_weights(signal: Memory, n: int, q: int) -> tf.Tensor:
+    """`label_weights` of a signal (n, q): (q,) float32."""
+    start = Moments.start(q)
+    here = fold_rows(n, q, lambda ids, moments: moments.add(signal.gather(ids)), start)
     moments = here.of_all_workers()
     std = tf.sqrt(moments.square / moments.seen)
     return tf.cast(label_weights(moments.mean, std), tf.float32)

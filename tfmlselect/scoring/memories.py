@@ -1,9 +1,13 @@
-"""What is remembered of each sample, in variables with a row a sample."""
+"""What is remembered of each sample: variables with a row for each, and how a visit changes them.
+
+The formulas are in `signals`. Rows are always read by `tf.gather`: most other reads copy a variable
+whole once something was scattered into it.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,22 +23,13 @@ from tfmlselect.scoring.signals import (
 
 
 class Signal:
-    """What one idea remembers of the samples: a `variable`, other signals, or both."""
+    """Something that is remembered of the samples.
 
+    Attributes:
+        state: its variables, by the names that backups know them by.
+    """
 
-def variables_of(holder: Any) -> dict[str, tf.Variable]:
-    """The variables among an object's attributes and inside its signals, by attribute name."""
-    found = {}
-    for name, value in vars(holder).items():
-        name = name.lstrip("_")
-        if isinstance(value, tf.Variable):
-            found[name] = value
-        elif isinstance(value, Signal):
-            inner = variables_of(value)
-            if "variable" in inner:
-                inner[name] = inner.pop("variable")
-            found |= inner
-    return found
+    state: dict[str, tf.Variable]
 
 
 class Visits(Signal):
@@ -42,6 +37,7 @@ class Visits(Signal):
 
     def __init__(self, n: int):
         self.variable = tf.Variable(tf.zeros([n], tf.int64), trainable=False, name="visits")
+        self.state = {"visits": self.variable}
 
     def gather(self, ids: tf.Tensor) -> tf.Tensor:
         """The visits of `ids`: like `ids`, int64."""
@@ -55,10 +51,18 @@ class Visits(Signal):
 
 
 class Memory(Signal):
-    """The latest value per sample and label: a float32 variable (n, q), `initial` at first."""
+    """The latest value of each sample and label: a variable (n, q), of the type of `initial`.
 
-    def __init__(self, n: int, q: int, initial: float, name: str):
+    Args:
+        n: number of samples.
+        q: number of labels.
+        initial: the value of all of them at first, a scalar.
+        name: of the variable, also in backups.
+    """
+
+    def __init__(self, n: int, q: int, initial: float | tf.Tensor, name: str):
         self.variable = tf.Variable(tf.fill([n, q], tf.constant(initial)), False, name=name)
+        self.state = {name: self.variable}
 
     def gather(self, ids: tf.Tensor) -> tf.Tensor:
         """The rows of `ids` (b,): (b, q)."""
@@ -79,28 +83,30 @@ class Memory(Signal):
 class RecentChange(Signal):
     """The last `window - 1` changes |p^t - p^(t-1)| of each sample and label.
 
-    A float32 variable ((window - 1) n, q), slot after slot. Changes are kept instead of
-    predictions: their mean needs no order, so the oldest one is simply overwritten.
+    They lie in window - 1 tables of n rows, one below the other: a float32 variable
+    ((window - 1) n, q). Changes are kept instead of predictions: their mean needs no order, so that
+    the oldest one is simply overwritten.
     """
 
     def __init__(self, n: int, q: int, window: int):
         self._n = n
-        self._slots = window - 1
-        self.variable = tf.Variable(tf.zeros([self._slots * n, q]), False, name="recent_change")
+        self._tables = window - 1
+        self.variable = tf.Variable(tf.zeros([self._tables * n, q]), False, name="recent_change")
+        self.state = {"change": self.variable}
 
     def push(self, ids: tf.Tensor, change: tf.Tensor, visits_before: tf.Tensor) -> None:
         """Keeps `change` (b, q) of `ids` (b,) int64, which is 0 at a first visit.
 
-        That zero goes to slot 0, where the second visit's change follows.
+        That zero goes to the first table, where the change of the second visit replaces it.
         """
-        slot = tf.maximum(visits_before - 1, 0) % self._slots
-        self.variable.scatter_update(tf.IndexedSlices(change, slot * self._n + ids))
+        table = tf.maximum(visits_before - 1, 0) % self._tables
+        self.variable.scatter_update(tf.IndexedSlices(change, table * self._n + ids))
 
     def mean(self, ids: tf.Tensor, visits: tf.Tensor) -> tf.Tensor:
-        """d of the rows `ids` (b,), which were visited `visits` (b,) times: (b, q)."""
-        parts = [tf.gather(self.variable, slot * self._n + ids) for slot in range(self._slots)]
-        known = tf.clip_by_value(visits - 1, 1, self._slots)
-        return tf.add_n(parts) / tf.cast(known, tf.float32)[:, None]
+        """The mean of what is kept of `ids` (b,), visited `visits` (b,) times: (b, q)."""
+        kept = [tf.gather(self.variable, table * self._n + ids) for table in range(self._tables)]
+        known = tf.clip_by_value(visits - 1, 1, self._tables)
+        return tf.add_n(kept) / tf.cast(known, tf.float32)[:, None]
 
 
 class MeanLoss(Signal):
@@ -114,6 +120,7 @@ class MeanLoss(Signal):
         self._positive = tf.constant(labels.astype(bool))
         start = tf.fill([len(labels)], tf.constant(math.log(2.0)))
         self.variable = tf.Variable(start, trainable=False, name="mean_loss")
+        self.state = {"loss": self.variable}
 
     def observe(self, ids: tf.Tensor, y_pred: tf.Tensor, loss: tf.Tensor | None) -> None:
         """Records `ids` (b,): the mean of `loss` (b, q), or of the binary cross-entropy."""
@@ -129,6 +136,7 @@ class Predictions(Signal):
     def __init__(self, n: int, q: int):
         self.visits = Visits(n)
         self.prediction = Memory(n, q, 0.5, "prediction")
+        self.state = {**self.visits.state, **self.prediction.state}
 
     def observe(self, ids: tf.Tensor, y_pred: tf.Tensor) -> Visit:
         """Records one batch, `ids` (b,) and probabilities (b, q)."""
@@ -160,6 +168,7 @@ class Uncertainty(Memory):
     def __init__(self, n: int, q: int, window: int):
         super().__init__(n, q, 0.5, "uncertainty")
         self.change = RecentChange(n, q, window)
+        self.state = {**self.change.state, **self.state}
 
     def observe(self, visit: Visit) -> None:
         """Renews E of a batch."""
@@ -183,6 +192,7 @@ class Hardness(Memory):
         self._flip_weight, self._kind = flip_weight, kind
         self._positive = tf.constant(labels.astype(bool))
         self.flip = Memory(n, q, 0.0, "flip")
+        self.state = {**self.flip.state, **self.state}
 
     def observe(self, visit: Visit, loss: tf.Tensor | None) -> None:
         """Renews h of a batch, by `loss` (b, q) or the binary cross-entropy."""

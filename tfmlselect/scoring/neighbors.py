@@ -1,4 +1,7 @@
-"""Neighbours: which samples are nearest to each sample, searched once per array."""
+"""Which samples are nearest to each sample: searched once for each array, or given and checked.
+
+What neighbours are good for is not known here.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,46 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from tfmlselect._checks import check_finite
+from tfmlselect._checks import check_finite, is_whole, require, shown
 from tfmlselect._progress import Progress
 
-# The strategies ask for 5 and 6: one search, and one order of equal distances, serves them all.
+# Strategies ask for 5 and 6 neighbours: one search, and one order of equal distances, serves all.
 _SEARCHED_AT_LEAST = 10
 # Dense arrays of more samples are searched by an approximate index, where one is installed.
 APPROXIMATE_ABOVE = 200_000
-_LISTS_PROBED = 32
-_QUERIES_AT_ONCE = 4096
-_ROWS_LOOKED_AT = 2000
-_ONE_COLUMN = 0.95  # of the variance of all
+_CELLS_SEARCHED = 32  # of the approximate index, for each sample
+_SAMPLES_AT_ONCE = 4096
+_ROWS_LOOKED_AT = 2000  # for the spread of the columns
+_ONE_COLUMN = 0.95  # share of the variance of all columns, above which one decides the distances
 
 
 class _Search(NamedTuple):
-    array: weakref.ref
-    mark: int  # fingerprint of its contents
+    array: weakref.ref[Any]
+    fingerprint: int  # of its contents
     ids: np.ndarray  # (n, k) int32
 
 
 _searches: dict[int, _Search] = {}  # by id(features); an entry goes when its array does
+
+
+def find_neighbors(features: Any, neighbors: Any, n: int, k: int) -> np.ndarray | None:
+    """The neighbours that were given, else those that a search finds; None without features too.
+
+    Args:
+        features: as `nearest_neighbors`, or None.
+        neighbors: as `check_neighbors`, or None.
+        n: number of samples.
+        k: neighbours of each sample.
+
+    Returns:
+        (n, k) int32 ids, or None.
+
+    Raises:
+        ValueError: what is given is not what these two functions take.
+    """
+    if neighbors is not None:
+        return check_neighbors(neighbors, n, k)
+    return None if features is None else nearest_neighbors(features, k)
 
 
 def nearest_neighbors(features: Any, k: int) -> np.ndarray:
@@ -60,24 +83,28 @@ def nearest_neighbors(features: Any, k: int) -> np.ndarray:
         >>> nearest_neighbors(np.array([[0.0], [1.0], [3.0], [7.0]]), k=2).tolist()
         [[1, 2], [0, 2], [1, 0], [2, 1]]
     """
-    n = (*np.shape(features), 0)[0]
-    if not isinstance(k, (int, np.integer)) or not 1 <= k < n:
-        raise ValueError(
-            f"`neighbors`, the k of this search, is an integer from 1 to n - 1 = {n - 1}, the "
-            f"number of other samples. Received: k={k}. Ask for fewer neighbours or give more "
-            "samples."
-        )
-    key, mark = id(features), _fingerprint(features)
+    key = id(features)
     known = _searches.get(key)
-    if known and known.array() is features and known.mark == mark and known.ids.shape[1] >= k:
-        return known.ids[:, :k].copy()
-    array = check_features(features, n)
+    array = _as_array(features)
+    n = (*array.shape, 0)[0]
+    require(
+        is_whole(k) and 1 <= k < n,
+        f"`neighbors`, the k of this search, is an integer from 1 to n - 1 = {n - 1}, the number "
+        "of other samples",
+        f"k={shown(k)}",
+        "Ask for fewer neighbours or give more samples",
+    )
+    fingerprint = _fingerprint(array)
+    same = known and known.array() is features and known.fingerprint == fingerprint
+    if known and same and known.ids.shape[1] >= k:
+        return np.array(known.ids[:, :k])
+    check_features(array, n)
     _warn_of_one_column(array)
     ids = _search(array, min(max(k, _SEARCHED_AT_LEAST), n - 1))
-    with contextlib.suppress(TypeError):  # a list has no weak references, its result no memory
+    with contextlib.suppress(TypeError):  # a list cannot be referred to weakly: not remembered
         reference = weakref.ref(features, lambda _: _searches.pop(key, None))
-        _searches[key] = _Search(reference, mark, ids)
-    return ids[:, :k].copy()
+        _searches[key] = _Search(reference, fingerprint, ids)
+    return np.array(ids[:, :k])
 
 
 def check_features(features: Any, n: int, name: str = "features") -> Any:
@@ -94,25 +121,26 @@ def check_features(features: Any, n: int, name: str = "features") -> Any:
     Raises:
         ValueError: not two-dimensional, not n rows, no columns, not numbers, or NaN or infinite.
     """
-    array = features if sparse.issparse(features) else np.asanyarray(features)
+    array = _as_array(features)
     fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] > 0
-    if not fits or array.dtype.kind not in "biuf":
-        raise ValueError(
-            f"`{name}` must be a matrix of numbers with one row for each of the {n} samples. "
-            f"Received: {name}.shape={array.shape}, {name}.dtype={array.dtype}. Flatten or encode "
-            "the samples, give embeddings as `features`, or ids found elsewhere as `neighbors`."
-        )
+    require(
+        fits and array.dtype.kind in "biuf",
+        f"`{name}` must be a matrix of numbers with one row for each of the {n} samples",
+        f"{name}.shape={array.shape}, {name}.dtype={array.dtype}",
+        "Flatten or encode the samples, give embeddings as `features`, or ids found elsewhere as "
+        "`neighbors`",
+    )
     check_finite(array, name)
     return array
 
 
-def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
+def check_neighbors(neighbors: Any, n: int, k: int | None = None) -> np.ndarray:
     """Checks neighbours that were found elsewhere.
 
     Args:
-        neighbors: (n, k or more) integer ids, nearest first, no sample among its own; the first k
-            are taken.
-        n, k: number of samples, of neighbours needed.
+        neighbors: (n, k or more) integer ids, nearest first, no sample among its own.
+        n: number of samples.
+        k: neighbours needed, of which the first are taken; None: all that there are, one at least.
 
     Returns:
         (n, k) int32 ids.
@@ -120,26 +148,37 @@ def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
     Raises:
         ValueError: not n rows of at least k integers, or ids outside 0..n - 1.
     """
-    array = np.asarray(neighbors)
-    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= k
-    if not fits or array.dtype.kind not in "iu":
-        raise ValueError(
-            f"`neighbors` must hold a row of at least {k} integer ids for each of the {n} samples. "
-            f"Received: neighbors.shape={array.shape}, neighbors.dtype={array.dtype}. "
-            "Search more neighbours or ask for fewer; cast ids with neighbors.astype('int32')."
-        )
+    array = np.asarray(_as_array(neighbors))
+    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= (k or 1)
+    require(
+        fits and array.dtype.kind in "iu",
+        f"`neighbors` must hold a row of at least {k or 1} integer ids for each of the {n} samples",
+        f"neighbors.shape={array.shape}, neighbors.dtype={array.dtype}",
+        "Search more neighbours or ask for fewer; cast ids with neighbors.astype('int32')",
+    )
     array = array[:, :k]
-    if array.min() < 0 or array.max() >= n:
-        raise ValueError(
-            f"`neighbors` must hold row numbers from 0 to n - 1 = {n - 1}. "
-            f"Received: ids from {array.min()} to {array.max()}. Search among these n samples, and "
-            "replace the -1 that an approximate index gives for a neighbour not found."
-        )
+    require(
+        array.min() >= 0 and array.max() < n,
+        f"`neighbors` must hold row numbers from 0 to n - 1 = {n - 1}",
+        f"ids from {array.min()} to {array.max()}",
+        "Search among these n samples, and replace the -1 that an approximate index gives for a "
+        "neighbour not found",
+    )
     return array.astype(np.int32)
 
 
+def _as_array(value: Any) -> Any:
+    """A sparse matrix as it is, anything else as a NumPy array; of no numbers where it is none."""
+    if sparse.issparse(value):
+        return value
+    try:
+        return np.asanyarray(value)
+    except Exception:  # rows of different lengths, a tensor without a value, ...
+        return np.asarray(None)
+
+
 def _warn_of_one_column(features: Any) -> None:
-    """Distances that one column makes almost alone are seldom meant; some rows show it."""
+    """Says so where one column decides the distances almost alone, which is seldom meant."""
     n, d = features.shape
     if sparse.issparse(features) or d < 3:
         return
@@ -162,7 +201,7 @@ def _search(features: Any, k: int) -> np.ndarray:
         return _search_cells(np.ascontiguousarray(features, np.float32), k)
     from sklearn import config_context, neighbors  # slow to import, and needed by few
 
-    # Exact either way; these are the types that scikit-learn searches in small chunks.
+    # These are the types that scikit-learn searches in small chunks; both hold the numbers exactly.
     dtype = np.float32 if np.can_cast(features.dtype, np.float32) else np.float64
     features = features.astype(dtype, copy=False)
     if sparse.issparse(features):
@@ -173,21 +212,22 @@ def _search(features: Any, k: int) -> np.ndarray:
         return _in_parts(lambda part: index.kneighbors(part, k + 1, False), features, k)
 
 
-def _in_parts(search: Callable, features: Any, k: int) -> np.ndarray:
-    """The k nearest others of all samples, searched a part at a time; fewer end in -1.
+def _in_parts(search: Callable[[Any], np.ndarray], features: Any, k: int) -> np.ndarray:
+    """The k nearest others of all samples (n, k), searched some samples at a time.
 
     Args:
-        search: of rows of `features` (b, d), the ids of k + 1 nearest samples (b, k + 1).
+        search: finds the k + 1 nearest samples of some rows of `features`: (b, d) -> (b, k + 1)
+            ids, -1 for one that was not found.
         features: (n, d).
-        k: as it is called.
+        k: neighbours of each sample; -1 stands at the end of a row that has fewer.
     """
     n = features.shape[0]
     progress = Progress("Searching neighbours", n)
     found = np.empty((n, k), np.int32)
-    for start in range(0, n, _QUERIES_AT_ONCE):
-        stop = min(start + _QUERIES_AT_ONCE, n)
+    for start in range(0, n, _SAMPLES_AT_ONCE):
+        stop = min(start + _SAMPLES_AT_ONCE, n)
         ids = search(features[start:stop])
-        # The sample itself is mostly first, but not among equals; a cell may hold too few: -1.
+        # The sample itself is mostly the first, but not among equal rows.
         other = (ids != np.arange(start, stop)[:, None]) & (ids >= 0)
         order = np.argsort(~other, axis=1, kind="stable")[:, :k]
         found[start:stop] = np.where(
@@ -198,6 +238,7 @@ def _in_parts(search: Callable, features: Any, k: int) -> np.ndarray:
 
 
 def _search_cells(features: np.ndarray, k: int) -> np.ndarray:
+    """The k nearest others (n, k) by an approximate index, exactly where it finds too few."""
     import faiss
 
     n, d = features.shape
@@ -205,10 +246,10 @@ def _search_cells(features: np.ndarray, k: int) -> np.ndarray:
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, cells)
     index.train(features)
     index.add(features)
-    index.nprobe = min(cells, _LISTS_PROBED)
+    index.nprobe = min(cells, _CELLS_SEARCHED)
     ids = _in_parts(lambda part: index.search(part, k + 1)[1], features, k)
     short = np.flatnonzero((ids < 0).any(axis=1))
-    if len(short):  # few: searched exactly
+    if len(short):
         exact = faiss.knn(features[short], features, k + 1)[1]
         exact = [row[row != own][:k] for row, own in zip(exact, short, strict=True)]
         ids[short] = exact
@@ -216,6 +257,7 @@ def _search_cells(features: np.ndarray, k: int) -> np.ndarray:
 
 
 def _fingerprint(features: Any) -> int:
-    array = features.tocsr() if sparse.issparse(features) else np.asarray(features)
+    """A hash of about 64 rows."""
+    array = features.tocsr() if sparse.issparse(features) else features
     rows = array[:: max(1, array.shape[0] // 64)]
     return hash((rows.data if sparse.issparse(rows) else rows).tobytes())

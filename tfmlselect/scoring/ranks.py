@@ -1,4 +1,7 @@
-"""Ranks of values among all samples, on one machine exactly, over several by histograms."""
+"""The rank of each sample's value among all samples: exact on one machine, close over several.
+
+Over several machines only histograms cross the network, not the values.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,23 @@ import tensorflow as tf
 
 from tfmlselect.distributed import workers
 
-BINS = 4096
+BINS = 4096  # of a histogram
 
 
 def ascending_ranks(values: tf.Tensor) -> tf.Tensor:
     """The rank of each value, 1 for the smallest, equal ones the average of theirs: (n,) float64.
 
-    On one machine by sorting. Over several workers by two histograms of `BINS` bins that cross the
-    network: of equal bins between the extremes, then of bins that hold about as many values each.
-    All values of a bin get their average rank: a rank is off by less than half the number of
-    values in its bin, and by nothing where these are equal.
+    On one machine the values are sorted. Several workers exchange two histograms: the first has
+    equal bins between the smallest and the largest value, the second, by the first, bins that hold
+    about as many values each. All values of a bin get their average rank, so that a rank is off by
+    less than half the number of values in its bin, and by nothing where these are equal.
 
     Args:
         values: (n,) floats.
     """
     values = tf.cast(values, tf.float64)
     if not workers.several():
-        return _middle(tf.sort(values), values)
+        return _ranks_in(tf.sort(values), values)
     low, high = workers.lowest(values), workers.highest(values)
     edges = tf.linspace(low, high, BINS + 1)[1:-1]
     counts, _ = _histogram(values, edges)
@@ -34,7 +37,8 @@ def ascending_ranks(values: tf.Tensor) -> tf.Tensor:
     return tf.gather(above - (counts - 1.0) / 2.0, bins)
 
 
-def _middle(ordered: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def _ranks_in(ordered: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The average rank of each value among all of them, sorted."""
     smaller = tf.searchsorted(ordered, values, side="left")
     not_larger = tf.searchsorted(ordered, values, side="right")
     return (tf.cast(smaller + not_larger, tf.float64) + 1.0) / 2.0

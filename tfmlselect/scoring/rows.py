@@ -1,16 +1,19 @@
-"""From an (n, q) signal to an (n,) score: label weights, label correlations, row chunks.
+"""The walk over all samples in chunks of rows that fit into the processor's cache.
 
-A signal table is never held whole: `fold_rows` walks over it in chunks that stay in the
-processor's cache, so that scoring needs the memory of its state and little more.
+So no table (n, q) is computed whole, and scoring needs little more memory than what is remembered.
+What is computed of a chunk, the caller says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import tensorflow as tf
 
-CHUNK_ENTRIES = 1 << 19  # of float32: 2 MiB a table; smaller chunks cost allocations (measured)
+CHUNK_ENTRIES = 1 << 19  # 2 MiB of float32; smaller chunks cost more allocations (measured)
+
+State = TypeVar("State")
 
 
 def chunk_rows(q: int) -> int:
@@ -18,8 +21,18 @@ def chunk_rows(q: int) -> int:
     return max(1, CHUNK_ENTRIES // q)
 
 
-def fold_rows(n: int, q: int, body: Callable, state):
-    """state <- body(ids, state) over chunks of rows: ids (size,) int64, `size` a Python int."""
+def fold_rows(n: int, q: int, body: Callable[[tf.Tensor, State], State], state: State) -> State:
+    """Calls `state = body(ids, state)` for one chunk of rows after the other.
+
+    Args:
+        n: number of samples.
+        q: numbers in a row.
+        body: takes the ids of a chunk, (size,) int64 of a size that is known when it is traced.
+        state: a tensor or a tuple of tensors, the first one.
+
+    Returns:
+        The last state.
+    """
     size = min(chunk_rows(q), n)
     first = tf.range(size, dtype=tf.int64)
     whole = n // size
@@ -37,13 +50,26 @@ def fold_rows(n: int, q: int, body: Callable, state):
     return state
 
 
-def map_rows(n: int, q: int, score: Callable, count: int) -> list[tf.Tensor]:
-    """Collects `score(ids)`, `count` tensors (b,) float32 a chunk, into `count` tensors (n,)."""
+def map_rows(
+    n: int, q: int, score: Callable[[tf.Tensor], Sequence[tf.Tensor]], count: int
+) -> list[tf.Tensor]:
+    """Computes one or several numbers of each sample, chunk by chunk.
 
-    def body(ids, scores):
+    Args:
+        n: number of samples.
+        q: numbers in a row.
+        score: takes the ids (b,) of a chunk and gives `count` tensors (b,) float32.
+        count: how many.
+
+    Returns:
+        `count` tensors (n,) float32.
+    """
+
+    def body(ids: tf.Tensor, scores: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         return tuple(
             tf.tensor_scatter_nd_update(whole, ids[:, None], part)
             for whole, part in zip(scores, score(ids), strict=True)
         )
 
-    return list(fold_rows(n, q, body, tuple(tf.zeros([n]) for _ in range(count))))
+    scores = fold_rows(n, q, body, tuple(tf.zeros([n]) for _ in range(count)))
+    return list(scores)

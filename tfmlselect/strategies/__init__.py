@@ -1,4 +1,7 @@
-"""Selection strategies: one file each, and `registry`, which knows them by name."""
+"""The selection strategies, a file for each, and `registry`, which knows them by name.
+
+A strategy says which distribution to draw from; how an epoch is drawn is in `sampling`.
+"""
 
 from __future__ import annotations
 

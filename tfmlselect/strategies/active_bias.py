@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
 from tfmlselect.losses.cross_entropy import clamp
 from tfmlselect.scoring.memories import Memory, Visits
 from tfmlselect.scoring.rows import map_rows
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.base import Array, CompiledStrategy
 
 
-class ActiveBias(Strategy):
+class ActiveBias(CompiledStrategy):
     """Draws samples by the spread of their predictions, `p_i ∝ Σ_j sqrt(v_ij + v_ij² / k_i) + ε`.
 
     v_ij is the sample variance (ddof 1) of i's recorded probabilities of the true outcome of label
@@ -22,7 +24,7 @@ class ActiveBias(Strategy):
 
     Args:
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -45,17 +47,14 @@ class ActiveBias(Strategy):
     def __init__(self, *, warmup: float = 0.1, epochs: int | None = None):
         super().__init__(warmup=warmup, epochs=epochs)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates running means and squares; `features` and `neighbors` are not used."""
-        labels = check_labels(y).matrix
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         n, q = labels.shape
         self._positive = tf.constant(labels.astype(bool))
         self._visits = Visits(n)
         self._mean = Memory(n, q, 0.0, "mean")
         self._square = Memory(n, q, 0.0, "square")
-        self._distribution = workers.compiled(self._distribution_ops)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch, by Welford's update of mean and sum of squares."""
         p = clamp(y_pred)
         truth = tf.where(tf.gather(self._positive, ids), p, 1.0 - p)
@@ -70,7 +69,7 @@ class ActiveBias(Strategy):
         """The spread of each sample, summed over labels: (n,) float32."""
         n, q = self._positive.shape
 
-        def spread(ids):
+        def spread(ids: tf.Tensor) -> list[tf.Tensor]:
             visits = tf.cast(self._visits.gather(ids), tf.float32)[:, None]
             variance = self._square.gather(ids) / tf.maximum(visits - 1.0, 1.0)
             of_labels = tf.sqrt(variance + variance**2 / tf.maximum(visits, 1.0))
@@ -78,11 +77,7 @@ class ActiveBias(Strategy):
 
         return map_rows(n, q, spread, count=1)[0]
 
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by spread: (n,) float64, sums to 1."""
-        return self._distribution()
-
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """The two terms of p, times a constant.
 
         Returns:
@@ -93,6 +88,7 @@ class ActiveBias(Strategy):
         return {"spread": tf.gather(spread, ids), "mean_spread": tf.fill(tf.shape(ids), mean)}
 
     def _terms(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The spread of each sample, (n,) float64, and epsilon, its mean where it is known."""
         known = self._visits.gather(tf.range(self._positive.shape[0])) >= 2
         spread = tf.where(known, tf.cast(self.scores(), tf.float64), 0.0)
         count = tf.math.count_nonzero(known, dtype=tf.float64)

@@ -1,16 +1,26 @@
-"""What every strategy is: labels in, visits in, a distribution over the samples out."""
+"""The base classes of strategies: what every strategy must answer, and what several share.
+
+How a distribution is computed is not here: each method has a file of its own.
+"""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling
+from tfmlselect import sampling, schedules
+from tfmlselect._checks import check_whole
+from tfmlselect.distributed import workers
+from tfmlselect.labels import check_labels
 from tfmlselect.schedules import Schedule, check_knot, warmup_epochs
-from tfmlselect.scoring.memories import Predictions, variables_of
+from tfmlselect.scoring.memories import Predictions, Signal
+from tfmlselect.strategies.as_typed import schedule_as_typed, value_as_typed
+
+Array: TypeAlias = np.ndarray | tf.Tensor
 
 DEFAULT_EPOCHS = 100
 
@@ -19,19 +29,22 @@ class Strategy:
     """Turns what training recorded into the distribution that the next epoch is drawn from.
 
     A strategy works alone, without dataset or model: `build` it on labels, tell it of visits with
-    `observe`, ask for `probabilities`. To write your own, subclass and fill in these three; keep
-    what you remember in `tf.Variable` attributes, and `state`, saving and restoring follow.
+    `observe`, ask for `probabilities`. To write your own, subclass and write these three methods;
+    keep what you remember in `tf.Variable` attributes, and `state`, saving and restoring follow.
 
     Args:
         warmup: first epochs that are uniform permutations. A float is a fraction of the run, an
             int is a number of epochs.
-        epochs: the run's length, for schedules. None: the callback fills it in, and a strategy
-            used alone takes 100.
+        epochs: the run's length, for schedules. None: that of the fit, or 100 where a strategy is
+            used alone.
 
     Attributes:
         uses_neighbors: whether `build` searches or takes nearest neighbours.
         uses_predictions: whether `observe` does anything; where it does not, nothing is recorded.
         own_plan: whether `plan` does more than draw from `probabilities`.
+
+    Raises:
+        ValueError: an argument outside its range.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
@@ -58,28 +71,38 @@ class Strategy:
     own_plan = False
 
     def __init__(self, *, warmup: float = 0, epochs: int | None = None):
-        check_knot("warmup", warmup)
-        if epochs is not None and (isinstance(epochs, bool) or epochs != int(epochs) or epochs < 1):
-            raise ValueError(
-                "`epochs` is the run's length. "
-                f"Received: epochs={epochs!r}. Pass a whole number >= 1, or None."
-            )
-        self.epochs = None if epochs is None else int(epochs)
-        self._warmup = warmup
+        self.epochs = None if epochs is None else check_whole("epochs", epochs, 1)
+        self._warmup = check_knot("warmup", warmup)
         self._planned_epochs = DEFAULT_EPOCHS
-        self._selection: Any = None  # a weak reference to what uses this strategy
+        self._selection: weakref.ref[Any] | None = None  # to what uses this strategy
 
-    def build(self, y, features=None, neighbors=None) -> None:
+    def build(self, y: Any, features: Any = None, neighbors: Any = None) -> None:
         """Starts afresh on a training set: whatever was recorded before is gone.
 
         Args:
-            y: labels (n, q), 0/1.
+            y: labels (n, q), 0/1; the package's own strategies take all that `adaptive_dataset`
+                takes.
             features: (n, d) array or scipy.sparse matrix that neighbours are searched in, or None.
-            neighbors: ids (n, k) of each sample's nearest neighbours, or None.
+            neighbors: ids (n, k) of each sample's nearest neighbours, the nearest first, or None;
+                more columns than needed are left out.
+
+        Raises:
+            ValueError: y are no labels; features or neighbours are needed, and of another shape.
+        """
+        self._build(_label_matrix(y), features, neighbors)
+
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        """What `build` does in a strategy of the package.
+
+        Args:
+            labels: (n, q) uint8 0/1, checked. It may be the caller's own: neither write to it nor
+                keep it.
+            features: as `build`.
+            neighbors: as `build`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a `build` method.")
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Takes in one batch of predictions; may run inside a `tf.function`.
 
         Each sample's visits come in order; which samples come together is not the training's batch.
@@ -103,10 +126,10 @@ class Strategy:
         raise NotImplementedError(f"{type(self).__name__} needs a `probabilities` method.")
 
     def figures(self, epoch: int) -> dict[str, float]:
-        """What `probabilities(epoch)` was made with, by name, to be shown beside it.
+        """The numbers that `probabilities(epoch)` was made with, by name, to be shown beside it.
 
-        By default nothing. Those of the package say "pressure" and "mixture_weight", where they
-        have them.
+        None by default. The strategies of the package name "pressure" and "mixture_weight", where
+        they have them.
 
         Args:
             epoch: counted from 0, as in `probabilities`.
@@ -114,7 +137,12 @@ class Strategy:
         return {}
 
     def plan(
-        self, probabilities, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
+        self,
+        probabilities: Array,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        drop_remainder: bool = False,
     ) -> np.ndarray:
         """The samples of an epoch, in the order of training: int64 ids, `batch_size` a batch.
 
@@ -122,7 +150,7 @@ class Strategy:
         """
         return sampling.draw_epoch(probabilities, batch_size, seed, epoch, drop_remainder)
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """What the scores of some samples are made of, from what is recorded now.
 
         The parts of a score add up to it. `AdaptiveDataset.inspect` shows them. By default there
@@ -136,7 +164,7 @@ class Strategy:
         """
         return {}
 
-    def latest_predictions(self, ids) -> np.ndarray | None:
+    def latest_predictions(self, ids: Array) -> np.ndarray | None:
         """The latest recorded predictions of some samples; None where a strategy keeps none.
 
         Args:
@@ -150,7 +178,7 @@ class Strategy:
 
     @property
     def run_epochs(self) -> int:
-        """The run's length for schedules, which is `epochs`, else the callback's, else 100."""
+        """The run's length for schedules, which is `epochs`, else that of the fit, else 100."""
         return self.epochs or self._planned_epochs
 
     @run_epochs.setter
@@ -167,45 +195,119 @@ class Strategy:
 
     @property
     def state(self) -> dict[str, tf.Variable]:
-        """All that is remembered, name -> variable, from the attributes that hold one."""
-        return variables_of(self)
+        """All that is remembered, name -> variable; backups know it by these names.
 
-    def get_config(self) -> dict:
+        A `tf.Variable` has the name of its attribute, without a leading underscore.
+        """
+        found = {}
+        for name, value in vars(self).items():
+            if isinstance(value, tf.Variable):
+                found[name.lstrip("_")] = value
+            elif isinstance(value, Signal):
+                found |= value.state
+        return found
+
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain Python values."""
         return {"warmup": self._warmup, "epochs": self.epochs}
 
     @classmethod
-    def from_config(cls, config: dict) -> Strategy:
+    def from_config(cls, config: dict[str, Any]) -> Strategy:
         """A new, unbuilt strategy from `get_config()`."""
         return cls(**config)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
+        return self._as_typed(self.get_config())
+
+    def _as_typed(self, config: dict[str, Any]) -> str:
+        """The call that makes a strategy of this config."""
+        arguments = [f"{name}={self._argument(name, value)}" for name, value in config.items()]
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
+    def _argument(self, name: str, value: Any) -> str:
+        """An argument as one would type it; `value` is what the config has for it."""
+        kept = vars(self).get(name)
+        return schedule_as_typed(kept) if isinstance(kept, Schedule) else value_as_typed(value)
 
 
-class ScoredStrategy(Strategy):
-    """A strategy whose distribution is the pressure law over `scores()`.
+class CompiledStrategy(Strategy):
+    """A strategy whose distribution is one TensorFlow function, compiled once for each `build`.
 
-    A subclass sets `pressure`, and in `build` `self._distribution =
-    workers.compiled(self._distribution_ops)`.
+    A subclass writes `_build` and `_distribution_ops`, and says in `_figures_taken` which of its
+    `figures` the latter takes, in this order.
     """
 
-    pressure: Schedule
-    _distribution: Callable
+    _figures_taken: tuple[str, ...] = ()
+    _distribution_ops: Callable[..., tf.Tensor]  # scalar tensors -> (n,) float64
+    _distribution: Callable[..., tf.Tensor]
 
-    def scores(self) -> tf.Tensor:
-        """The score of each sample, the larger the more often drawn: (n,)."""
-        raise NotImplementedError
+    def build(self, y: Any, features: Any = None, neighbors: Any = None) -> None:
+        """As `Strategy.build`."""
+        super().build(y, features, neighbors)
+        self._distribution = workers.compiled(self._distribution_ops)
 
     def probabilities(self, epoch: int) -> tf.Tensor:
-        """p by score: (n,) float64, sums to 1."""
-        pressure = self.figures(epoch)["pressure"]
-        return self._distribution(tf.constant(pressure, tf.float64))
+        """The distribution for the epoch after `epoch`: (n,) float64, sums to 1."""
+        figures = self.figures(epoch)
+        taken = (tf.constant(figures[name], tf.float64) for name in self._figures_taken)
+        return self._distribution(*taken)
+
+
+class PressureStrategy(CompiledStrategy):
+    """A strategy with a selection pressure.
+
+    Args:
+        pressure: selection pressure s, a number or a `tfmlselect.schedules.Schedule`.
+        decay_start: the point of the run from which a pressure that is a number falls, to 1 at its
+            end; None: it stays.
+        warmup: as `Strategy`.
+        epochs: as `Strategy`.
+    """
+
+    _figures_taken: tuple[str, ...] = ("pressure",)
+
+    def __init__(
+        self,
+        pressure: float | Schedule,
+        decay_start: float | None,
+        *,
+        warmup: float,
+        epochs: int | None,
+    ):
+        super().__init__(warmup=warmup, epochs=epochs)
+        self._decay_start = None if decay_start is None else check_knot("decay_start", decay_start)
+        self.pressure = schedules.pressure(pressure, decay_start)
 
     def figures(self, epoch: int) -> dict[str, float]:
         """The selection pressure."""
         return {"pressure": self.pressure(epoch, self.run_epochs)}
 
+    def _argument(self, name: str, value: Any) -> str:
+        if name != "pressure":
+            return super()._argument(name, value)
+        return schedule_as_typed(
+            self.pressure, lambda number: schedules.pressure(number, self._decay_start)
+        )
+
+
+class ScoredStrategy(PressureStrategy):
+    """A strategy whose distribution is the pressure law over one score."""
+
+    def scores(self) -> tf.Tensor:
+        """The score of each sample, the larger the more often drawn: (n,)."""
+        raise NotImplementedError
+
     def _distribution_ops(self, pressure: tf.Tensor) -> tf.Tensor:
         return sampling.pressure_probabilities(self.scores(), pressure)
+
+
+def _label_matrix(y: Any) -> np.ndarray:
+    """Labels as (n, q) uint8 0/1.
+
+    A dataset hands over what it has checked itself: labels of this form are looked at once, which
+    takes little time, and not copied.
+    """
+    plain = type(y) is np.ndarray and y.dtype == np.uint8 and y.ndim == 2 and y.flags.c_contiguous
+    checked = plain and y.size > 0 and y.shape[1] >= 2 and y.max() <= 1
+    matrix: np.ndarray = y if checked else check_labels(y).matrix
+    return matrix

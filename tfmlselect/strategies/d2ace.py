@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
-from tfmlselect._checks import check_argument
+from tfmlselect import sampling
+from tfmlselect._checks import (
+    check_argument,
+    check_choice,
+    check_number,
+    check_numbers,
+    check_whole,
+)
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
-from tfmlselect.schedules import check_knot, knot_epoch, ramp
+from tfmlselect.schedules import Schedule, check_knot, knot_epoch, ramp
 from tfmlselect.scoring.correlations import (
     cosine_correlation,
     label_context,
@@ -19,12 +26,12 @@ from tfmlselect.scoring.correlations import (
 )
 from tfmlselect.scoring.label_weights import signal_weights
 from tfmlselect.scoring.memories import Hardness, Memory, Predictions, Uncertainty
-from tfmlselect.scoring.neighbors import check_neighbors, nearest_neighbors
+from tfmlselect.scoring.neighbors import find_neighbors
 from tfmlselect.scoring.signals import HARDNESS_KINDS
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.base import Array, PressureStrategy
 
 
-class D2ACE(Strategy):
+class D2ACE(PressureStrategy):
     """Draws samples whose labels are uncertain (early) and hard (later), where labels co-occur.
 
     Two signals per sample i and label j are kept: uncertainty `E_ij` (binary entropy and recent
@@ -58,13 +65,14 @@ class D2ACE(Strategy):
         decay_start: where the pressure begins to fall; it reaches 1 at the end of the run.
         mix: beta before and after its ramp.
         mix_span: where the ramp of beta begins and ends.
-        epochs: the run's length; None: the callback fills it in, 100 when used alone.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     `warmup`, `decay_start` and `mix_span` are points of the run: a float is a fraction of it, an
     int is a number of epochs.
 
     Raises:
-        ValueError: an argument outside its range.
+        ValueError: an argument outside its range. At `build`: features or neighbours of another
+            shape, or ids that are none.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -85,10 +93,11 @@ class D2ACE(Strategy):
     """
 
     uses_neighbors = True
+    _figures_taken = ("pressure", "mixture_weight")
 
     def __init__(
         self,
-        pressure: float | schedules.Schedule = 8.0,
+        pressure: float | Schedule = 8.0,
         *,
         window: int = 5,
         neighbors: int = 6,
@@ -100,49 +109,20 @@ class D2ACE(Strategy):
         mix_span: tuple[float, float] = (0.1, 0.7),
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        check_argument(
-            window >= 2 and window == int(window), "window", window, "a whole number >= 2"
-        )
-        check_argument(
-            neighbors >= 0 and neighbors == int(neighbors),
-            "neighbors",
-            neighbors,
-            "a whole number >= 0 (0: no neighbourhood)",
-        )
-        check_argument(0 <= flip_weight <= 1, "flip_weight", flip_weight, "a number in [0, 1]")
-        check_argument(hardness in HARDNESS_KINDS, "hardness", hardness, f"one of {HARDNESS_KINDS}")
-        check_argument(
-            len(mix) == 2 and all(0 <= beta <= 1 for beta in mix),
-            "mix",
-            mix,
-            "two numbers in [0, 1]: beta before and after its ramp",
-        )
-        check_argument(len(mix_span) == 2, "mix_span", mix_span, "two points of the run")
-        check_knot("decay_start", decay_start)
-        for knot in mix_span:
-            check_knot("mix_span", knot)
-        self.pressure = schedules.pressure(pressure, decay_start)
-        self.window = int(window)
-        self.neighbors = int(neighbors)
-        self.flip_weight = float(flip_weight)
-        self.hardness = hardness
-        self.decay_start = decay_start
-        self.mix = tuple(map(float, mix))
-        self.mix_span = tuple(mix_span)
+        super().__init__(pressure, decay_start, warmup=warmup, epochs=epochs)
+        self.window = check_whole("window", window, 2)
+        self.neighbors = check_whole("neighbors", neighbors, 0)
+        self.flip_weight = check_number("flip_weight", flip_weight, 0, 1)
+        self.hardness = check_choice("hardness", hardness, HARDNESS_KINDS)
+        self.decay_start = check_knot("decay_start", decay_start)
+        self.mix = check_numbers("mix", mix, 2, 0, 1)
+        span = mix_span.tolist() if isinstance(mix_span, np.ndarray) else mix_span
+        pair = isinstance(span, (tuple, list)) and len(span) == 2
+        remedy = "Pass for example mix_span=(0.1, 0.7), where the ramp begins and ends"
+        check_argument(pair, "mix_span", mix_span, "two points of the run", remedy)
+        self.mix_span = tuple(check_knot("mix_span", point) for point in span)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates the signals and looks up, or searches, each sample's neighbours.
-
-        Args:
-            y: labels (n, q), 0/1, dense or scipy.sparse.
-            features: (n, d), searched by Euclidean distance where `neighbors` is None.
-            neighbors: ids (n, k), nearest first; more columns than needed are left out.
-
-        Raises:
-            ValueError: y is not 0/1, or the neighbours have the wrong shape or range.
-        """
-        labels = check_labels(y).matrix
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         n, q = labels.shape
         self._shape = (n, q)
         self._predictions = Predictions(n, q)
@@ -151,26 +131,24 @@ class D2ACE(Strategy):
         context = label_context(labels, self._neighborhood(n, features, neighbors))
         self._gram = make_gram(labels)
         self._context = make_context(labels, context)
-        self._mixture = workers.compiled(self._mixture_ops)
 
-    def _neighborhood(self, n, features, neighbors):
+    def _neighborhood(self, n: int, features: Any, neighbors: Any) -> np.ndarray | None:
+        """The ids (n, k) of each sample's neighbours; None: samples have no neighbourhood."""
         if self.neighbors == 0:
             return None
-        if neighbors is not None:
-            return check_neighbors(neighbors, n, self.neighbors)
-        if features is not None:
-            return nearest_neighbors(features, self.neighbors)
-        warnings.warn(
-            "D2ACE has nothing to search neighbours in and goes on without a neighbourhood (a "
-            "sample's context is its own labels). Received: features=None, neighbors=None, and x "
-            "is no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings or "
-            "several inputs side by side, or `neighbors=` ids (n, k); D2ACE(neighbors=0) says that "
-            "this is meant.",
-            stacklevel=2,
-        )
-        return None
+        found = find_neighbors(features, neighbors, n, self.neighbors)
+        if found is None:
+            warnings.warn(
+                "D2ACE has nothing to search neighbours in and goes on without a neighbourhood (a "
+                "sample's context is its own labels). Received: features=None, neighbors=None, and "
+                "x is no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings or "
+                "several inputs side by side, or `neighbors=` ids (n, k); D2ACE(neighbors=0) says "
+                "that this is meant.",
+                stacklevel=5,  # the caller of `build`
+            )
+        return found
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch: ids (b,), probabilities (b, q), optionally the per-label loss."""
         visit = self._predictions.observe(ids, y_pred)
         self._uncertainty.observe(visit)
@@ -193,7 +171,7 @@ class D2ACE(Strategy):
         correlations = [tf.cast(cosine_correlation(gram), tf.float32) for gram in grams]
         return self._context.scores(self._signals, weights, correlations)
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """The two terms of both scores: `sum_j M_ij v_j`, and what correlations add to it.
 
         Returns:
@@ -213,25 +191,19 @@ class D2ACE(Strategy):
             parts |= {name: plain, f"{name}_correlation": tf.gather(score, ids) - plain}
         return parts
 
-    def probabilities(self, epoch: int) -> tf.Tensor:
-        """The mixture for the epoch after `epoch`: (n,) float64, sums to 1."""
-        figures = self.figures(epoch)
-        pressure, beta = figures["pressure"], figures["mixture_weight"]
-        return self._mixture(tf.constant(pressure, tf.float64), tf.constant(beta, tf.float64))
-
     def figures(self, epoch: int) -> dict[str, float]:
         """The selection pressure, and beta as "mixture_weight"."""
         epochs = self.run_epochs
-        beta = ramp(epoch, *self.mix, *(knot_epoch(knot, epochs) for knot in self.mix_span))
+        beta = ramp(epoch, *self.mix, *(knot_epoch(point, epochs) for point in self.mix_span))
         return {"pressure": self.pressure(epoch, epochs), "mixture_weight": beta}
 
-    def _mixture_ops(self, pressure, beta):
+    def _distribution_ops(self, pressure: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
         of_uncertainty, of_hardness = (
             sampling.pressure_probabilities(score, pressure) for score in self.scores()
         )
         return beta * of_uncertainty + (1.0 - beta) * of_hardness
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import sampling, schedules
-from tfmlselect._checks import check_argument
+from tfmlselect import sampling
+from tfmlselect._checks import check_choice, check_flag, check_whole
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels, minority_labels
+from tfmlselect.labels import minority_labels
 from tfmlselect.sampling.correlated import draw_correlated_epoch
+from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
-from tfmlselect.scoring.neighbors import check_neighbors, nearest_neighbors
-from tfmlselect.strategies.base import ScoredStrategy
+from tfmlselect.scoring.neighbors import find_neighbors
+from tfmlselect.strategies.base import Array, ScoredStrategy
 
 WEIGHTINGS = ("normalized", "local")
 
@@ -36,10 +39,11 @@ class HardImbalance(ScoredStrategy):
         correlations: builds each batch as a sequence, in which samples whose labels co-occur with
             the labels already in the batch are up to twice as likely.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
-        ValueError: an argument outside its range. At `build`: no features and no neighbours.
+        ValueError: an argument outside its range. At `build`: neither features nor
+            neighbours, or of another shape.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -55,14 +59,14 @@ class HardImbalance(ScoredStrategy):
 
     Deviations and open points:
         The sequence with correlations is our reconstruction from the abstract; see
-        `tfmlselect.correlated_batches`. "local" leaves outliers out, as "normalized" does.
+        `sampling/correlated.py`. "local" leaves outliers out, as "normalized" does.
     """
 
     uses_neighbors = True
 
     def __init__(
         self,
-        pressure: float | schedules.Schedule = 2.0,
+        pressure: float | Schedule = 2.0,
         *,
         neighbors: int = 5,
         weighting: str = "normalized",
@@ -70,39 +74,24 @@ class HardImbalance(ScoredStrategy):
         warmup: float = 0.03,
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        whole = neighbors >= 1 and neighbors == int(neighbors)
-        check_argument(whole, "neighbors", neighbors, "a whole number >= 1")
-        known = weighting in WEIGHTINGS
-        check_argument(known, "weighting", weighting, f"one of {WEIGHTINGS}")
-        self.pressure = schedules.pressure(pressure, decay_start=None)
-        self.neighbors = int(neighbors)
-        self.weighting = weighting
-        self.correlations = self.own_plan = bool(correlations)
+        super().__init__(pressure, decay_start=None, warmup=warmup, epochs=epochs)
+        self.neighbors = check_whole("neighbors", neighbors, 1)
+        self.weighting = check_choice("weighting", weighting, WEIGHTINGS)
+        self.correlations = self.own_plan = check_flag("correlations", correlations)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Weighs samples by their neighbours and allocates one loss a sample.
-
-        Raises:
-            ValueError: neither `features` nor `neighbors`, or neighbours of the wrong shape.
-        """
-        labels = check_labels(y).matrix
-        if neighbors is not None:
-            ids = check_neighbors(neighbors, len(labels), self.neighbors)
-        elif features is not None:
-            ids = nearest_neighbors(features, self.neighbors)
-        else:
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        ids = find_neighbors(features, neighbors, len(labels), self.neighbors)
+        if ids is None:
             raise ValueError(
                 "HardImbalance needs neighbours. Received: features=None, neighbors=None, and x is "
                 "no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings, or "
                 "`neighbors=` ids (n, k)."
             )
-        self._labels = labels
+        self._labels = labels.copy() if self.correlations else None
         self._weight = tf.constant(sample_weights(labels, ids, self.weighting))
         self._loss = MeanLoss(labels)
-        self._distribution = workers.compiled(self._distribution_ops)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records the mean loss of one batch."""
         self._loss.observe(ids, y_pred, loss)
 
@@ -110,7 +99,7 @@ class HardImbalance(ScoredStrategy):
         """W times the mean loss of each sample: (n,) float64."""
         return self._weight * tf.cast(self._loss.variable, tf.float64)
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """`loss`, the mean loss, and `imbalance`, W - 1 times the mean loss."""
         loss = tf.gather(tf.cast(self._loss.variable, tf.float64), ids)
         return {"loss": loss, "imbalance": (tf.gather(self._weight, ids) - 1.0) * loss}
@@ -119,16 +108,21 @@ class HardImbalance(ScoredStrategy):
         return sampling.pressure_probabilities(self.scores(), pressure, lowest=0.0)
 
     def plan(
-        self, probabilities, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
+        self,
+        probabilities: Array,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        drop_remainder: bool = False,
     ) -> np.ndarray:
         """As every strategy's; with `correlations`, batches built member by member."""
-        if not self.correlations:
+        if self._labels is None:
             return super().plan(probabilities, batch_size, seed, epoch, drop_remainder)
         return draw_correlated_epoch(
             probabilities, self._labels, batch_size, seed, epoch, drop_remainder
         )
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),
@@ -149,8 +143,7 @@ def local_imbalance(labels: np.ndarray, neighbors: np.ndarray) -> tuple[np.ndarr
     Returns:
         rows, columns and C, each (m,), of all positive entries of minority labels.
     """
-    counts = workers.total(labels.sum(axis=0, dtype=np.int64)).numpy()
-    rows, columns = np.nonzero(labels * minority_labels(counts))
+    rows, columns = np.nonzero(labels * minority_labels(workers.label_counts(labels)))
     lacking = labels[neighbors[rows], columns[:, None]] == 0
     share = lacking.mean(axis=1)
     return rows, columns, np.where(lacking.all(axis=1), 0.0, share)

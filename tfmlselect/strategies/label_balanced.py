@@ -1,13 +1,14 @@
-"""LabelBalanced: a label uniformly, then one of its positives; a static baseline."""
+"""LabelBalanced: a label uniformly, then one of its positives; a baseline that learns nothing."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.base import Array, Strategy
 
 
 class LabelBalanced(Strategy):
@@ -19,7 +20,8 @@ class LabelBalanced(Strategy):
 
     Args:
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; changes nothing but what fractions of it mean.
+        epochs: the run's length, which counts where `warmup` is a fraction of it; None: that of the
+            fit, or 100 where used alone.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -38,17 +40,15 @@ class LabelBalanced(Strategy):
     def __init__(self, *, warmup: float = 0, epochs: int | None = None):
         super().__init__(warmup=warmup, epochs=epochs)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Counts positives; `features` and `neighbors` are not used."""
-        labels = check_labels(y).matrix
-        counts = workers.total(labels.sum(axis=0, dtype=np.int64)).numpy()
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        counts = workers.label_counts(labels)
         present = counts > 0
         p = labels[:, present] @ (1.0 / counts[present])
         if not present.any():
             p = np.ones(len(labels))
         self._probabilities = tf.constant(p / workers.total(p.sum()))
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Does nothing: the distribution is static."""
 
     def probabilities(self, epoch: int) -> tf.Tensor:

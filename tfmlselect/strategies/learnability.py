@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules
-from tfmlselect._checks import check_finite
-from tfmlselect.distributed import workers
+from tfmlselect._checks import check_argument, check_finite, check_whole, require
 from tfmlselect.labels import check_labels
+from tfmlselect.losses.cross_entropy import EPSILON
+from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
-from tfmlselect.strategies.base import ScoredStrategy
+from tfmlselect.strategies.base import Array, ScoredStrategy
 
 
 class Learnability(ScoredStrategy):
@@ -29,7 +29,7 @@ class Learnability(ScoredStrategy):
             zeros, which leaves selection by loss, and a warning says so.
         pressure: selection pressure s, a number (constant) or a `tfmlselect.schedules.Schedule`.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
         ValueError: losses that are not finite or of another shape; at `build`, of another length
@@ -55,23 +55,13 @@ class Learnability(ScoredStrategy):
     def __init__(
         self,
         reference_losses: Any = None,
-        pressure: float | schedules.Schedule = 8.0,
+        pressure: float | Schedule = 8.0,
         *,
         warmup: float = 0.01,
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        if reference_losses is not None:
-            reference_losses = np.asarray(reference_losses, np.float64)
-            if reference_losses.ndim not in (1, 2) or reference_losses.size == 0:
-                raise ValueError(
-                    "`reference_losses` must hold a loss for each sample. Received: shape "
-                    f"{reference_losses.shape}. Pass (n,) or (n, q), or use "
-                    "Learnability.from_model(model, x, y)."
-                )
-            check_finite(reference_losses, "reference_losses")
-        self.reference_losses = reference_losses
-        self.pressure = schedules.pressure(pressure, decay_start=None)
+        super().__init__(pressure, decay_start=None, warmup=warmup, epochs=epochs)
+        self.reference_losses = None if reference_losses is None else _losses(reference_losses)
 
     @classmethod
     def from_model(
@@ -90,42 +80,37 @@ class Learnability(ScoredStrategy):
             ValueError: predictions of another shape than the labels, or no probabilities.
         """
         labels = check_labels(y).matrix
+        batch_size = check_whole("batch_size", batch_size, 1)
         p = np.asarray(model.predict(x, batch_size=batch_size, verbose=0), np.float64)
-        if p.shape != labels.shape or not (p.min() >= 0 and p.max() <= 1):
-            raise ValueError(
-                "The reference model must predict a probability for each sample and label. "
-                f"Received: predictions of shape {p.shape}, from {p.min()} to {p.max()}, for "
-                f"labels {labels.shape}. End it in a sigmoid or softmax over the same labels."
-            )
+        span = f" from {p.min()} to {p.max()}" if p.size else ""
+        require(
+            p.shape == labels.shape and p.min() >= 0 and p.max() <= 1,
+            "The reference model must predict a probability for each sample and label",
+            f"predictions of shape {p.shape}{span}, for labels {labels.shape}",
+            "End it in a sigmoid or softmax over the same labels",
+        )
         truth = np.where(labels == 1, p, 1.0 - p)
-        return cls(-np.log(np.clip(truth, 1e-7, 1.0)).mean(axis=1), **arguments)
+        return cls(-np.log(np.clip(truth, EPSILON, 1.0)).mean(axis=1), **arguments)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates one loss a sample.
-
-        Raises:
-            ValueError: reference losses for another number of samples or labels.
-        """
-        labels = check_labels(y).matrix
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         losses = self.reference_losses
         if losses is None:
             warnings.warn(
                 "Learnability without a reference model is selection by loss. Received: "
                 "reference_losses=None. Use Learnability.from_model(model, x, y).",
-                stacklevel=2,
+                stacklevel=4,  # the caller of `build`
             )
             losses = np.zeros(len(labels))
-        if losses.shape not in ((len(labels),), labels.shape):
-            raise ValueError(
-                "`reference_losses` must be those of this training set, in its order. Received: "
-                f"shape {losses.shape} for labels {labels.shape}. Pass a mean over labels for each "
-                "sample, or a loss for each label."
-            )
+        require(
+            losses.shape in ((len(labels),), labels.shape),
+            "`reference_losses` must be those of this training set, in its order",
+            f"shape {losses.shape} for labels {labels.shape}",
+            "Pass a mean over labels for each sample, or a loss for each label",
+        )
         self._reference = tf.constant(losses if losses.ndim == 1 else losses.mean(axis=1))
         self._loss = MeanLoss(labels)
-        self._distribution = workers.compiled(self._distribution_ops)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records the mean loss of one batch."""
         self._loss.observe(ids, y_pred, loss)
 
@@ -133,21 +118,45 @@ class Learnability(ScoredStrategy):
         """The reducible loss of each sample: (n,) float64."""
         return tf.cast(self._loss.variable, tf.float64) - self._reference
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """`loss`, the latest mean loss, and `reference`, minus that of the reference model."""
         loss = tf.cast(tf.gather(self._loss.variable, ids), tf.float64)
         return {"loss": loss, "reference": -tf.gather(self._reference, ids)}
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the losses as a list."""
         losses = self.reference_losses
+        return self._config(None if losses is None else losses.tolist())
+
+    def _config(self, reference_losses: Any) -> dict[str, Any]:
         return {
-            "reference_losses": None if losses is None else losses.tolist(),
+            "reference_losses": reference_losses,
             "pressure": self.pressure.get_config(),
             **super().get_config(),
         }
 
     def __repr__(self) -> str:
-        losses = self.reference_losses
-        shape = None if losses is None else losses.shape
-        return f"Learnability(reference_losses of shape {shape}, pressure={self.pressure})"
+        # Not by `get_config`, whose list of all losses may take gigabytes.
+        return self._as_typed(self._config(self.reference_losses))
+
+    def _argument(self, name: str, value: Any) -> str:
+        if name == "reference_losses" and value is not None:
+            return f"<losses of shape {value.shape}>"
+        return super()._argument(name, value)
+
+
+def _losses(given: Any) -> np.ndarray:
+    """Reference losses as (n,) or (n, q) float64.
+
+    Raises:
+        ValueError: they are something else, or not finite.
+    """
+    try:
+        losses = np.asarray(given)
+    except Exception:  # rows of different lengths, a tensor without a value, ...
+        losses = np.asarray(None)
+    numbers = losses.dtype.kind in "iuf" and losses.ndim in (1, 2) and losses.size > 0
+    remedy = "Pass (n,) or (n, q) numbers, or use Learnability.from_model(model, x, y)"
+    check_argument(numbers, "reference_losses", given, "an array of losses", remedy)
+    check_finite(losses, "reference_losses")
+    return losses.astype(np.float64, copy=False)

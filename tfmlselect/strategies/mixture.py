@@ -9,7 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import schedules
-from tfmlselect.strategies.base import Strategy
+from tfmlselect._checks import check_argument, require, shown
+from tfmlselect.schedules import Schedule
+from tfmlselect.strategies import registry
+from tfmlselect.strategies.as_typed import schedule_as_typed
+from tfmlselect.strategies.base import Array, Strategy
+
+_EPOCHS_CHECKED = 10_000  # all of them but in a run that is longer
 
 
 class Mixture(Strategy):
@@ -21,7 +27,7 @@ class Mixture(Strategy):
     Args:
         parts: pairs of a strategy, or its name, and its weight, a number or a
             `tfmlselect.schedules.Schedule`.
-        epochs: the run's length, for all parts; None: the callback fills it in.
+        epochs: the run's length, for all parts; None: that of the fit, or 100 where used alone.
 
     Raises:
         ValueError: no parts; an object that is in two of them; one whose batches are more than
@@ -44,15 +50,14 @@ class Mixture(Strategy):
 
     def __init__(self, parts: Any, *, epochs: int | None = None):
         super().__init__(warmup=0, epochs=epochs)
-        pairs = isinstance(parts, (list, tuple)) and all(
-            isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in parts
+        pairs = _is_sequence(parts) and all(_is_sequence(pair) and len(pair) == 2 for pair in parts)
+        wanted = "pairs of a strategy and its weight, one at least"
+        check_argument(
+            pairs and len(parts) > 0, "parts", parts, wanted, "Pass [(strategy, weight), ...]"
         )
-        if not pairs or not parts:
-            raise ValueError(
-                "A mixture needs parts, pairs of a strategy and its weight. "
-                f"Received: parts={parts!r}. Pass [(strategy, weight), ...]."
-            )
-        self.parts = [(_strategy(part), schedules.get(weight)) for part, weight in parts]
+        self.parts: list[tuple[Strategy, Schedule]] = [
+            (_strategy(part), schedules.get(weight)) for part, weight in parts
+        ]
         self._check_parts()
         self.uses_neighbors = any(part.uses_neighbors for part, _ in self.parts)
         self.uses_predictions = any(part.uses_predictions for part, _ in self.parts)
@@ -60,30 +65,33 @@ class Mixture(Strategy):
 
     def _check_parts(self) -> None:
         inside = list(_inside(self))
-        if len(set(map(id, inside))) < len(inside):
-            raise ValueError(
-                "A strategy object remembers for itself and can be one part only. Received: the "
-                f"same object twice in parts={self.parts!r}. Make a new object for each part."
-            )
+        require(
+            len(set(map(id, inside))) == len(inside),
+            "A strategy object remembers for itself and can be one part only",
+            f"the same object twice in parts={shown(self.parts)}",
+            "Make a new object for each part",
+        )
         for part, _ in self.parts:
-            if part.own_plan:
-                raise ValueError(
-                    "A mixture draws its batches from the sum of distributions, and this part "
-                    f"composes its own. Received: {part!r}. Use it alone, or turn that off "
-                    "(HardImbalance: correlations=False)."
-                )
+            require(
+                not part.own_plan,
+                "A mixture draws its batches from the sum of distributions, and this part composes "
+                "its own",
+                f"{part!r}",
+                "Use it alone, or turn that off (HardImbalance: correlations=False)",
+            )
 
     def _plan_run(self, epochs: int) -> None:
-        """Checks the weights at each epoch of a run, then gives all parts its length."""
+        """Checks the weights over a run, then gives all parts its length."""
         run = self.epochs or epochs
-        for epoch in range(run):
+        for epoch in range(0, run, max(1, run // _EPOCHS_CHECKED)):
             weights = [weight(epoch, run) for _, weight in self.parts]
-            if not (min(weights) >= 0 and abs(sum(weights) - 1) <= 1e-9):  # NaN is neither
-                raise ValueError(
-                    "The weights of a mixture must be >= 0 and sum to 1 at every epoch. Received: "
-                    f"{weights} at epoch {epoch} of {run}. Use schedules that add up, "
-                    "such as Ramp(b, c) and Ramp(1 - b, 1 - c) with the same start and end."
-                )
+            require(
+                min(weights) >= 0 and abs(sum(weights) - 1) <= 1e-9,  # NaN is neither
+                "The weights of a mixture must be >= 0 and sum to 1 at every epoch",
+                f"{weights} at epoch {epoch} of {run}",
+                "Use schedules that add up, such as Ramp(b, c) and Ramp(1 - b, 1 - c) with the "
+                "same start and end",
+            )
         super()._plan_run(epochs)
         for part, _ in self.parts:
             part.run_epochs = run
@@ -92,17 +100,16 @@ class Mixture(Strategy):
         """The weight of each part at an epoch."""
         return [weight(epoch, self.run_epochs) for _, weight in self.parts]
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Builds every part."""
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         for part, _ in self.parts:
-            part.build(y, features=features, neighbors=neighbors)
+            part.build(labels, features=features, neighbors=neighbors)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Has every part observe one batch."""
         for part, _ in self.parts:
             part.observe(ids, y_pred, loss)
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """Those of the parts, each name behind its part's number: `0/loss`."""
         return {
             f"{number}/{name}": values
@@ -110,7 +117,7 @@ class Mixture(Strategy):
             for name, values in part.score_parts(ids).items()
         }
 
-    def latest_predictions(self, ids) -> np.ndarray | None:
+    def latest_predictions(self, ids: Array) -> np.ndarray | None:
         """Those of the first part that keeps predictions: all parts observe the same."""
         found = (part.latest_predictions(ids) for part, _ in self.parts)
         return next((p for p in found if p is not None), None)
@@ -146,7 +153,7 @@ class Mixture(Strategy):
             for name, variable in part.state.items()
         }
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; parts as class name and config.
 
         A class of your own comes back by `from_config` if it is registered with Keras:
@@ -164,6 +171,12 @@ class Mixture(Strategy):
         ]
         return {"parts": parts, "epochs": self.epochs}
 
+    def _argument(self, name: str, value: Any) -> str:
+        if name != "parts":
+            return super()._argument(name, value)
+        parts = (f"({part!r}, {schedule_as_typed(weight)})" for part, weight in self.parts)
+        return f"[{', '.join(parts)}]"
+
 
 def _inside(mixture: Mixture) -> Iterator[Strategy]:
     for part, _ in mixture.parts:
@@ -172,17 +185,21 @@ def _inside(mixture: Mixture) -> Iterator[Strategy]:
             yield from _inside(part)
 
 
-def _strategy(part: Any) -> Strategy:
-    from tfmlselect import strategies
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
 
-    if not isinstance(part, dict):
-        return strategies.get(part)
+
+def _strategy(part: Any) -> Strategy:
+    """A part as a strategy, given as one, by its name, or as `get_config` has it."""
+    if isinstance(part, (Strategy, str)):
+        return registry.get(part)
+    of_config = isinstance(part, dict) and part.keys() == {"strategy", "config"}
+    require(
+        of_config and isinstance(part["strategy"], str) and isinstance(part["config"], dict),
+        "A part of a mixture must be a strategy or the name of one",
+        f"{shown(part)} in parts",
+        "Pass for example strategies.OnlineBatch()",
+    )
     name = part["strategy"]
-    known = getattr(strategies, name, None) or tf.keras.utils.get_registered_object(name)
-    if known is None:
-        raise ValueError(
-            "A part of the mixture is of a class that nobody knows here. Received: "
-            f"strategy={name!r}. Decorate the class with "
-            "@tf.keras.utils.register_keras_serializable() and import it first."
-        )
-    return known.from_config(part["config"])
+    kind = Mixture if name == Mixture.__name__ else registry.class_of(name)
+    return kind.from_config(part["config"])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
 from tfmlselect.sampling.pressure import exponential_law
+from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
 from tfmlselect.scoring.ranks import ascending_ranks
-from tfmlselect.strategies.base import ScoredStrategy
+from tfmlselect.strategies.base import Array, ScoredStrategy
 
 
 class OnlineBatch(ScoredStrategy):
@@ -23,7 +25,7 @@ class OnlineBatch(ScoredStrategy):
         pressure: selection pressure s, a number (falling to 1 over the run) or a
             `tfmlselect.schedules.Schedule`.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -44,20 +46,17 @@ class OnlineBatch(ScoredStrategy):
 
     def __init__(
         self,
-        pressure: float | schedules.Schedule = 100.0,
+        pressure: float | Schedule = 100.0,
         *,
         warmup: float = 0.01,
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        self.pressure = schedules.pressure(pressure, decay_start=0.0)
+        super().__init__(pressure, decay_start=0.0, warmup=warmup, epochs=epochs)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates one loss a sample; `features` and `neighbors` are not used."""
-        self._loss = MeanLoss(check_labels(y).matrix)
-        self._distribution = workers.compiled(self._distribution_ops)
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        self._loss = MeanLoss(labels)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records the mean loss of one batch."""
         self._loss.observe(ids, y_pred, loss)
 
@@ -65,7 +64,7 @@ class OnlineBatch(ScoredStrategy):
         """The latest mean loss of each sample: (n,) float32."""
         return self._loss.variable.read_value()
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """`loss`: the latest mean loss, which is the score."""
         return {"loss": tf.gather(self._loss.variable, ids)}
 
@@ -74,6 +73,6 @@ class OnlineBatch(ScoredStrategy):
         n = workers.total(tf.constant(losses.shape[0], tf.float64))
         return exponential_law(n + 1.0 - ascending_ranks(losses), n, pressure)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"pressure": self.pressure.get_config(), **super().get_config()}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import check_choice, check_number
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
+from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import Hardness, Predictions
 from tfmlselect.scoring.rows import map_rows
 from tfmlselect.scoring.signals import HARDNESS_KINDS
-from tfmlselect.strategies.base import ScoredStrategy
+from tfmlselect.strategies.base import Array, ScoredStrategy
 
 
 class PositiveHardness(ScoredStrategy):
@@ -33,7 +34,7 @@ class PositiveHardness(ScoredStrategy):
         flip_weight: weight of the newest change in the flip average, in [0, 1].
         hardness: how the loss grows: "bounded" 1 - e^-l, "loss" l, "released" 2 - e^-l.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
         ValueError: an argument outside its range.
@@ -46,42 +47,35 @@ class PositiveHardness(ScoredStrategy):
         3
 
     Deviations and open points:
-        Our own candidate, from no paper; the benchmark decides its fate. Labels without positives
-        are left out of v's mean.
+        A method of our own, from no paper. Labels without positives are left out of v's mean.
     """
 
     def __init__(
         self,
-        pressure: float | schedules.Schedule = 16.0,
+        pressure: float | Schedule = 16.0,
         *,
         flip_weight: float = 0.7,
         hardness: str = "bounded",
         warmup: float = 0.02,
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        check_argument(0 <= flip_weight <= 1, "flip_weight", flip_weight, "a number in [0, 1]")
-        check_argument(hardness in HARDNESS_KINDS, "hardness", hardness, f"one of {HARDNESS_KINDS}")
-        self.pressure = schedules.pressure(pressure, decay_start=0.0)
-        self.flip_weight = float(flip_weight)
-        self.hardness = hardness
+        super().__init__(pressure, decay_start=0.0, warmup=warmup, epochs=epochs)
+        self.flip_weight = check_number("flip_weight", flip_weight, 0, 1)
+        self.hardness = check_choice("hardness", hardness, HARDNESS_KINDS)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates predictions, flip averages and hardness; neighbours are not used."""
-        labels = check_labels(y).matrix
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         n, q = labels.shape
-        counts = workers.total(labels.sum(axis=0, dtype=np.int64)).numpy()
+        counts = workers.label_counts(labels)
         rows, columns = np.nonzero(labels)
         self._counts = tf.constant(counts, tf.float64)
         self._rarity = tf.constant(np.sqrt(max(1, counts.max()) / np.maximum(counts, 1)))
-        self._labels_of = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
-        self._entries = tf.constant(np.stack([rows, columns], axis=1).astype(np.int32))
+        self._cardinality = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
+        self._positives = tf.constant(np.stack([rows, columns], axis=1).astype(np.int32))
         self._shape = (n, q)
         self._predictions = Predictions(n, q)
         self._hardness = Hardness(labels, self.flip_weight, self.hardness)
-        self._distribution = workers.compiled(self._distribution_ops)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch."""
         self._hardness.observe(self._predictions.observe(ids, y_pred), loss)
 
@@ -89,15 +83,16 @@ class PositiveHardness(ScoredStrategy):
         """The score of each sample: (n,) float64."""
         return tf.add(*self._terms())
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """The two terms of the score: `positives`, of the positive labels, and `all_labels`."""
         own, general = self._terms()
         return {"positives": tf.gather(own, ids), "all_labels": tf.gather(general, ids)}
 
     def _terms(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The two terms of the score: (n,) float64 each."""
         n, q = self._shape
-        rows, columns = self._entries[:, 0], self._entries[:, 1]
-        values = tf.cast(self._hardness.gather_entries(self._entries), tf.float64)
+        rows, columns = self._positives[:, 0], self._positives[:, 1]
+        values = tf.cast(self._hardness.gather_entries(self._positives), tf.float64)
         sums = workers.total(tf.math.unsorted_segment_sum(values, columns, q))
         need = tf.math.divide_no_nan(sums, self._counts) * self._rarity
         present = tf.math.count_nonzero(self._counts, dtype=tf.float64)
@@ -110,9 +105,9 @@ class PositiveHardness(ScoredStrategy):
         everywhere = workers.total(tf.constant(n, tf.float64))
         mean = workers.total(tf.reduce_sum(means)) / everywhere
         general = tf.math.divide_no_nan(means, mean)
-        return own / self._labels_of, 0.25 * general
+        return own / self._cardinality, 0.25 * general
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

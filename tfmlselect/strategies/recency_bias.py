@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules
-from tfmlselect._checks import check_argument
-from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
+from tfmlselect._checks import check_whole
 from tfmlselect.losses.cross_entropy import clamp
-from tfmlselect.scoring.memories import Visits
+from tfmlselect.schedules import Schedule
+from tfmlselect.scoring.memories import Memory, Visits
 from tfmlselect.scoring.rows import map_rows
-from tfmlselect.strategies.base import ScoredStrategy
+from tfmlselect.strategies.base import Array, ScoredStrategy
 
 
 class RecencyBias(ScoredStrategy):
@@ -29,7 +29,7 @@ class RecencyBias(ScoredStrategy):
             `tfmlselect.schedules.Schedule`.
         window: decisions that count, 2 to 62.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
         ValueError: an argument outside its range.
@@ -54,50 +54,45 @@ class RecencyBias(ScoredStrategy):
 
     def __init__(
         self,
-        pressure: float | schedules.Schedule = 100.0,
+        pressure: float | Schedule = 100.0,
         *,
         window: int = 10,
         warmup: float = 0.1,
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        whole = window == int(window) and 2 <= window <= 62
-        check_argument(whole, "window", window, "a whole number from 2 to 62")
-        self.pressure = schedules.pressure(pressure, decay_start=warmup)
-        self.window = int(window)
+        super().__init__(pressure, decay_start=warmup, warmup=warmup, epochs=epochs)
+        self.window = check_whole("window", window, 2, 62)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates one word of bits per sample and label; neighbours are not used."""
-        n, q = check_labels(y).matrix.shape
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        n, q = labels.shape
         self._shape = (n, q)
         self._visits = Visits(n)
-        self._decisions = tf.Variable(tf.zeros([n, q], tf.int64), trainable=False)
-        self._distribution = workers.compiled(self._distribution_ops)
+        self._decisions = Memory(n, q, tf.constant(0, tf.int64), "decisions")
 
-    def observe(self, ids, y_pred, loss=None) -> None:
-        """Records one batch of decisions: shifts a bit into each word."""
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
+        """Records one batch of decisions: shifts a bit into each integer."""
         self._visits.advance(ids)
         positive = tf.cast(clamp(y_pred) >= 0.5, tf.int64)
-        words = tf.bitwise.left_shift(tf.gather(self._decisions, ids), tf.ones_like(positive))
-        words = tf.bitwise.bitwise_and(words | positive, tf.constant(2**self.window - 1, tf.int64))
-        self._decisions.scatter_update(tf.IndexedSlices(words, ids))
+        bits = tf.bitwise.left_shift(self._decisions.gather(ids), tf.ones_like(positive))
+        bits = tf.bitwise.bitwise_and(bits | positive, tf.constant(2**self.window - 1, tf.int64))
+        self._decisions.scatter(ids, bits)
 
     def scores(self) -> tf.Tensor:
         """The summed entropy of each sample's windows: (n,) float32."""
         return map_rows(*self._shape, lambda ids: [self._entropy(ids)], count=1)[0]
 
     def _entropy(self, ids: tf.Tensor) -> tf.Tensor:
-        ones = tf.raw_ops.PopulationCount(x=tf.gather(self._decisions, ids))
+        ones = tf.raw_ops.PopulationCount(x=self._decisions.gather(ids))
         seen = tf.clip_by_value(self._visits.gather(ids), 1, self.window)
         share = tf.cast(ones, tf.float32) / tf.cast(seen, tf.float32)[:, None]
         nats = tf.math.xlogy(share, share) + tf.math.xlogy(1.0 - share, 1.0 - share)
         return tf.reduce_sum(nats, axis=1) / -math.log(2.0)
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """`entropy`: of the latest decisions, summed over labels, which is the score."""
         return {"entropy": self._entropy(ids)}
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),

@@ -1,9 +1,13 @@
-"""Strategies by name."""
+"""Strategies by name, and their classes by the names that configs have for them."""
 
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
+import tensorflow as tf
+
+from tfmlselect._checks import require, shown
 from tfmlselect.strategies.active_bias import ActiveBias
 from tfmlselect.strategies.base import Strategy
 from tfmlselect.strategies.d2ace import D2ACE
@@ -55,16 +59,34 @@ def get(name: str | Strategy) -> Strategy:
     """
     if isinstance(name, Strategy):
         return name
-    if isinstance(name, str):
-        if name not in _STRATEGIES:
-            close = difflib.get_close_matches(name.lower(), names(), n=1)
-            hint = f"Did you mean {close[0]!r}? " if close else ""
-            raise ValueError(
-                f"Unknown strategy. Received: strategy={name!r}. {hint}"
-                f"Choose one of {', '.join(map(repr, names()))}, or pass a Strategy object."
-            )
-        return _STRATEGIES[name]()
-    raise TypeError(
-        f"`strategy` is a name or a Strategy object. Received: strategy={name!r}. "
-        f"Choose one of {', '.join(map(repr, names()))}, or make an object: strategies.D2ACE()."
+    choose = f"Choose one of {', '.join(map(repr, names()))}, or"
+    if not isinstance(name, str):
+        raise TypeError(
+            f"`strategy` is a name or a Strategy object. Received: strategy={shown(name)}. "
+            f"{choose} make an object: strategies.D2ACE()."
+        )
+    close = difflib.get_close_matches(name.lower(), names(), n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    require(
+        name in _STRATEGIES,
+        "Unknown strategy",
+        f"strategy={shown(name)}",
+        f"{hint}{choose} pass a Strategy object",
+    )
+    return _STRATEGIES[name]()
+
+
+def class_of(name: str) -> type[Strategy]:
+    """The class that `tf.keras.utils.get_registered_name` has this name for.
+
+    Raises:
+        ValueError: neither one of the registry nor one that is registered with Keras.
+    """
+    classes: dict[str, Any] = {kind.__name__: kind for kind in _STRATEGIES.values()}
+    found = classes.get(name) or tf.keras.utils.get_registered_object(name)
+    if isinstance(found, type) and issubclass(found, Strategy):
+        return found
+    raise ValueError(
+        f"The class of this strategy is not known here. Received: strategy={shown(name)}. Decorate "
+        "the class with @tf.keras.utils.register_keras_serializable() and import it first."
     )

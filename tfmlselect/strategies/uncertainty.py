@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from tfmlselect import schedules
-from tfmlselect._checks import check_argument
+from tfmlselect._checks import check_choice, check_whole
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
+from tfmlselect.schedules import Schedule
 from tfmlselect.scoring import memories
 from tfmlselect.scoring.rows import fold_rows, map_rows
-from tfmlselect.strategies.base import ScoredStrategy
+from tfmlselect.strategies.base import Array, ScoredStrategy
 
 CORRELATIONS = ("mutual_information", None)
 
@@ -34,7 +36,7 @@ class Uncertainty(ScoredStrategy):
         correlation: "mutual_information", or None for the plain sum of U over labels, which is
             what the released code runs.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: the callback fills it in.
+        epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
         ValueError: an argument outside its range.
@@ -59,7 +61,7 @@ class Uncertainty(ScoredStrategy):
 
     def __init__(
         self,
-        pressure: float | schedules.Schedule = 8.0,
+        pressure: float | Schedule = 8.0,
         *,
         window: int = 5,
         bins: int = 5,
@@ -67,25 +69,18 @@ class Uncertainty(ScoredStrategy):
         warmup: float = 0.1,
         epochs: int | None = None,
     ):
-        super().__init__(warmup=warmup, epochs=epochs)
-        whole = "a whole number >= 2"
-        check_argument(window >= 2 and window == int(window), "window", window, whole)
-        check_argument(bins >= 2 and bins == int(bins), "bins", bins, whole)
-        known = correlation in CORRELATIONS
-        check_argument(known, "correlation", correlation, f"one of {CORRELATIONS}")
-        self.pressure = schedules.pressure(pressure, decay_start=warmup)
-        self.window, self.bins = int(window), int(bins)
-        self.correlation = correlation
+        super().__init__(pressure, decay_start=warmup, warmup=warmup, epochs=epochs)
+        self.window = check_whole("window", window, 2)
+        self.bins = check_whole("bins", bins, 2)
+        self.correlation = check_choice("correlation", correlation, CORRELATIONS)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Allocates predictions, their changes, and U; neighbours are not used."""
-        n, q = check_labels(y).matrix.shape
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        n, q = labels.shape
         self._shape = (n, q)
         self._predictions = memories.Predictions(n, q)
         self._uncertainty = memories.Uncertainty(n, q, self.window)
-        self._distribution = workers.compiled(self._distribution_ops)
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch."""
         self._uncertainty.observe(self._predictions.observe(ids, y_pred))
 
@@ -93,13 +88,13 @@ class Uncertainty(ScoredStrategy):
         """w of each sample: (n,) float32."""
         weight = self._label_weights()
 
-        def sums(ids):
+        def sums(ids: tf.Tensor) -> list[tf.Tensor]:
             return [tf.reduce_sum(self._table(ids) * weight, axis=1)]
 
         return map_rows(*self._shape, sums, count=1)[0]
 
     def _label_weights(self) -> tf.Tensor:
-        """C 1, (q,) float32."""
+        """The sum of each row of C: (q,) float32."""
         q = self._shape[1]
         if self.correlation is None:
             return tf.ones([q])
@@ -108,13 +103,13 @@ class Uncertainty(ScoredStrategy):
         return tf.cast(tf.reduce_sum(normalised(information), axis=1), tf.float32)
 
     def _table(self, ids: tf.Tensor) -> tf.Tensor:
-        """U as the score takes it, (b, q) float32."""
+        """U of some samples as the score takes it, by bins unless `correlation` is None: (b, q)."""
         table = self._uncertainty.gather(ids)
         if self.correlation is None:
             return table
-        return (tf.cast(self._levels(table), tf.float32) + 0.5) / self.bins
+        return (tf.cast(self._bins_of(table), tf.float32) + 0.5) / self.bins
 
-    def score_parts(self, ids) -> dict[str, tf.Tensor]:
+    def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """The plain sum of U over labels, and what correlations add to it.
 
         Returns:
@@ -127,7 +122,8 @@ class Uncertainty(ScoredStrategy):
             parts["correlation"] = tf.linalg.matvec(table, self._label_weights() - 1.0)
         return parts
 
-    def _levels(self, table: tf.Tensor) -> tf.Tensor:
+    def _bins_of(self, table: tf.Tensor) -> tf.Tensor:
+        """The bin of each entry of U: int32."""
         return tf.minimum(tf.cast(table * self.bins, tf.int32), self.bins - 1)
 
     def _joint_counts(self) -> tf.Tensor:
@@ -135,14 +131,14 @@ class Uncertainty(ScoredStrategy):
         n, q = self._shape
         width = q * self.bins
 
-        def add(ids, counts):
-            one_hot = tf.one_hot(self._levels(self._uncertainty.gather(ids)), self.bins)
+        def add(ids: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+            one_hot = tf.one_hot(self._bins_of(self._uncertainty.gather(ids)), self.bins)
             one_hot = tf.reshape(one_hot, [-1, width])
             return counts + tf.cast(tf.matmul(one_hot, one_hot, transpose_a=True), tf.float64)
 
         return fold_rows(n, width, add, tf.zeros([width, width], tf.float64))
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "pressure": self.pressure.get_config(),
@@ -170,7 +166,7 @@ def mutual_information(counts: tf.Tensor, q: int, bins: int) -> tf.Tensor:
 
 
 def normalised(information: tf.Tensor) -> tf.Tensor:
-    """C: diagonal 1, then each row divided by its maximum."""
+    """C of the mutual information (q, q): diagonal 1, then each row divided by its maximum."""
     diagonal = tf.ones_like(tf.linalg.diag_part(information))
     correlation = tf.linalg.set_diag(information, diagonal)
     return correlation / tf.reduce_max(correlation, axis=1, keepdims=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
 from tfmlselect.sampling.draws import permute_epoch
-from tfmlselect.strategies.base import Strategy
+from tfmlselect.strategies.base import Array, Strategy
 
 
 class Uniform(Strategy):
     """Every epoch is a shuffled permutation of the training set, as `Dataset.shuffle(n)` gives.
+
+    Args:
+        epochs: the run's length, which changes nothing here.
 
     Example:
         >>> import numpy as np, tfmlselect as tfml
@@ -28,12 +33,11 @@ class Uniform(Strategy):
     def __init__(self, *, epochs: int | None = None):
         super().__init__(warmup=0, epochs=epochs)
 
-    def build(self, y, features=None, neighbors=None) -> None:
-        """Remembers how many samples there are."""
-        self._n = y.shape[0]
+    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+        self._n = len(labels)
         self._everywhere = int(workers.total(self._n))
 
-    def observe(self, ids, y_pred, loss=None) -> None:
+    def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Does nothing: no prediction changes a uniform distribution."""
 
     def probabilities(self, epoch: int) -> tf.Tensor:
@@ -41,12 +45,17 @@ class Uniform(Strategy):
         return tf.fill([self._n], tf.constant(1.0 / self._everywhere, tf.float64))
 
     def plan(
-        self, probabilities, batch_size: int, seed: int, epoch: int, drop_remainder: bool = False
+        self,
+        probabilities: Array,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        drop_remainder: bool = False,
     ) -> np.ndarray:
-        """A permutation: `tfmlselect.permute_epoch`."""
+        """A permutation of the samples, whatever the probabilities."""
         n = int(np.shape(probabilities)[0])
         return permute_epoch(n, batch_size, seed, epoch, drop_remainder)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"epochs": self.epochs}
