@@ -141,7 +141,8 @@ def check_function(name: str, value: Any, called: str) -> Callable[..., Any]:
     """Something that can be called, and no class; `called` shows how: `(y, y_pred) -> (b, q)`."""
     ok = callable(value) and not isinstance(value, type)
     check_argument(ok, name, value, f"a function {called}", f"Pass a function {called}")
-    return value
+    function: Callable[..., Any] = value
+    return function
 
 
 def check_text(name: str, value: Any) -> str:
@@ -210,7 +211,7 @@ def holds_numbers(dtype: Any) -> bool:
         known = tf.as_dtype(dtype)  # which knows bfloat16 and the like
     except TypeError:
         return False
-    return known.is_floating or known.is_integer
+    return bool(known.is_floating or known.is_integer)
 
 
 def check_finite(array: Any, name: str) -> None:

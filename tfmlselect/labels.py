@@ -30,12 +30,12 @@ class Labels(NamedTuple):
     @property
     def n(self) -> int:
         """Number of samples."""
-        return self.matrix.shape[0]
+        return len(self.matrix)
 
     @property
     def q(self) -> int:
         """Number of labels."""
-        return self.matrix.shape[1]
+        return int(self.matrix.shape[1])
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values`, (n,) float64, over the positives of each label: (q,) float64."""
@@ -94,7 +94,7 @@ def check_labels(y: Any, name: str = "y") -> Labels:
 
 def are_class_ids(y: tf.Tensor) -> bool:
     """Whether a batch of labels is class ids, (b,) or (b, 1), and no matrix (b, q)."""
-    return y.shape.rank == 1 or (y.shape.rank == 2 and y.shape[-1] == 1)
+    return bool(y.shape.rank == 1 or (y.shape.rank == 2 and y.shape[-1] == 1))
 
 
 def one_hot(ids: tf.Tensor, q: int) -> tf.Tensor:
@@ -128,14 +128,17 @@ def minority_labels(counts: np.ndarray) -> np.ndarray:
     present = counts > 0
     irlbl = np.divide(counts.max(), counts, out=np.zeros(len(counts)), where=present)
     # Exact sums: the order of labels must not decide a tie with MeanIR.
-    return present & (irlbl > math.fsum(irlbl[present]) / max(1, int(present.sum())))
+    mean_ir = math.fsum(irlbl[present]) / max(1, int(present.sum()))
+    return np.asarray(present & (irlbl > mean_ir))
 
 
 def label_odds(positive: np.ndarray, total: float) -> np.ndarray:
     """Positives over negatives (q,); NaN for a label that lacks one of them."""
     negative = total - positive
     both = (positive > 0) & (negative > 1e-12 * total)  # sums of p round
-    return np.divide(positive, negative, out=np.full(len(positive), np.nan), where=both)
+    odds = np.full(len(positive), np.nan)
+    np.divide(positive, negative, out=odds, where=both)
+    return odds
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

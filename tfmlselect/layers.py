@@ -168,7 +168,7 @@ class FeatureWeakening(tf.keras.layers.Layer):
         return self.strength * (1.0 - (self._smallest() / sizes) ** self.exponent)
 
     def _smallest(self) -> float:
-        return min(count for count in self.class_counts if count > 0)
+        return float(min(count for count in self.class_counts if count > 0))
 
     def _permutation(self, size: tf.Tensor) -> tf.Tensor:
         number = tf.convert_to_tensor(self._drawn)

@@ -35,7 +35,8 @@ def check_knot(name: str, value: Any) -> float:
     ok = is_number(value) and value >= 0 and (is_whole(value) or value <= 1)
     remedy = "Pass a float in [0, 1] (a fraction of the run) or an int >= 0 (epochs)"
     check_argument(ok, name, value, "a point of the run", remedy)
-    return _plain(value)
+    point: float = _plain(value)
+    return point
 
 
 def knot_epoch(value: float, epochs: int) -> float:

@@ -117,9 +117,12 @@ class _Contract:
     """Each method without underscore is a rule; its docstring is what the error asks for."""
 
     def __init__(self, strategy: Strategy):
-        self.kind = type(strategy)
-        self._make = lambda: self.kind.from_config(strategy.get_config())
+        self.kind, self._given = type(strategy), strategy
         self._y, self._features, self._visits = _make_data(_N)
+
+    def _make(self) -> Strategy:
+        """A new one, unbuilt."""
+        return self.kind.from_config(self._given.get_config())
 
     def _built(self, strategy: Strategy | None = None, **changes: Any) -> Strategy:
         strategy = strategy or self._make()

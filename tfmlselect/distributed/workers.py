@@ -80,7 +80,9 @@ def compiled(ops: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     functions: dict[Any, Any] = {None: tf.function(ops, autograph=False, **options)}
 
     def on_replicas(strategy: tf.distribute.Strategy) -> Callable[..., Any]:
-        return tf.function(lambda *args: strategy.run(ops, args), autograph=False, **options)
+        made: Callable[..., Any]
+        made = tf.function(lambda *args: strategy.run(ops, args), autograph=False, **options)
+        return made
 
     def call(*args: tf.Tensor) -> Any:
         strategy = shared_by()
@@ -138,7 +140,7 @@ def label_counts(matrix: np.ndarray) -> np.ndarray:
     Args:
         matrix: labels of the samples here, (n, q) uint8 0/1.
     """
-    return total(matrix.sum(axis=0, dtype=np.int64)).numpy()
+    return np.asarray(total(matrix.sum(axis=0, dtype=np.int64)))
 
 
 def lowest(x: tf.Tensor) -> tf.Tensor:

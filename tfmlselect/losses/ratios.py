@@ -42,7 +42,7 @@ class LabelHistograms:
 
     def read(self) -> np.ndarray:
         """(q, 2, bins) int64 counts: of negatives [:, 0] and positives [:, 1]."""
-        return self._counts.numpy()
+        return np.asarray(self._counts)
 
     def reset(self) -> None:
         """Empties all bins."""
@@ -74,10 +74,10 @@ def _divergence(counts: np.ndarray, true_bin: int, direction: str, smoothing: fl
     norm = 1.0 + counts.shape[1] * smoothing
     mass = (mass + smoothing) / norm
     if direction == "truth_predicted":
-        return -np.log(mass[:, true_bin])
+        return np.asarray(-np.log(mass[:, true_bin]))
     truth = np.full(counts.shape[1], smoothing / norm)
     truth[true_bin] += 1.0 / norm
-    return np.sum(mass * np.log(mass / truth), axis=1)
+    return np.asarray(np.sum(mass * np.log(mass / truth), axis=1))
 
 
 def updated_ratios(

@@ -31,7 +31,7 @@ def label_affinity(labels: np.ndarray) -> np.ndarray:
     table = labels.astype(np.float32)
     together = (table.T @ table).astype(np.float64)
     counts = np.maximum(np.diag(together), 1.0)
-    affinity = 0.5 * (together / counts[:, None] + together / counts[None, :])
+    affinity: np.ndarray = 0.5 * (together / counts[:, None] + together / counts[None, :])
     np.fill_diagonal(affinity, 0.0)
     return affinity
 
@@ -60,7 +60,7 @@ def draw_correlated_epoch(
     parts = [draw.rows(n // batch_size, batch_size).ravel()]
     if n % batch_size and not drop_remainder:
         parts.append(draw.rows(1, n % batch_size).ravel())
-    return ids[np.concatenate(parts)]
+    return ids.take(np.concatenate(parts))
 
 
 class _SequenceDraw:
@@ -101,4 +101,4 @@ class _SequenceDraw:
 
     def _accepts(self, members: np.ndarray, pull: np.ndarray) -> np.ndarray:
         r = np.einsum("rq,rq->r", self._share[members], pull)
-        return self._rng.random(len(members)) < (1.0 + r) / 2.0
+        return np.asarray(self._rng.random(len(members)) < (1.0 + r) / 2.0)

@@ -65,7 +65,7 @@ def draw_epoch(
     # The short batch is drawn last, so that leaving it out changes no other.
     if rest and not drop_remainder:
         drawn = np.append(drawn, _draw_rows(edges, 1, rest, rng))
-    return ids[drawn]
+    return ids.take(drawn)
 
 
 def permute_epoch(
@@ -186,7 +186,7 @@ def draw_outside(
     value -= np.where(gap > 0, mass[row, gap - 1], 0.0)
     start, stop = start[row, gap], stop[row, gap]
     # Rounding may carry a value over the end of its gap, onto a held position.
-    return np.clip(locate(edges, edges[start] + value), start, stop - 1)
+    return np.asarray(np.clip(locate(edges, edges[start] + value), start, stop - 1))
 
 
 def _count_at_most(sums: np.ndarray, row: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -109,7 +109,7 @@ def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> 
     end = check_number("end", end, example=100)
     if epoch < start or end <= start:
         return initial
-    return max(1.0, initial ** (1.0 - (epoch - start) / (end - start)))
+    return float(max(1.0, initial ** (1.0 - (epoch - start) / (end - start))))
 
 
 def _checked_pressure(pressure: Any) -> tf.Tensor:
