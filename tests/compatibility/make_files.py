@@ -1,6 +1,6 @@
 """Writes the files that later versions must be able to load; run once for each version.
 
-    python tests/compatibility/make_files.py            # into keras3/, or keras2/ under tf_keras
+    python tests/compatibility/make_files.py   # into keras3/, keras2/ (tf_keras) or keras2_15/
 
 A `.keras` file of a model compiled with each of the package's losses, one with its layer, the
 layer's model as a SavedModel, and the backups of a run. Never run it to make a test pass: the files
@@ -16,7 +16,8 @@ import tensorflow as tf
 
 import tfmlselect as tfml
 
-GENERATION = "keras3" if getattr(tf.keras, "__version__", "2").startswith("3") else "keras2"
+KERAS = getattr(tf.keras, "__version__", "2.15")  # Keras 2.15 does not say; tf_keras goes on
+GENERATION = "keras3" if KERAS >= "3" else "keras2_15" if tf.__version__ < "2.16" else "keras2"
 FILES = Path(__file__).parent / GENERATION
 N, Q = 24, 3
 RNG = np.random.default_rng(0)
