@@ -1,4 +1,4 @@
-"""Knots are fractions or whole epochs; schedules between them, by hand."""
+"""Points of the run are fractions or whole epochs; schedules between them, by hand."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from tfmlselect.schedules import (
     Constant,
     Decay,
     Ramp,
-    check_knot,
+    check_point,
+    epoch_of_point,
     get,
-    knot_epoch,
     pressure,
     ramp,
     warmup_epochs,
@@ -20,22 +20,22 @@ from tfmlselect.schedules import (
 
 
 @pytest.mark.parametrize("value", [0, 1, 250, 0.0, 0.1, 1.0, np.float64(0.5)])
-def test_a_knot_is_given_back(value):
-    assert check_knot("start", value) is value
+def test_a_point_of_the_run_is_given_back(value):
+    assert check_point("start", value) is value
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, -0.1, float("nan"), True, False, None, "0.1"])
-def test_no_knot(value):
+def test_no_point_of_the_run(value):
     with pytest.raises(ValueError, match=rf"`start` .* Received: start={value!r}\. Pass a float"):
-        check_knot("start", value)
+        check_point("start", value)
 
 
 @pytest.mark.parametrize(
     ("value", "epochs", "expected"),
     [(0.1, 100, 10.0), (0.1, 30, 3.0), (0.1, 5, 0.5), (1.0, 7, 7.0), (1, 7, 1.0), (12, 7, 12.0)],
 )
-def test_the_epoch_of_a_knot(value, epochs, expected):
-    assert knot_epoch(value, epochs) == pytest.approx(expected, abs=1e-12)
+def test_the_epoch_of_a_point(value, epochs, expected):
+    assert epoch_of_point(value, epochs) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_no_schedule(value):
         lambda: Decay(8.0, end=2.5),
     ],
 )
-def test_knots_outside_the_run(make):
+def test_points_outside_the_run(make):
     with pytest.raises(ValueError, match=r"Received: (start|end)=-?[\d.]+\. Pass a float"):
         make()
 

@@ -26,7 +26,7 @@ from tfmlselect.sampling.pressure import decayed_pressure
 __all__ = ["Constant", "Decay", "Ramp", "Schedule", "get"]
 
 
-def check_knot(name: str, value: Any) -> float:
+def check_point(name: str, value: Any) -> float:
     """A point of the run, as an int or a float: the two mean different things.
 
     Raises:
@@ -39,14 +39,14 @@ def check_knot(name: str, value: Any) -> float:
     return point
 
 
-def knot_epoch(value: float, epochs: int) -> float:
+def epoch_of_point(value: float, epochs: int) -> float:
     """The epoch, not rounded, at which a point of the run lies in a run of `epochs` epochs."""
     return float(value) if is_whole(value) else value * epochs
 
 
 def warmup_epochs(value: float, epochs: int) -> int:
     """How many epochs a warm-up takes; a fraction above 0 is rounded up, to at least one."""
-    return math.ceil(round(knot_epoch(value, epochs), 9))
+    return math.ceil(round(epoch_of_point(value, epochs), 9))
 
 
 def ramp(epoch: float, first: float, last: float, start: float, end: float) -> float:
@@ -116,12 +116,12 @@ class Ramp(Schedule):
     def __post_init__(self) -> None:
         check_number("first", self.first)
         check_number("last", self.last)
-        check_knot("start", self.start)
-        check_knot("end", self.end)
+        check_point("start", self.start)
+        check_point("end", self.end)
 
     def __call__(self, epoch: float, epochs: int) -> float:
         """The value at `epoch`."""
-        start, end = knot_epoch(self.start, epochs), knot_epoch(self.end, epochs)
+        start, end = epoch_of_point(self.start, epochs), epoch_of_point(self.end, epochs)
         return float(ramp(epoch, self.first, self.last, start, end))
 
 
@@ -140,12 +140,12 @@ class Decay(Schedule):
 
     def __post_init__(self) -> None:
         check_pressure("initial", self.initial)
-        check_knot("start", self.start)
-        check_knot("end", self.end)
+        check_point("start", self.start)
+        check_point("end", self.end)
 
     def __call__(self, epoch: float, epochs: int) -> float:
         """The pressure at `epoch`."""
-        start, end = knot_epoch(self.start, epochs), knot_epoch(self.end, epochs)
+        start, end = epoch_of_point(self.start, epochs), epoch_of_point(self.end, epochs)
         return decayed_pressure(epoch, self.initial, start, end)
 
 

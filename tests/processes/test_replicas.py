@@ -60,7 +60,7 @@ def test_variables_are_plain_inside_a_scope():
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():
         assert isinstance(tf.Variable(1.0), tf.distribute.DistributedValues)
-        plain = replicas.unmirrored(lambda: tf.Variable(1.0))
+        plain = replicas.outside_scopes(lambda: tf.Variable(1.0))
         train = tfml.adaptive_dataset((np.eye(8), np.eye(8)), strategy="online_batch", batch_size=4)
     held = [plain, *train.strategy.state.values()]
     assert not any(isinstance(each, tf.distribute.DistributedValues) for each in held)

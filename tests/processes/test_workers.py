@@ -219,14 +219,14 @@ def test_what_cannot_train_together_is_refused(tmp_path):
 
 
 def test_alone_figures_are_what_was_given():
-    with workers.sharing(None):
-        assert not workers.several()
+    with workers.together(None):
+        assert not workers.are_several()
         assert float(workers.total(2.5)) == 2.5
         assert workers.each([1, 2]).numpy().tolist() == [[1, 2]]
-        assert workers.number() == 0
-        assert workers.words("three") == ["three"]
+        assert workers.own_number() == 0
+        assert workers.each_text("three") == ["three"]
     assert not workers.spans_workers(tf.distribute.get_strategy())
-    assert workers.of_model(tf.keras.Sequential()) is None
+    assert workers.strategy_of(tf.keras.Sequential()) is None
 
 
 def test_a_function_of_many_objects_is_not_traced_again_and_again():

@@ -73,14 +73,14 @@ def distributions(strategy, number, count):
         visits = np.clip(0.4 * y + 0.6 * rng.random((3, n, Q)), 0, 1).astype("float32")
         for name, selector in each_strategy(rng.random(n)[here]):
             sent.clear()
-            with workers.sharing(strategy), warnings.catch_warnings():
+            with workers.together(strategy), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 selector.build(y[here], x[here], neighbors[here] - here[0])
                 for p in visits:
                     selector.observe(np.arange(len(here)), p[here])
                 results[f"{name}_{n}"] = selector.probabilities(30).numpy()
             results[f"{name}_{n}_sent"] = sum(sent)
-            with workers.sharing(strategy):
+            with workers.together(strategy):
                 parts = selector.score_parts(np.arange(len(here))).values()
             results[f"{name}_{n}_parts"] = np.reshape([*parts], (-1, len(here)))
     return results

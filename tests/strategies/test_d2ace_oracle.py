@@ -157,7 +157,7 @@ def test_settings(settings):
 def test_whole_numbers_are_epochs(whole):
     rng = np.random.default_rng(4)
     y = make_labels(rng, 37, 5, holes=False)
-    fractions = {name: np.divide(knots, EPOCHS) for name, knots in whole.items()}
+    fractions = {name: np.divide(points, EPOCHS) for name, points in whole.items()}
     oracle = D2ACEOracle(y, epochs=EPOCHS, **fractions)
     strategy = D2ACE(neighbors=0, epochs=EPOCHS, **whole)
     strategy.build(y)

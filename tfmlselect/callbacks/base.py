@@ -40,7 +40,7 @@ class StepListener(tf.keras.callbacks.Callback):
 
     def _together(self) -> contextlib.AbstractContextManager:
         """Inside, sums are over all machines that train the model."""
-        return workers.sharing(workers.of_model(self.model))
+        return workers.together(workers.strategy_of(self.model))
 
     def _show(self, logs: dict | None, numbers: dict, arrays: dict) -> None:
         """Adds numbers to the epoch's logs, and arrays to History alone.

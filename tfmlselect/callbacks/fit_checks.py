@@ -41,8 +41,8 @@ def check_one_leader(selection: Selection, callback: tf.keras.callbacks.Callback
 
 def warn_of_model_on_one_machine(model: tf.keras.Model) -> None:
     """Several machines are named in TF_CONFIG, and the model is trained on this one alone."""
-    machines = workers.machines()
-    if machines > 1 and workers.of_model(model) is None:
+    machines = workers.machines_in_tf_config()
+    if machines > 1 and workers.strategy_of(model) is None:
         warnings.warn(
             "This model trains on this machine alone, with the samples that this machine has. "
             f"Received: {machines} machines in TF_CONFIG, and a model made outside of a "
@@ -53,8 +53,8 @@ def warn_of_model_on_one_machine(model: tf.keras.Model) -> None:
 
 def check_all_write_summaries(model: tf.keras.Model, writes: bool) -> None:
     """Summaries are sums over all machines: all must write them, or none."""
-    with workers.sharing(workers.of_model(model)):
-        said = set(workers.words(str(writes)))
+    with workers.together(workers.strategy_of(model)):
+        said = set(workers.each_text(str(writes)))
     if len(said) > 1:
         raise ValueError(
             "Some workers were given a `log_dir` and others not. Received: "

@@ -78,7 +78,7 @@ class SelectionSummaries(Companion):
             UserWarning: a run at its start, and a directory that holds events of another.
         """
         restored, self.restored = self.restored, False
-        self._chief, self._written = workers.number() == 0, set()
+        self._chief, self._written = workers.own_number() == 0, set()
         steps, tags = read_events(self._directory) if self._chief else (set(), set())
         going_on = self._selection.epoch > 0
         if restored and (going_on or steps <= {1}):  # killed before its first backup was whole

@@ -53,7 +53,7 @@ def place_in_batch(counts: tf.Variable, size: tf.Tensor) -> tuple[tf.Tensor, tf.
     return number, start, tf.reduce_sum(sizes)
 
 
-def unmirrored(make: Callable[[], T]) -> T:
+def outside_scopes(make: Callable[[], T]) -> T:
     """`make()` outside of every strategy's scope: it makes plain variables, shared by all replicas.
 
     Inside a scope it would make mirrored ones, one copy for each replica, which `scatter_update`
@@ -67,7 +67,7 @@ def unmirrored(make: Callable[[], T]) -> T:
 
 def zeros(shape: list[int], dtype: tf.DType) -> tf.Variable:
     """A plain variable of zeros, the same one for all replicas."""
-    return unmirrored(lambda: tf.Variable(tf.zeros(shape, dtype), trainable=False))
+    return outside_scopes(lambda: tf.Variable(tf.zeros(shape, dtype), trainable=False))
 
 
 def free(variable: tf.Variable) -> None:

@@ -22,7 +22,7 @@ def check_shards(selection: Any) -> None:
     """
     plan = selection.plan
     whole = plan.draws % plan.batch_size == 0
-    if set(workers.words(str(whole))) != {"True"}:
+    if set(workers.each_text(str(whole))) != {"True"}:
         raise ValueError(
             "On several machines all batches must be whole. Received: batch_size="
             f"{plan.batch_size} for a shard of {plan.n} samples, and whole batches on this worker: "
@@ -36,7 +36,7 @@ def check_shards(selection: Any) -> None:
         "strategy": type(selection.strategy).__name__,
         "completed epochs": selection.epoch,
     }
-    known = {name: workers.words(str(fact)) for name, fact in facts.items()}
+    known = {name: workers.each_text(str(fact)) for name, fact in facts.items()}
     differing = {name: said for name, said in known.items() if len(set(said)) > 1}
     if differing:
         received = ", ".join(f"{name}=[{', '.join(said)}]" for name, said in differing.items())
@@ -46,7 +46,7 @@ def check_shards(selection: Any) -> None:
             "tfmlselect.stratified_shards(y, workers) deals samples out evenly."
         )
     samples = f"{zlib.crc32(selection.source.labels.matrix.data)} {selection.source.fingerprint()}"
-    everyone = workers.words(samples)
+    everyone = workers.each_text(samples)
     if len(set(everyone)) < len(everyone):
         raise ValueError(
             "Each worker must hold a shard of its own. Received: workers with the same labels and "

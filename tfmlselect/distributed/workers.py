@@ -34,19 +34,19 @@ def replicas_here(strategy: tf.distribute.Strategy) -> int:
     return len(strategy.extended.worker_devices)
 
 
-def of_model(model: tf.keras.Model) -> tf.distribute.Strategy | None:
+def strategy_of(model: tf.keras.Model) -> tf.distribute.Strategy | None:
     """The strategy that trains a model on several machines; None where one machine does."""
     strategy = getattr(model, "distribute_strategy", None)
     return strategy if spans_workers(strategy) else None
 
 
 @contextlib.contextmanager
-def sharing(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
+def together(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
     """Inside, in this thread, sums are over all workers of `strategy`; None: over this machine.
 
     All workers must enter it and ask for the same sums in the same order.
     """
-    before = shared_by()
+    before = current_strategy()
     _thread.strategy = strategy
     try:
         yield
@@ -54,8 +54,8 @@ def sharing(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
         _thread.strategy = before
 
 
-def shared_by() -> tf.distribute.Strategy | None:
-    """The strategy that `sharing` was entered with, or None."""
+def current_strategy() -> tf.distribute.Strategy | None:
+    """The strategy that `together` was entered with, or None."""
     return getattr(_thread, "strategy", None)
 
 
@@ -65,9 +65,9 @@ def _replica() -> tf.distribute.ReplicaContext | None:
     return context if context is not None and spans_workers(context.strategy) else None
 
 
-def several() -> bool:
+def are_several() -> bool:
     """Whether sums are over several workers here."""
-    return _replica() is not None or shared_by() is not None
+    return _replica() is not None or current_strategy() is not None
 
 
 def compiled(ops: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -85,7 +85,7 @@ def compiled(ops: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         return made
 
     def call(*args: tf.Tensor) -> Any:
-        strategy = shared_by()
+        strategy = current_strategy()
         if strategy is not None and strategy not in functions:
             functions[strategy] = on_replicas(strategy)
         results = functions[strategy].get_concrete_function(*args)(*args)
@@ -103,7 +103,7 @@ def total(x: Any) -> tf.Tensor:
     """The sum over all workers of the `x`, of any shape, that each of them calls this with."""
     context = _replica()
     if context is None:
-        return tf.convert_to_tensor(x) if shared_by() is None else _at_once(_total, x)
+        return tf.convert_to_tensor(x) if current_strategy() is None else _at_once(_total, x)
     x = tf.identity(x)  # on the replica's device
     here = replicas_here(context.strategy)
     if here > 1:  # each worker counts once
@@ -115,7 +115,7 @@ def each(x: Any) -> tf.Tensor:
     """The `x` that each worker calls this with, one row a worker: (workers, ...)."""
     context = _replica()
     if context is None:
-        return tf.convert_to_tensor(x)[None] if shared_by() is None else _at_once(_each, x)
+        return tf.convert_to_tensor(x)[None] if current_strategy() is None else _at_once(_each, x)
     x, here = tf.identity(x), replicas_here(context.strategy)
     count = context.num_replicas_in_sync // here
     mine = tf.range(count) == context.replica_id_in_sync_group // here
@@ -153,9 +153,9 @@ def highest(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_max(each(tf.reduce_max(x)))
 
 
-def number() -> int:
+def own_number() -> int:
     """This worker's number, from 0; 0 on one machine."""
-    strategy = shared_by()
+    strategy = current_strategy()
     if strategy is None:
         return 0
     mine = tf.function(lambda: strategy.run(_replica_number), autograph=False)()
@@ -166,14 +166,14 @@ def _replica_number() -> tf.Tensor:
     return tf.identity(tf.distribute.get_replica_context().replica_id_in_sync_group)
 
 
-def words(said: str) -> list[str]:
-    """A short text of each worker, cut after 64 bytes."""
-    letters = np.frombuffer(said.encode()[:_LETTERS].ljust(_LETTERS), np.uint8)
+def each_text(text: str) -> list[str]:
+    """The short `text` that each worker calls this with, cut after 64 bytes: one a worker."""
+    letters = np.frombuffer(text.encode()[:_LETTERS].ljust(_LETTERS), np.uint8)
     table = each(letters.astype(np.float64)).numpy().astype(np.uint8)
     return [bytes(row).decode(errors="replace").strip() for row in table]
 
 
-def machines() -> int:
+def machines_in_tf_config() -> int:
     """How many machines TF_CONFIG names for the training."""
     jobs = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().as_dict()
     return sum(len(jobs.get(job, ())) for job in ("chief", "worker"))
@@ -189,10 +189,11 @@ def check_keras() -> None:
     """
     if not getattr(tf.keras, "__version__", "2").startswith("3"):
         return
-    if machines() > 1 or spans_workers(tf.distribute.get_strategy()):
+    machines = machines_in_tf_config()
+    if machines > 1 or spans_workers(tf.distribute.get_strategy()):
         raise RuntimeError(
             "The fit of Keras 3 cannot train on several machines. Received: "
-            f"Keras {tf.keras.__version__}, {machines()} machines in TF_CONFIG. Install tf_keras, "
+            f"Keras {tf.keras.__version__}, {machines} machines in TF_CONFIG. Install tf_keras, "
             "set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported, and use tf.keras."
         )
 

@@ -39,7 +39,7 @@ class Distribution:
         Of several machines each keeps its samples' part, scaled to sum to 1.
         """
         p, mass = np.asarray(strategy.probabilities(epoch)), 1.0
-        if workers.several():
+        if workers.are_several():
             here = p.sum()
             mass = here / float(workers.total(here))
             p = p / here if here > 0 else np.full(len(p), 1.0 / len(p))

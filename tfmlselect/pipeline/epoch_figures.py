@@ -66,7 +66,7 @@ class EpochFigures:
             "selection/unique_samples": of_all["unique"] / n,
             "selection/minority_share": of_all["minority"] / draws,
         }
-        if workers.several():
+        if workers.are_several():
             largest = workers.highest(tf.constant([distribution.mass / self.share], tf.float64))
             numbers["selection/shard_imbalance"] = float(largest)
         favour = attention(sums[len(here) :], draws, self.counts, n)

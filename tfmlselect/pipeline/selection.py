@@ -59,7 +59,7 @@ class Selection:
 
     def together(self) -> contextlib.AbstractContextManager:
         """Inside, sums are over all machines that train; all of them must enter it."""
-        return workers.sharing(self._machines)
+        return workers.together(self._machines)
 
     def first_time(self, what: str) -> bool:
         """Whether this is asked for the first time of this dataset: some things are said once."""
@@ -88,7 +88,7 @@ class Selection:
                 )
         self._owner = (weakref.ref(owner), here)
         known = self._model is not None and self._model() is model
-        machines = workers.of_model(model)
+        machines = workers.strategy_of(model)
         if (self._used and not known) or device != self._device or machines is not self._machines:
             self._device = device
             self._join(machines)
@@ -114,7 +114,7 @@ class Selection:
         if machines is not None:
             with self.together():
                 check_shards(self)
-                self.plan.draw_for_worker(workers.number())
+                self.plan.draw_for_worker(workers.own_number())
 
     # What it draws next.
 
@@ -146,7 +146,7 @@ class Selection:
 
     def _build(self) -> None:
         """Starts afresh: nothing recorded, no epoch completed."""
-        replicas.unmirrored(self._build_strategy)
+        replicas.outside_scopes(self._build_strategy)
         with self.together():
             self.figures = EpochFigures(self.source.labels, self.plan.draws)
         self.epoch = 0

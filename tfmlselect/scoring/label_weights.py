@@ -56,7 +56,7 @@ class Moments(NamedTuple):
 
     def of_all_workers(self) -> Moments:
         """The moments of the rows of all workers together."""
-        if not workers.several():
+        if not workers.are_several():
             return self
         seen = workers.total(self.seen)
         mean = workers.total(self.seen / seen * self.mean)

@@ -24,7 +24,7 @@ def ascending_ranks(values: tf.Tensor) -> tf.Tensor:
         values: (n,) floats.
     """
     values = tf.cast(values, tf.float64)
-    if not workers.several():
+    if not workers.are_several():
         return _ranks_in(tf.sort(values), values)
     low, high = workers.lowest(values), workers.highest(values)
     edges = tf.linspace(low, high, BINS + 1)[1:-1]

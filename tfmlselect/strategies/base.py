@@ -16,7 +16,7 @@ from tfmlselect import sampling, schedules
 from tfmlselect._checks import check_whole
 from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
-from tfmlselect.schedules import Schedule, check_knot, warmup_epochs
+from tfmlselect.schedules import Schedule, check_point, warmup_epochs
 from tfmlselect.scoring.memories import Predictions, Signal
 from tfmlselect.strategies.as_typed import schedule_as_typed, value_as_typed
 
@@ -72,7 +72,7 @@ class Strategy:
 
     def __init__(self, *, warmup: float = 0, epochs: int | None = None):
         self.epochs = None if epochs is None else check_whole("epochs", epochs, 1)
-        self._warmup = check_knot("warmup", warmup)
+        self._warmup = check_point("warmup", warmup)
         self._planned_epochs = DEFAULT_EPOCHS
         self._selection: weakref.ref[Any] | None = None  # to what uses this strategy
 
@@ -275,7 +275,7 @@ class PressureStrategy(CompiledStrategy):
         epochs: int | None,
     ):
         super().__init__(warmup=warmup, epochs=epochs)
-        self._decay_start = None if decay_start is None else check_knot("decay_start", decay_start)
+        self._decay_start = None if decay_start is None else check_point("decay_start", decay_start)
         self.pressure = schedules.pressure(pressure, decay_start)
 
     def figures(self, epoch: int) -> dict[str, float]:

@@ -17,7 +17,7 @@ from tfmlselect._checks import (
     check_whole,
 )
 from tfmlselect.distributed import workers
-from tfmlselect.schedules import Schedule, check_knot, knot_epoch, ramp
+from tfmlselect.schedules import Schedule, check_point, epoch_of_point, ramp
 from tfmlselect.scoring.correlations import (
     cosine_correlation,
     label_context,
@@ -114,13 +114,13 @@ class D2ACE(PressureStrategy):
         self.neighbors = check_whole("neighbors", neighbors, 0)
         self.flip_weight = check_number("flip_weight", flip_weight, 0, 1)
         self.hardness = check_choice("hardness", hardness, HARDNESS_KINDS)
-        self.decay_start = check_knot("decay_start", decay_start)
+        self.decay_start = check_point("decay_start", decay_start)
         self.mix = check_numbers("mix", mix, 2, 0, 1)
         span = mix_span.tolist() if isinstance(mix_span, np.ndarray) else mix_span
         pair = isinstance(span, (tuple, list)) and len(span) == 2
         remedy = "Pass for example mix_span=(0.1, 0.7), where the ramp begins and ends"
         check_argument(pair, "mix_span", mix_span, "two points of the run", remedy)
-        self.mix_span = tuple(check_knot("mix_span", point) for point in span)
+        self.mix_span = tuple(check_point("mix_span", point) for point in span)
 
     def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         n, q = labels.shape
@@ -194,7 +194,7 @@ class D2ACE(PressureStrategy):
     def figures(self, epoch: int) -> dict[str, float]:
         """The selection pressure, and beta as "mixture_weight"."""
         epochs = self.run_epochs
-        beta = ramp(epoch, *self.mix, *(knot_epoch(point, epochs) for point in self.mix_span))
+        beta = ramp(epoch, *self.mix, *(epoch_of_point(point, epochs) for point in self.mix_span))
         return {"pressure": self.pressure(epoch, epochs), "mixture_weight": beta}
 
     def _distribution_ops(self, pressure: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:

@@ -114,12 +114,12 @@ def decayed_pressure(epoch, initial, start, end):
 
 
 def mixture_weight(epoch, first, last, start, end):
-    """5.9: β(e), a straight line from `first` to `last` between the two knots."""
+    """5.9: β(e), a straight line from `first` to `last` between two points of the run."""
     return first + (last - first) * (np.clip(epoch, start, end) - start) / (end - start)
 
 
 class D2ACEOracle:
-    """D2ACE on `y` (n, q) and `neighbors` (n, k); knots are fractions of `epochs`, not rounded.
+    """D2ACE on `y` (n, q) and `neighbors` (n, k); points of the run are fractions of it, not rounded.
 
     A sample without a visit counts as p = 0.5: d = 0, F = 0 and l = ln 2.
     """
@@ -179,5 +179,5 @@ class D2ACEOracle:
         """5.8 and 5.9: the mixture of both distributions, (n,)."""
         s = self.pressure_at(epoch)
         p_e, p_h = (pressure_probabilities(values, s) for values in self.scores(epoch))
-        beta = mixture_weight(epoch, *self.mix, *(knot * self.epochs for knot in self.mix_span))
+        beta = mixture_weight(epoch, *self.mix, *(point * self.epochs for point in self.mix_span))
         return beta * p_e + (1 - beta) * p_h
