@@ -1,6 +1,5 @@
 """Two replicas record, plan and adapt as one does with the same batches."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
+from tests.support.child_process import environment
 from tfmlselect.distributed import replicas
 
 SCRIPT = Path(__file__).with_name("replicas_run.py")
@@ -17,12 +17,11 @@ KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
 
 
 def run(count, n, batch_size, rate, path):
-    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *map(str, (count, n, batch_size, rate, path))],
         check=False,
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment(),
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return dict(np.load(path))
