@@ -17,8 +17,8 @@ SCRIPT = Path(__file__).with_name("memory_run.py")
     ("kind", "strategy"),
     [
         ("sparse", "online_batch"),
-        ("sparse", "d2ace"),  # searches neighbours in x
-        ("memmap", "online_batch"),
+        pytest.param("sparse", "d2ace", marks=pytest.mark.full),  # searches neighbours in x
+        pytest.param("memmap", "online_batch", marks=pytest.mark.full),
     ],
 )
 def test_a_fit_within_half_the_memory_of_x(kind, strategy, tmp_path):
