@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytest.importorskip("scikit_posthocs")  # with it comes statsmodels
+
 import tests.support.result_tables as tables
 from benchmarks.evidence import judgement, results
 
