@@ -44,7 +44,7 @@ nb_ipywidgets_js: dict = {}  # the defaults come from a network
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # the anchors that GitHub makes of headings
 
-# Notebooks are shown as they were committed. With `make docs NOTEBOOKS=force` they run, and an error
+# Notebooks are shown as committed. With `make docs NOTEBOOKS=force` they run, and an error
 # in one fails the build; one needs data, which a clone has not.
 nb_execution_mode = "off"
 nb_execution_excludepatterns = [] if "TFMLSELECT_DATA" in os.environ else ["tutorials/text.ipynb"]
