@@ -23,16 +23,26 @@ HAS_ADDONS := $(VENV)-addons/.has-test
 # Each process begins with its half of the tests in order: most fixtures of modules are made once.
 PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: help quickstart test test-tf-keras test-addons test-all lint docs tutorials docs-links \
+# What is marked `full` is too slow for each change.
+QUICK := -m 'not full'
+# Tests of what never meets Keras: its older generations can change nothing for them.
+WITHOUT_KERAS := sampling scoring study project plots/test_label_plots.py test_labels.py \
+	test_schedules.py test_datasets.py test_metrics.py test_testing.py
+QUICK_OLDER := $(QUICK) $(addprefix --ignore=tests/,$(WITHOUT_KERAS))
+
+.PHONY: help quickstart test test-tf-keras test-addons test-full lint docs tutorials docs-links \
 	test-docs bench benchmark benchmark-quick clean
 
 help:
 	@echo 'make quickstart  train on real data with uniform and with adaptive batches, draw the curves'
 	@echo '                 STRATEGY=name picks the strategy, EPOCHS=n the length, SEED=n the seed'
-	@echo 'make test        run all tests, with Keras 3'
-	@echo 'make test-all    the same, with tf_keras (make test-tf-keras), and with TensorFlow 2.15,'
-	@echo '                 Keras 2.15 and TensorFlow Addons (make test-addons; Python 3.10 or 3.11)'
-	@echo 'make docs        run every code block of the docs, build the site into site/, check its links'
+	@echo 'make test        run the tests with Keras 3, but for the slow ones (minutes)'
+	@echo 'make test-tf-keras, make test-addons  run those that meet Keras with tf_keras, and with'
+	@echo '                 TensorFlow 2.15, Keras 2.15 and TensorFlow Addons (Python 3.10 or 3.11)'
+	@echo 'make test-full   run all tests in all three, then make test-docs with every notebook run:'
+	@echo '                 before a release (an hour or so)'
+	@echo 'make docs        run every code block of the docs, build the site into site/, check its links;'
+	@echo '                 NOTEBOOKS=force runs the tutorials too'
 	@echo 'make tutorials DATA=directory  run the tutorials, and write their notebooks; DATA is where'
 	@echo '                 GoEmotions is, for the one on text'
 	@echo 'make docs-links  ask every address outside of the site whether it is still there (network)'
@@ -57,24 +67,29 @@ quickstart: $(HAS_EXAMPLES)
 	$(BIN)/python examples/quickstart.py $(OPTIONS)
 
 test: $(HAS_TEST)
-	$(BIN)/$(PYTEST)
+	$(BIN)/$(PYTEST) $(QUICK)
 
 test-tf-keras: $(HAS_TF_KERAS)
-	TF_USE_LEGACY_KERAS=1 $(<D)/bin/$(PYTEST)
+	TF_USE_LEGACY_KERAS=1 $(<D)/bin/$(PYTEST) $(QUICK_OLDER)
 
 test-addons: $(HAS_ADDONS)
-	$(<D)/bin/$(PYTEST)
+	$(<D)/bin/$(PYTEST) $(QUICK_OLDER)
 
 # The environment that not every Python can have is made first.
-test-all: $(HAS_ADDONS) test test-tf-keras test-addons
+test-full: QUICK :=
+test-full: QUICK_OLDER :=
+test-full: NOTEBOOKS := force
+test-full: $(HAS_ADDONS) test test-tf-keras test-addons test-docs
 
 # -n: a reference that leads nowhere is a warning; -W: a warning is an error.
 SPHINX := python -m sphinx -n -W --keep-going --quiet --fresh-env --write-all
+# off: notebooks are shown as they were committed; force: they are run.
+NOTEBOOKS ?= off
 
 docs: $(HAS_DOCS)
-	$(BIN)/python -m pytest --quiet README.md docs
-	$(BIN)/$(SPHINX) -b html docs site
+	$(BIN)/$(SPHINX) -D nb_execution_mode=$(NOTEBOOKS) -b html docs site
 	@echo 'The site is in site/index.html'
+	$(BIN)/python -m pytest README.md docs
 
 # Data for the tutorial that needs some; else it keeps the notebook it has.
 TUTORIALS := $(filter-out $(if $(DATA),,%/text.py),$(wildcard docs/tutorials/*.py))
@@ -86,7 +101,7 @@ docs-links: $(HAS_DOCS)
 	$(BIN)/$(SPHINX) -b linkcheck docs site/.links
 
 test-docs: $(HAS_TEST_DOCS) docs
-	$(BIN)/python -m pytest tests/site
+	$(BIN)/python -m pytest tests/project/site
 
 bench: $(HAS_EXAMPLES)
 	$(BIN)/python benchmarks/speed/loop.py

@@ -1,6 +1,7 @@
-"""Code blocks of README.md and docs/ are tests: `pytest README.md docs`, part of `make docs`.
+"""Each process of tests runs on one thread, and code blocks of the docs are tests too.
 
-Blocks of one page share their names. Those of `<!-- invisible-code-block: python ... -->` run too.
+`pytest README.md docs`, part of `make docs`, runs the code blocks of README.md and docs/. Blocks of
+one page share their names. Those of `<!-- invisible-code-block: python ... -->` run too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,16 @@ import tempfile
 from importlib.util import find_spec
 
 collect_ignore = ["docs/conf.py", "docs/_ext", "docs/tutorials"]
+
+# Models of tests are so small that more threads cost time, and tests run side by side already. This
+# is set before NumPy and TensorFlow are imported, and processes that tests start inherit it.
+for name in (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+):
+    os.environ.setdefault(name, "1")
 
 
 def into_scratch(namespace: dict) -> None:

@@ -1,13 +1,6 @@
-"""A run that is killed and resumed is the run that was never killed."""
+"""Backups: what is kept and put back, and what is refused. Kills are in tests/processes."""
 
-import importlib.util
-import json
-import os
-import random
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +13,6 @@ N, Q = 40, 3
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, 5)).astype("float32")
 Y = (X[:, :Q] > [0, 0.5, 1]).astype("float32")
-SCRIPT = Path(__file__).parents[1] / "processes" / "killed_run.py"
 
 
 def make_model(units=4, loss="binary_crossentropy"):
@@ -41,55 +33,6 @@ def trained(directory, epochs=2, model=None, **options):
     model = model or make_model()
     model.fit(train, epochs=epochs, verbose=0, callbacks=[selection])
     return train, model
-
-
-def run_script(*arguments):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": paths}
-    return subprocess.run(command, check=False, capture_output=True, env=environment)
-
-
-def read_log(path):
-    return {line[0]: line[1:] for line in map(json.loads, path.read_text().splitlines())}
-
-
-@pytest.mark.filterwarnings("default")
-def test_killed_at_random_points(tmp_path):
-    """Ten times, half of them while a backup is written: same plans, distributions and weights."""
-    whole = run_script(tmp_path / "whole", tmp_path / "whole_result", "never")
-    assert whole.returncode == 0, whole.stderr.decode()[-2000:]
-    numbers = random.Random(3)
-    for attempt in range(10):
-        kill = ("write", numbers.randrange(45)) if attempt % 2 else ("batch", numbers.randrange(8))
-        killed = run_script(tmp_path / "run", tmp_path / "result", *kill)
-        assert killed.returncode == -9, (kill, killed.stderr.decode()[-2000:])
-    last = run_script(tmp_path / "run", tmp_path / "result", "never")
-    assert last.returncode == 0, last.stderr.decode()[-2000:]
-    expected, found = read_log(tmp_path / "whole_result.log"), {}
-    for line in (tmp_path / "result.log").read_text().splitlines():
-        epoch, *what = json.loads(line)
-        assert found.setdefault(epoch, what) == what
-    assert found == expected
-    with np.load(tmp_path / "whole_result.npz") as a, np.load(tmp_path / "result.npz") as b:
-        assert set(a) == set(b)
-        for name in a:
-            np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-    if importlib.util.find_spec("tensorboard"):
-        straight, found = (written(tmp_path / f"{name}_log") for name in ("whole_result", "result"))
-        assert straight["selection/entropy"] == list(range(1, 13))
-        assert found == straight
-
-
-def written(log_dir):
-    """The steps of each tag of TensorBoard's summaries."""
-    found = {}
-    for file in sorted((log_dir / "selection").iterdir()):
-        for record in tf.data.TFRecordDataset(str(file)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append(event.step)
-    return {tag: sorted(steps) for tag, steps in found.items()}
 
 
 def test_the_newest_two_are_kept(tmp_path):

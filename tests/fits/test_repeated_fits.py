@@ -2,11 +2,7 @@
 
 import copy
 import gc
-import os
-import subprocess
-import sys
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,33 +92,3 @@ def test_model_hook_state_and_all_else_die(broken):
     for _ in range(3):
         gc.collect()
     assert [reference() for reference in references] == [None] * len(references)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_memory_grows_little_more_than_in_plain_fits():
-    """TensorFlow keeps the graph of each step that it compiled, and recording adds some ops.
-
-    What a process holds also depends on how its threads came to run, by some MB on a busy machine:
-    of three tries one is enough. Twice as many ops in the step would fail them all.
-    """
-    tries = []
-    for _ in range(3):
-        plain, selected = growth("plain"), growth("selected")
-        assert plain > 10  # it is seen at all
-        tries.append((plain, selected))
-        if selected < plain + 5:
-            return
-    pytest.fail(f"MB in plain fits and in ours: {tries}")
-
-
-def growth(kind):
-    script = Path(__file__).parents[1] / "processes" / "growth_run.py"
-    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
-    out = subprocess.run(
-        [sys.executable, str(script), kind],
-        check=True,
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": paths, "MALLOC_ARENA_MAX": "2"},
-    ).stdout
-    return float(out.split()[-1])

@@ -360,7 +360,7 @@ def test_no_distribution(p):
         "x",
         None,
         1.0,
-        object(),
+        pytest.param(object(), id="an object"),
         ["1.0"],
         [True, False],
         [[0.5], [0.25, 0.25]],

@@ -1,4 +1,4 @@
-"""How a process grows by fits: `growth_run.py plain|selected`, run by test_repeated_fits.
+"""How a process grows by fits: `growth_run.py plain|selected`, run by test_growth.py.
 
 Prints by how many MB it grew over the last 20 of 26 fits, each of a new model on a new dataset.
 """

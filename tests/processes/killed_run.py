@@ -1,4 +1,4 @@
-"""One run that is killed: `python killed_run.py DIRECTORY RESULT KILL`, run by test_backup.py.
+"""One run that is killed: `python killed_run.py DIRECTORY RESULT KILL`, run by test_kills.py.
 
 KILL is `never`, `write N` (SIGKILL at the N-th flush to the disk), or `batch N` (before the N-th
 batch of this process).

@@ -1,6 +1,5 @@
 """Data that would not fit into memory as one dense array: a fit never makes one of it."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import tfmlselect as tfml
+from tests.support.child_process import environment
 
 SCRIPT = Path(__file__).with_name("memory_run.py")
 
@@ -18,18 +17,17 @@ SCRIPT = Path(__file__).with_name("memory_run.py")
     ("kind", "strategy"),
     [
         ("sparse", "online_batch"),
-        ("sparse", "d2ace"),  # searches neighbours in x
-        ("memmap", "online_batch"),
+        pytest.param("sparse", "d2ace", marks=pytest.mark.full),  # searches neighbours in x
+        pytest.param("memmap", "online_batch", marks=pytest.mark.full),
     ],
 )
 def test_a_fit_within_half_the_memory_of_x(kind, strategy, tmp_path):
-    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
     done = subprocess.run(
         [sys.executable, str(SCRIPT), kind, strategy, str(tmp_path)],
         check=False,
         capture_output=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment(),
     )
     for file in tmp_path.iterdir():  # half a gigabyte, which pytest would keep
         file.unlink()

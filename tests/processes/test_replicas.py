@@ -1,6 +1,5 @@
 """Two replicas record, plan and adapt as one does with the same batches."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,19 +9,21 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
+from tests.support.child_process import environment
 from tfmlselect.distributed import replicas
 
 SCRIPT = Path(__file__).with_name("replicas_run.py")
 KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
+FULL = pytest.mark.full
+NOT_KERAS_3 = pytest.mark.skipif(KERAS_3, reason="Keras 3 refuses")
 
 
 def run(count, n, batch_size, rate, path):
-    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *map(str, (count, n, batch_size, rate, path))],
         check=False,
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment(),
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return dict(np.load(path))
@@ -31,11 +32,11 @@ def run(count, n, batch_size, rate, path):
 @pytest.mark.parametrize(
     ("n", "batch_size", "rate"),
     [
-        (64, 16, 0.05),  # n mod B = 0
+        pytest.param(64, 16, 0.05, marks=FULL),  # n mod B = 0
         (70, 16, 0.05),  # even
-        (65, 16, 0.0),  # R - 1, fewer than R: one replica gets nothing
-        (79, 16, 0.0),  # odd
-        pytest.param(67, 15, 0.0, marks=pytest.mark.skipif(KERAS_3, reason="Keras 3 refuses")),
+        pytest.param(65, 16, 0.0, marks=FULL),  # R - 1, fewer than R: one replica gets nothing
+        pytest.param(79, 16, 0.0, marks=FULL),  # odd
+        pytest.param(67, 15, 0.0, marks=[FULL, NOT_KERAS_3]),
     ],
 )
 def test_two_replicas_are_as_one(tmp_path, n, batch_size, rate):

@@ -1,7 +1,6 @@
 """Two workers, each with its shard of the samples, select as one machine with all of them."""
 
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 import tfmlselect as tfml
 from tests.processes import workers_run
+from tests.support.child_process import environment
 from tfmlselect.distributed import workers
 
 SCRIPT = Path(__file__).with_name("workers_run.py")
@@ -25,14 +25,13 @@ def run(task, count, folder):
     ports = ",".join(str(each.getsockname()[1]) for each in sockets)
     for each in sockets:
         each.close()
-    paths = os.pathsep.join([str(Path(tfml.__file__).parents[1]), *sys.path])
     files = [folder / f"{task}_{count}_{number}.npz" for number in range(count)]
     running = [
         subprocess.Popen(
             [sys.executable, str(SCRIPT), task, str(number), ports, str(file)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": paths},
+            env=environment(),
         )
         for number, file in enumerate(files)
     ]

@@ -105,6 +105,7 @@ def test_yeast_is_whole_and_scaled_by_the_training_part(quickstart):
     assert len(label_names) == y_train.shape[1] == 14
 
 
+@pytest.mark.full
 def test_partial_label_masking_prints_every_method_and_the_claim(tmp_path):
     # At a rate that shows within four epochs: at the default, sample and expectation are alike.
     out = run_example("partial_label_masking", "--quick", "--rate", "0.5", cwd=tmp_path)
@@ -124,6 +125,7 @@ def test_partial_label_masking_prints_every_method_and_the_claim(tmp_path):
             assert gains == "1" or float(change) <= 0
 
 
+@pytest.mark.full
 def test_feature_weakening_prints_accuracies_and_draws_progress(tmp_path):
     out = run_example("feature_weakening", "--quick", cwd=tmp_path)
     exponential, step = out.index("exponential imbalance"), out.index("step imbalance")
@@ -224,6 +226,7 @@ def test_cifar10_comes_from_the_directory_that_is_named(digits, tmp_path):
     assert y_test.tolist() == [0, 1]
 
 
+@pytest.mark.full
 def test_tfrecord_stream_trains_exports_and_serves(tmp_path):
     out = run_example("tfrecord_stream", "--quick", cwd=tmp_path)
     score = float(re.search(r"macro-AP on the test part: ([\d.]+)", out)[1])
@@ -234,6 +237,7 @@ def test_tfrecord_stream_trains_exports_and_serves(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_images_from_paths_prints_minority_results_of_both(tmp_path, digits):
     out = run_example("images_from_paths", "--quick", cwd=tmp_path)
     (_, y), _ = digits.long_tailed_digits(640, 640, seed=0)
@@ -250,6 +254,7 @@ def test_images_from_paths_prints_minority_results_of_both(tmp_path, digits):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_mislabelled_prints_counts_beside_chance(tmp_path):
     out = run_example("mislabelled", "--quick", cwd=tmp_path)
     assert "2417 samples, 48 of them planted (2%)" in out

@@ -29,10 +29,12 @@ def test_all_variables_move():
     check_moved("clif")
 
 
+@pytest.mark.full
 def test_adaptive_fit():
     check_adaptive_fit("clif", epochs=6, learning_rate=1e-3)
 
 
+@pytest.mark.full
 def test_yeast():
     assert yeast_macro_auc("clif", epochs=15, learning_rate=2e-3) >= 0.68
 

@@ -1,6 +1,7 @@
 """DELA's gates, their rate, its KL by hand, and the one pass of its decoder."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from benchmarks.study.models import dela
@@ -32,6 +33,7 @@ def test_adaptive_fit():
     check_adaptive_fit("dela")
 
 
+@pytest.mark.full
 def test_yeast():
     assert yeast_macro_auc("dela", epochs=25, learning_rate=3e-3) >= 0.68
 

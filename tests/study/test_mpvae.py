@@ -1,6 +1,7 @@
 """MPVAE's terms and what each moves; its probit head is tested in test_probit.py."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.support.model_checks import (
@@ -35,10 +36,12 @@ def test_all_variables_move():
     check_moved("mpvae")
 
 
+@pytest.mark.full
 def test_adaptive_fit():
     check_adaptive_fit("mpvae")
 
 
+@pytest.mark.full
 def test_yeast():
     assert yeast_macro_auc("mpvae", 25, 2e-3, batch_size=64, labels=4) >= 0.68
 

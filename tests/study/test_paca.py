@@ -1,6 +1,7 @@
 """PACA's terms and what each moves; its flows are tested in test_flows.py."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.support.model_checks import (
@@ -23,6 +24,7 @@ def paths(*parts):
     return {variable.path for part in parts for variable in part.trainable_variables}
 
 
+@pytest.mark.full
 def test_seed():
     check_seed("paca")
 
@@ -31,14 +33,17 @@ def test_inference():
     check_inference("paca")
 
 
+@pytest.mark.full
 def test_all_variables_move():
     check_moved("paca")
 
 
+@pytest.mark.full
 def test_adaptive_fit():
     check_adaptive_fit("paca")
 
 
+@pytest.mark.full
 def test_yeast():
     assert yeast_macro_auc("paca", 5, 2e-3, batch_size=64, labels=4) >= 0.68
 

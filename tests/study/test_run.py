@@ -110,32 +110,63 @@ def test_a_tuned_rate_is_one_of_those_tried():
     assert tune.already_chosen("none") == set()
 
 
+def test_a_small_benchmark_resumes_and_gives_the_same_rows_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, "QUICK_DATA", ("solar-flare",))
+    monkeypatch.setattr(run, "DEEP_STRATEGIES", ("uniform", "d2ace"))
+    quick = ["--quick", "--out", str(tmp_path), "--jobs", "1", "--quiet"]
+    run_well(quick)
+    there = rows.read(tmp_path)
+    assert Counter(cell.strategy for cell in there) == {"uniform": 2, "d2ace": 2}
+    check_rows(there)
+    run.main(quick)
+    assert "Nothing to run" in capsys.readouterr().out
+    lose_the_last_rows(tmp_path / "mlp.csv", 1)
+    run_well(quick)
+    assert "1 new rows" in capsys.readouterr().out
+    assert untimed(rows.read(tmp_path)) == untimed(there)
+
+
+def run_well(arguments):
+    with pytest.raises(SystemExit) as stopped:
+        run.main(arguments)
+    assert stopped.value.code == 0
+
+
 def benchmark(*arguments):
     command = [sys.executable, "-m", "benchmarks.study.run", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
 
 
+@pytest.mark.full
 def test_quick_runs_resumes_and_gives_the_same_rows_again(tmp_path):
     quick = ("--quick", "--out", str(tmp_path), "--jobs", "2", "--quiet")
     done = benchmark(*quick)
     assert done.returncode == 0, done.stderr
     there = rows.read(tmp_path)
     assert Counter(cell.data for cell in there) == dict.fromkeys(run.QUICK_DATA, 2 * 5)
-    for row in there.values():
-        assert 0.3 < float(row["best_macro_auc"]) < 1
-        assert {f"best_{name}" for name in METRICS} <= set(row)
-        assert row["curve_epochs"] == "5 10"
+    check_rows(there)
     by_strategy = {
         (cell.strategy, row["curve_test"]) for cell, row in there.items() if cell.data == "yeast"
     }
     assert len(by_strategy) == 10  # no two strategies and folds gave the same curve
 
     assert "Nothing to run" in benchmark(*quick).stdout
-    path = tmp_path / "mlp.csv"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(lines[:-2]), encoding="utf-8")
+    lose_the_last_rows(tmp_path / "mlp.csv", 2)
     assert "2 new rows" in benchmark(*quick).stdout
     assert untimed(rows.read(tmp_path)) == untimed(there)
+
+
+def check_rows(results):
+    """Each is a run of ten epochs that was judged by all metrics."""
+    for row in results.values():
+        assert 0.3 < float(row["best_macro_auc"]) < 1
+        assert {f"best_{name}" for name in METRICS} <= set(row)
+        assert row["curve_epochs"] == "5 10"
+
+
+def lose_the_last_rows(path, count):
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-count]), encoding="utf-8")
 
 
 def untimed(results):
