@@ -13,9 +13,9 @@ from tfmlselect._checks import (
     check_argument,
     check_array,
     check_choice,
+    check_device,
     check_distribution,
     check_flag,
-    check_function,
     check_number,
     check_numbers,
     check_path,
@@ -187,18 +187,6 @@ def test_flags():
             check_flag("exact", wrong)
 
 
-def test_functions():
-    assert check_function("signal", max, "(a, b) -> c") is max
-    for wrong in (int, "max", None):
-        message = said(
-            "`signal` must be a function (a, b) -> c",
-            f"signal={wrong!r}",
-            "Pass a function (a, b) -> c",
-        )
-        with pytest.raises(ValueError, match=message):
-            check_function("signal", wrong, "(a, b) -> c")
-
-
 def test_texts_and_paths(tmp_path):
     assert check_text("name", "a") == "a"
     assert check_path("log_dir", tmp_path) == os.fspath(tmp_path)
@@ -217,6 +205,19 @@ def test_texts_and_paths(tmp_path):
         ):
             check_path("path", wrong, "file")
     assert check_path("path", pathlib.PurePosixPath("a/b")) == "a/b"
+
+
+@pytest.mark.parametrize("name", ["CPU:0", "/CPU:0", "/device:CPU:0", "CPU"])
+def test_devices_that_are_there(name):
+    assert check_device("state_device", name) == name
+
+
+@pytest.mark.parametrize("wrong", ["nope", "CPU:99", "", None, 0, b"CPU:0"])
+def test_other_devices(wrong):
+    message = rf"must be one of the devices .*CPU:0.*\. Received: state_device={wrong!r}\. Pass for"
+    with pytest.raises(ValueError, match=message) as error:
+        check_device("state_device", wrong)
+    assert error.value.__context__ is None
 
 
 def test_pressures():

@@ -12,7 +12,7 @@ import difflib
 import math
 import numbers
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,11 +41,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def check_argument(
-    valid: Any, name: str, value: Any, wanted: str, remedy: str | None = None
-) -> None:
+def check_argument(valid: Any, name: str, value: Any, wanted: str, remedy: str) -> None:
     """An argument with a rule of its own: it must be `wanted`, and `remedy` says what to do."""
-    remedy = remedy or f"Pass {wanted}"
     require(valid, f"`{name}` must be {wanted}", f"{name}={shown(value)}", remedy)
 
 
@@ -135,14 +132,6 @@ def check_flag(name: str, value: Any) -> bool:
     ok = isinstance(value, (bool, np.bool_))
     check_argument(ok, name, value, "True or False", _example(name, True))
     return bool(value)
-
-
-def check_function(name: str, value: Any, called: str) -> Callable[..., Any]:
-    """Something that can be called, and no class; `called` shows how: `(y, y_pred) -> (b, q)`."""
-    ok = callable(value) and not isinstance(value, type)
-    check_argument(ok, name, value, f"a function {called}", f"Pass a function {called}")
-    function: Callable[..., Any] = value
-    return function
 
 
 def check_text(name: str, value: Any) -> str:

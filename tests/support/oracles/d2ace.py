@@ -119,7 +119,7 @@ def mixture_weight(epoch, first, last, start, end):
 
 
 class D2ACEOracle:
-    """D2ACE on `y` (n, q), `neighbors` (n, k); points of the run are fractions, not rounded.
+    """D2ACE on `y` (n, q), `neighbors` (n, k); points of the run are fractions of it, not rounded.
 
     A sample without a visit counts as p = 0.5: d = 0, F = 0 and l = ln 2.
     """
