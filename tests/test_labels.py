@@ -343,7 +343,9 @@ def test_label_names_are_anything_in_an_order(names):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["abc", b"abc", {"a", "b", "c"}, {"a": 0, "b": 1, "c": 2}, 3, np.array("abc")], ids=str
+    "wrong",
+    ["abc", b"abc", {"a", "b", "c"}, {"a": 0, "b": 1, "c": 2}, 3, np.array("abc")],
+    ids=lambda wrong: type(wrong).__name__,
 )
 def test_label_names_that_are_no_names_in_an_order(wrong):
     with pytest.raises(ValueError, match=r"each of the 3 labels\. Received: .*\. Give one name"):

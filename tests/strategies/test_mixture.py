@@ -113,6 +113,9 @@ class Undefined(Schedule):
     def __call__(self, epoch, epochs):
         return float("nan")
 
+    def __repr__(self):
+        return "Undefined()"
+
 
 @pytest.mark.parametrize(
     "weights",
