@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmlselect.scoring import rows
+from tfmlselect.scoring import row_chunks
 from tfmlselect.scoring.correlations import (
     PairContext,
     PairGram,
@@ -60,7 +60,7 @@ def score_by_loops(table, y, context, weight, correlation):
 @pytest.fixture(params=[1, 4, 100])
 def _chunks(request, monkeypatch):
     """Rows a chunk."""
-    monkeypatch.setattr(rows, "CHUNK_ENTRIES", Q * request.param)
+    monkeypatch.setattr(row_chunks, "CHUNK_ENTRIES", Q * request.param)
 
 
 @pytest.mark.usefixtures("_chunks")

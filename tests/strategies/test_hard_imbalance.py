@@ -8,7 +8,11 @@ import pytest
 import tensorflow as tf
 
 import tests.support.oracles.hard_imbalance as oracle
-from tfmlselect.sampling.correlated import _SequenceDraw, draw_correlated_epoch, label_affinity
+from tfmlselect.sampling.correlated_draws import (
+    _SequenceDraw,
+    draw_correlated_epoch,
+    label_affinity,
+)
 from tfmlselect.sampling.draws import cumulate, draw_epoch
 from tfmlselect.strategies import HardImbalance
 

@@ -2,7 +2,7 @@
 
 from tfmlselect.callbacks.batch_selection import AdaptiveBatchSelection
 from tfmlselect.callbacks.labels_for_layers import LabelsForLayers
-from tfmlselect.callbacks.partial_label_masking import PartialLabelMaskingUpdate
+from tfmlselect.callbacks.masking_update import PartialLabelMaskingUpdate
 from tfmlselect.callbacks.training_progress import TrainingProgress
 
 __all__ = [

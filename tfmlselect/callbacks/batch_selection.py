@@ -24,18 +24,18 @@ from tfmlselect.callbacks.companions import (
     OutputCheck,
     PredictionLog,
 )
-from tfmlselect.callbacks.held_out import HeldOutCheck
+from tfmlselect.callbacks.held_out_check import HeldOutCheck
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.distributed import replicas
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.selection import Selection
+from tfmlselect.recording.exact_predictions import Scorer
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
 from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, check_output
 from tfmlselect.recording.recorder import Recorder
-from tfmlselect.recording.scorer import Scorer
 
 
 class AdaptiveBatchSelection(HeldOutCheck):

@@ -14,15 +14,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._progress import verbosity
-from tfmlselect.callbacks.partial_label_masking import RatioUpdate
+from tfmlselect.callbacks.masking_update import RatioUpdate
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
+from tfmlselect.recording.exact_predictions import Scorer
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck
 from tfmlselect.recording.recorder import Recorder
-from tfmlselect.recording.scorer import Scorer
 
 
 @dataclasses.dataclass

@@ -19,7 +19,7 @@ from tfmlselect._checks import check_argument, check_path
 from tfmlselect.callbacks.companions import Companion, Epoch
 from tfmlselect.distributed import workers
 from tfmlselect.labels import check_label_names
-from tfmlselect.pipeline.epoch_figures import attention
+from tfmlselect.pipeline.epoch_statistics import attention
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.label_errors import LabelErrors
 

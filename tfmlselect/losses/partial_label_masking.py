@@ -30,7 +30,7 @@ from tfmlselect.losses.elementwise import (
     one_vs_all_logits,
     serialize,
 )
-from tfmlselect.losses.ratios import DIRECTIONS
+from tfmlselect.losses.masking_ratios import DIRECTIONS
 
 MASKS, DENOMINATORS, ACTIVATIONS = ("sample", "expected"), ("all", "kept"), ("sigmoid", "softmax")
 

@@ -13,7 +13,7 @@ from tfmlselect._progress import verbosity
 from tfmlselect.distributed import replicas, workers
 from tfmlselect.distributed.shard_checks import check_shards
 from tfmlselect.pipeline.distribution import Distribution
-from tfmlselect.pipeline.epoch_figures import EpochFigures
+from tfmlselect.pipeline.epoch_statistics import EpochStatistics
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.source import Source
 from tfmlselect.strategies import Strategy
@@ -148,7 +148,7 @@ class Selection:
         """Starts afresh: nothing recorded, no epoch completed."""
         replicas.outside_scopes(self._build_strategy)
         with self.together():
-            self.figures = EpochFigures(self.source.labels, self.plan.draws)
+            self.figures = EpochStatistics(self.source.labels, self.plan.draws)
         self.epoch = 0
         self.distribution = Distribution.uniform(self.source.n, self.figures.share)
 

@@ -13,7 +13,7 @@ from tfmlselect._progress import Progress
 from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.sampling import draws
-from tfmlselect.sampling.emissions import emission_counts, emission_order, window_sizes
+from tfmlselect.sampling.stream_order import emission_counts, emission_order, window_sizes
 from tfmlselect.scoring.neighbors import check_features, check_neighbors
 from tfmlselect.strategies import Strategy
 

@@ -18,7 +18,7 @@ from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
 from tfmlselect.recording.outputs import Nested, OutputReader, no_probabilities, rows_outside
 from tfmlselect.recording.visits import observe_finite, visit_rounds
-from tfmlselect.scoring.rows import chunk_rows
+from tfmlselect.scoring.row_chunks import chunk_rows
 from tfmlselect.strategies import Strategy
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.scoring.memories import Memory
-from tfmlselect.scoring.rows import fold_rows, map_rows
+from tfmlselect.scoring.row_chunks import fold_rows, map_rows
 
 # One pair of a list takes about as long as this many multiplications of a matrix product (measured:
 # docs/benchmarks.md).

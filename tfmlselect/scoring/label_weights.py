@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfmlselect.distributed import workers
 from tfmlselect.scoring.memories import Memory
-from tfmlselect.scoring.rows import fold_rows
+from tfmlselect.scoring.row_chunks import fold_rows
 
 
 def label_weights(mean: tf.Tensor, std: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmlselect.distributed import workers
 from tfmlselect.losses.cross_entropy import clamp
 from tfmlselect.scoring.memories import Memory, Visits
-from tfmlselect.scoring.rows import map_rows
+from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.strategies.base import Array, CompiledStrategy
 
 

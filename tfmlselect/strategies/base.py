@@ -18,7 +18,7 @@ from tfmlselect.distributed import workers
 from tfmlselect.labels import check_labels
 from tfmlselect.schedules import Schedule, check_point, warmup_epochs
 from tfmlselect.scoring.memories import Predictions, Signal
-from tfmlselect.strategies.as_typed import schedule_as_typed, value_as_typed
+from tfmlselect.strategies.argument_text import schedule_as_typed, value_as_typed
 
 Array: TypeAlias = np.ndarray | tf.Tensor
 

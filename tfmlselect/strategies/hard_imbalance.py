@@ -11,7 +11,7 @@ from tfmlselect import sampling
 from tfmlselect._checks import check_choice, check_flag, check_whole
 from tfmlselect.distributed import workers
 from tfmlselect.labels import minority_labels
-from tfmlselect.sampling.correlated import draw_correlated_epoch
+from tfmlselect.sampling.correlated_draws import draw_correlated_epoch
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
 from tfmlselect.scoring.neighbors import find_neighbors
@@ -59,7 +59,7 @@ class HardImbalance(ScoredStrategy):
 
     Deviations and open points:
         The sequence with correlations is our reconstruction from the abstract; see
-        `sampling/correlated.py`. "local" leaves outliers out, as "normalized" does.
+        `sampling/correlated_draws.py`. "local" leaves outliers out, as "normalized" does.
     """
 
     uses_neighbors = True

@@ -12,7 +12,7 @@ from tfmlselect import schedules
 from tfmlselect._checks import check_argument, require, shown
 from tfmlselect.schedules import Schedule
 from tfmlselect.strategies import registry
-from tfmlselect.strategies.as_typed import schedule_as_typed
+from tfmlselect.strategies.argument_text import schedule_as_typed
 from tfmlselect.strategies.base import Array, Strategy
 
 _EPOCHS_CHECKED = 10_000  # all of them but in a run that is longer

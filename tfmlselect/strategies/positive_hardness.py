@@ -11,7 +11,7 @@ from tfmlselect._checks import check_choice, check_number
 from tfmlselect.distributed import workers
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import Hardness, Predictions
-from tfmlselect.scoring.rows import map_rows
+from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.scoring.signals import HARDNESS_KINDS
 from tfmlselect.strategies.base import Array, ScoredStrategy
 

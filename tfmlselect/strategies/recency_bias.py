@@ -12,7 +12,7 @@ from tfmlselect._checks import check_whole
 from tfmlselect.losses.cross_entropy import clamp
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import Memory, Visits
-from tfmlselect.scoring.rows import map_rows
+from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.strategies.base import Array, ScoredStrategy
 
 

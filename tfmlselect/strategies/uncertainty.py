@@ -11,7 +11,7 @@ from tfmlselect._checks import check_choice, check_whole
 from tfmlselect.distributed import workers
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring import memories
-from tfmlselect.scoring.rows import fold_rows, map_rows
+from tfmlselect.scoring.row_chunks import fold_rows, map_rows
 from tfmlselect.strategies.base import Array, ScoredStrategy
 
 CORRELATIONS = ("mutual_information", None)

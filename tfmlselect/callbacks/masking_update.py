@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import workers
 from tfmlselect.losses import PartialLabelMasking
-from tfmlselect.losses.ratios import LabelHistograms, divergences, updated_ratios
+from tfmlselect.losses.masking_ratios import LabelHistograms, divergences, updated_ratios
 from tfmlselect.recording.hooks import listening
 from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck, check_output
 

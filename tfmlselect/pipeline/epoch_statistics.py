@@ -12,7 +12,7 @@ from tfmlselect.labels import Labels, label_odds, minority_labels
 from tfmlselect.pipeline.distribution import Distribution
 
 
-class EpochFigures:
+class EpochStatistics:
     """Measures how epochs are drawn from one training set.
 
     Everything here is of all machines together: all must make one, and ask it, at the same time.

@@ -6,7 +6,12 @@ import tensorflow as tf
 
 import tests.support.oracles.loss_tables as table
 import tests.support.oracles.partial_label_masking as oracle
-from tfmlselect.losses.ratios import DIRECTIONS, LabelHistograms, divergences, updated_ratios
+from tfmlselect.losses.masking_ratios import (
+    DIRECTIONS,
+    LabelHistograms,
+    divergences,
+    updated_ratios,
+)
 
 
 def random_batch(seed=0, n=300, q=6):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmlselect.scoring import rows
+from tfmlselect.scoring import row_chunks
 from tfmlselect.scoring.label_weights import Moments, signal_weights
 from tfmlselect.scoring.memories import Memory
-from tfmlselect.scoring.rows import fold_rows, map_rows
+from tfmlselect.scoring.row_chunks import fold_rows, map_rows
 
 Q = 4
 
@@ -15,7 +15,7 @@ Q = 4
 @pytest.fixture(params=[1, 3, 8, 100], autouse=True)
 def chunk(request, monkeypatch):
     """How many rows make a chunk."""
-    monkeypatch.setattr(rows, "CHUNK_ENTRIES", Q * request.param)
+    monkeypatch.setattr(row_chunks, "CHUNK_ENTRIES", Q * request.param)
     return request.param
 
 
@@ -83,4 +83,4 @@ def test_signal_weights():
 
 
 def test_chunks_have_a_row_at_least():
-    assert rows.chunk_rows(10_000) == 1
+    assert row_chunks.chunk_rows(10_000) == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfmlselect.sampling.emissions import emission_counts, emission_order, window_sizes
+from tfmlselect.sampling.stream_order import emission_counts, emission_order, window_sizes
 
 
 def test_counts_by_hand():
