@@ -57,7 +57,7 @@ def main() -> None:
 def measure(n: int, q: int) -> dict:
     """All figures, as they are stored in costs.json."""
     rng = np.random.default_rng(0)
-    frequency = 1.2 / (np.arange(q) + 3)  # as in bench_loop: falling, about 4 labels a sample
+    frequency = 1.2 / (np.arange(q) + 3)  # as in loop.py: falling, about 4 labels a sample
     y = (rng.random((n, q), np.float32) < frequency).astype(np.uint8)
     neighbors = rng.integers(0, n, (n, NEIGHBORS), np.int32)
     predictions = rng.random((n, q), np.float32)
