@@ -185,6 +185,7 @@ def test_valid_arguments_are_accepted(name, tmp_path, monkeypatch):
 )
 def test_wrong_arguments_are_refused_and_others_are_not(name, parameter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    assert name in EXPECTED, f"{name} has no entry in the table at the end of this file"
     expected = EXPECTED[name]
     legal, found = expected.legal[parameter], []
     for kind, value in WRONG.items():

@@ -118,6 +118,8 @@ def table(costs: dict) -> str:
     """The table, with links to the cards."""
     lines = ["| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
     for name in strategies.names():
+        if name not in costs["strategies"]:
+            sys.exit(f"No costs of {name}. Run: python benchmarks/speed/strategy_costs.py --write")
         lines.append("| " + " | ".join(row(name, costs["strategies"][name])) + " |")
     return "\n".join(lines)
 

@@ -95,7 +95,9 @@ def test_a_damaged_backup_is_passed_over_with_a_warning(tmp_path, damage):
     trained(tmp_path, epochs=3)
     damage(tmp_path / "epoch-00000003")
     train, selection = make_run(tmp_path)
-    with pytest.warns(UserWarning, match=r"damaged backup.* Received: epoch-00000003: .*00000002"):
+    with pytest.warns(
+        UserWarning, match=r"backup that cannot be read.* Received: epoch-00000003: .*00000002"
+    ):
         assert selection.restore(make_model()) == 2
     assert train.epoch == 2
 

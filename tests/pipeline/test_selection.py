@@ -65,7 +65,7 @@ def epochs(selection, count, owner=None, model=None):
 
 def shown(selection):
     """What History shows of the epoch that was drawn: numbers, arrays."""
-    return selection.figures.of_epoch(selection.distribution, selection.plan.followed)
+    return selection.statistics.of_epoch(selection.distribution, selection.plan.followed)
 
 
 def steep(n=N):

@@ -45,6 +45,7 @@ def state_of(strategy):
 @pytest.mark.filterwarnings("ignore:Learnability without a reference:UserWarning")
 @pytest.mark.parametrize("name", strategies.names())
 def test_state_of_every_strategy(name):
+    assert name in STATES, f"{name} has no entry in STATES"
     assert state_of(strategies.get(name)) == STATES[name]
 
 

@@ -52,6 +52,7 @@ def write(directory: str, epoch: int, arrays: Iterable[tuple[str, Any]], facts: 
         array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
         file = aside / f"{number:05d}.npy"
         with open(file, "wb") as stream:
+            # bfloat16 and the like, which .npy does not know, are kept as bits.
             np.save(stream, array.view(np.uint16) if array.dtype.kind == "V" else array)
             _flush(stream)
         files[name] = {"file": file.name, "dtype": array.dtype.name, "sha256": _checksum(file)}
@@ -77,10 +78,10 @@ def read(directory: str) -> Backup | None:
     """The newest backup that is whole; None where there never was one.
 
     Raises:
-        ValueError: all backups are damaged, or the newest is of another format.
+        ValueError: no backup can be read: all are damaged, or of another format.
 
     Warns:
-        UserWarning: the newest one is damaged, and an older one is taken.
+        UserWarning: the newest one cannot be read, and an older one is taken.
     """
     problems = []
     for place in _places(Path(directory)):
@@ -91,7 +92,7 @@ def read(directory: str) -> Backup | None:
             continue
         if problems:
             warnings.warn(
-                "A damaged backup is passed over for an older one. Received: "
+                "A backup that cannot be read is passed over for an older one. Received: "
                 f"{'; '.join(problems)}. Training goes on from {place.name}.",
                 stacklevel=3,
             )

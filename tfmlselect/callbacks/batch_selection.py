@@ -1,6 +1,7 @@
 """The callback that leads a fit: after each epoch, records become a distribution and a plan.
 
-What is done at each point of the fit is in `companions`; here it is put together.
+What is done at each moment of a fit is in `companions`; which of them a fit has, and in which
+order, is decided here, in `_make_companions`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tfmlselect.callbacks.companions import (
     OutputCheck,
     PredictionLog,
 )
-from tfmlselect.callbacks.held_out_check import HeldOutCheck
+from tfmlselect.callbacks.held_out_check import ValidationDataWarning
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.distributed import replicas
@@ -38,7 +39,7 @@ from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, 
 from tfmlselect.recording.recorder import Recorder
 
 
-class AdaptiveBatchSelection(HeldOutCheck):
+class AdaptiveBatchSelection(ValidationDataWarning):
     """Makes `model.fit` on an adaptive dataset adaptive.
 
     Records what the training steps predict, hands it to the dataset's strategy at the end of each
@@ -148,6 +149,7 @@ class AdaptiveBatchSelection(HeldOutCheck):
             labels.q, labels.single_label, output, from_logits, loss
         )
         self._companions: list[Companion] = []
+        self._begun = 0  # steps of the epoch that were begun
         self._next_check = 1
 
     def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
@@ -174,7 +176,9 @@ class AdaptiveBatchSelection(HeldOutCheck):
         selection.attach(self, self.model, self._options["state_device"])
         self._running = True
         self._first_epoch: int | None = None
-        self._plan_run(max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"])
+        self._set_run_length(
+            max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"]
+        )
         fit_checks.check_all_write_summaries(self.model, self._summaries is not None)
         if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)
@@ -191,9 +195,9 @@ class AdaptiveBatchSelection(HeldOutCheck):
             return
         self._first_epoch = epoch
         if self._state is not None:
-            self._state.check_first_step(self.model, epoch)
+            self._state.check_first_epoch(self.model, epoch)
         completed = self._selection.epoch
-        self._plan_run(self.params["epochs"] - epoch)
+        self._set_run_length(self.params["epochs"] - epoch)
         fit_checks.warn_of_other_epoch(epoch, completed)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
@@ -252,7 +256,7 @@ class AdaptiveBatchSelection(HeldOutCheck):
         loss = self._reader.pick(model.loss) if model.loss else None
         return loss if isinstance(loss, PartialLabelMasking) else None
 
-    def _plan_run(self, epochs_left: int) -> None:
+    def _set_run_length(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
         strategy = self._selection.strategy
         strategy.run_epochs = self._selection.epoch + epochs_left
@@ -322,7 +326,7 @@ class AdaptiveBatchSelection(HeldOutCheck):
 
 
 def _check_options(dataset: Any, options: dict[str, Any]) -> None:
-    """Those that the objects made of them do not check themselves."""
+    """Checks the options that nobody else checks."""
     if not isinstance(dataset, AdaptiveDataset):
         raise TypeError(
             "The callback leads an adaptive dataset. Received: dataset of type "

@@ -46,7 +46,7 @@ class Epoch:
 
 
 class Companion:
-    """One thing that is done beside a fit. A subclass overrides what it has something to do at.
+    """One thing that is done beside a fit; a subclass overrides the moments at which it acts.
 
     Attributes:
         records: whether `record` is to be called; the step stays as it is where none asks for it.
@@ -58,7 +58,7 @@ class Companion:
         """The fit begins: the dataset is attached, and its first plan is drawn."""
 
     def start_epoch(self) -> None:
-        """A plan is drawn; also after `start`."""
+        """Called after each plan is drawn: after `start`, and after each `finish_epoch`."""
 
     def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """One training step, as it is traced: labels and outputs as they are, p (b, q)."""
@@ -67,7 +67,11 @@ class Companion:
         """After 1, 2, 4, 8, ... steps, and when the epoch is over: `done` steps were done."""
 
     def finish_epoch(self, epoch: Epoch) -> None:
-        """An epoch was trained; what companions before this one did with it is done."""
+        """An epoch was trained. Called in the order of the list.
+
+        Before `NextDistribution` the selection stands at the epoch that was trained, behind it at
+        the next one.
+        """
 
     def close(self) -> None:
         """The fit is over, however it ended."""
@@ -143,7 +147,7 @@ class NextDistribution(Companion):
     def finish_epoch(self, epoch: Epoch) -> None:
         """Turns what was observed into the distribution of the next epoch."""
         selection = self._selection
-        numbers, arrays = selection.figures.of_epoch(epoch.distribution, selection.plan.followed)
+        numbers, arrays = selection.statistics.of_epoch(epoch.distribution, selection.plan.followed)
         epoch.numbers.update(numbers)
         epoch.arrays.update(arrays)
         selection.advance(epoch.refresh)
@@ -183,7 +187,7 @@ class MaskingRatios(Companion):
         self._update.close()
 
     def _odds(self) -> np.ndarray:
-        return self._selection.figures.odds(self._selection.distribution)
+        return self._selection.statistics.odds(self._selection.distribution)
 
 
 class Backup(Companion):

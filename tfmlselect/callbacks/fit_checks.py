@@ -20,7 +20,7 @@ from tfmlselect.strategies import Strategy
 
 
 def check_steps(steps: int | None, dataset: AdaptiveDataset) -> None:
-    """An epoch of Keras, `steps` long where that is known, must be an epoch of the dataset."""
+    """Raises if an epoch of Keras, `steps` long where that is known, is not one of the dataset."""
     if steps is not None and steps != len(dataset):
         raise ValueError(
             "An epoch of this fit is not an epoch of the callback's dataset. Received: "
@@ -30,7 +30,7 @@ def check_steps(steps: int | None, dataset: AdaptiveDataset) -> None:
 
 
 def check_one_leader(selection: Selection, callback: tf.keras.callbacks.Callback) -> None:
-    """Only one callback may lead a dataset: each counts the dataset's epochs."""
+    """Raises if a second callback leads the dataset: each counts the dataset's epochs."""
     others = [each for each in listening(callback.model) if each is not callback]
     if any(getattr(each, "_selection", None) is selection for each in others):
         raise ValueError(
@@ -40,7 +40,7 @@ def check_one_leader(selection: Selection, callback: tf.keras.callbacks.Callback
 
 
 def warn_of_model_on_one_machine(model: tf.keras.Model) -> None:
-    """Several machines are named in TF_CONFIG, and the model is trained on this one alone."""
+    """Warns if TF_CONFIG names several machines, and the model is trained on this one alone."""
     machines = workers.machines_in_tf_config()
     if machines > 1 and workers.strategy_of(model) is None:
         warnings.warn(
@@ -52,7 +52,7 @@ def warn_of_model_on_one_machine(model: tf.keras.Model) -> None:
 
 
 def check_all_write_summaries(model: tf.keras.Model, writes: bool) -> None:
-    """Summaries are sums over all machines: all must write them, or none."""
+    """Raises if some machines write summaries and others not: they are sums over all."""
     with workers.together(workers.strategy_of(model)):
         said = set(workers.each_text(str(writes)))
     if len(said) > 1:
@@ -64,7 +64,7 @@ def check_all_write_summaries(model: tf.keras.Model, writes: bool) -> None:
 
 
 def warn_of_late_progress(callback: tf.keras.callbacks.Callback) -> None:
-    """`TrainingProgress` after the callback that is to write what it shows."""
+    """Warns if `TrainingProgress` comes after the callback that is to write what it shows."""
     callbacks = listening(callback.model)
     later = callbacks[callbacks.index(callback) + 1 :]
     if any(isinstance(each, TrainingProgress) for each in later):
@@ -76,7 +76,7 @@ def warn_of_late_progress(callback: tf.keras.callbacks.Callback) -> None:
 
 
 def check_dataset_is_read(plan: Plan) -> None:
-    """The fit must read the dataset that the callback was made for."""
+    """Raises if the fit does not read the dataset that the callback was made for."""
     if plan.reads == 0:
         raise RuntimeError(
             "This fit does not read the dataset that the callback was made for. Received: "
@@ -86,7 +86,7 @@ def check_dataset_is_read(plan: Plan) -> None:
 
 
 def check_weights(spec: Any, labels: Labels) -> None:
-    """`class_weight` is refused for several labels: Keras makes one weight a sample of it.
+    """Raises if `class_weight` meets several labels: Keras makes one weight a sample of it.
 
     Args:
         spec: element_spec of the dataset.
@@ -105,7 +105,7 @@ def check_weights(spec: Any, labels: Labels) -> None:
 
 
 def warn_of_other_epoch(epoch: int, completed: int) -> None:
-    """Keras starts with another epoch than the dataset's own counter says."""
+    """Warns if Keras starts with another epoch than the dataset's own counter says."""
     if epoch not in (0, completed):
         warnings.warn(
             f"Keras starts with epoch {epoch}, and the dataset has completed {completed}. "
@@ -116,7 +116,7 @@ def warn_of_other_epoch(epoch: int, completed: int) -> None:
 
 
 def warn_if_too_short(strategy: Strategy) -> None:
-    """The warm-up takes all epochs of the run."""
+    """Warns if the warm-up takes all epochs of the run."""
     if strategy.uses_predictions and strategy.warmup >= strategy.run_epochs:
         warnings.warn(
             "No adaptive epoch is left after the warm-up. Received: a run of "

@@ -8,7 +8,7 @@ from tfmlselect.callbacks.base import StepListener
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 
 
-class HeldOutCheck(StepListener):
+class ValidationDataWarning(StepListener):
     """Warns once where a fit evaluates its adaptive dataset: a subclass has the `dataset`."""
 
     dataset: AdaptiveDataset

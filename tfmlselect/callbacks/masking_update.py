@@ -1,6 +1,6 @@
 """Adapts the ratios of a `PartialLabelMasking` loss once per epoch.
 
-From the predictions of the training steps; the formulas are in `losses.ratios`.
+From the predictions of the training steps; the formulas are in `losses.masking_ratios`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RatioUpdate:
 
     Args:
         loss: whose ratios are adapted.
-        leader: the callback that calls this; the loss masks validation only while it has none.
+        leader: the callback that calls this; while a loss has one, it does not mask in validation.
     """
 
     def __init__(self, loss: PartialLabelMasking, leader: tf.keras.callbacks.Callback):
@@ -61,8 +61,8 @@ class RatioUpdate:
         self._histograms.reset()
         ideal, actual = (v.numpy().astype(np.float64) for v in (loss.ideal, loss.actual))
         positive, negative = divergences(counts, loss.direction, loss.smoothing)
-        kept = np.where(np.isnan(ideal / actual), 1.0, ideal / actual)
-        masked = 1.0 - np.minimum(np.stack([1.0 / kept, kept]), 1.0)  # negatives, positives
+        factor = np.where(np.isnan(ideal / actual), 1.0, ideal / actual)
+        masked = 1.0 - np.minimum(np.stack([1.0 / factor, factor]), 1.0)  # negatives, positives
         share = (counts.sum(axis=2).T * masked).sum(axis=1) / np.maximum(counts.sum((0, 2)), 1)
         loss.ideal.assign(updated_ratios(ideal, actual, positive, negative, loss.rate, loss.limit))
         loss.starts_at_odds = False
@@ -73,7 +73,7 @@ class RatioUpdate:
             "plm/masked_negatives": float(share[0]),
             "plm/divergence_positives": mean_known(positive),
             "plm/divergence_negatives": mean_known(negative),
-            "plm/largest_factor": float(np.exp(np.abs(np.log(kept)).max())),
+            "plm/largest_factor": float(np.exp(np.abs(np.log(factor)).max())),
         }
         arrays = {
             "plm/ideal_ratios": ideal,

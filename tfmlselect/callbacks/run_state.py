@@ -47,6 +47,7 @@ class RunState:
         distribution = self._selection.distribution
         named.append(("probabilities", distribution.probabilities))
         named.append(("mass", np.float64(distribution.mass)))
+        # Backups have the schedule values by this name.
         facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
         backup_files.write(self._directory, self._selection.epoch, named, facts)
 
@@ -99,7 +100,7 @@ class RunState:
             )
 
     def check_start(self) -> None:
-        """A run that was kept is gone on with, or started anew on purpose: never by accident.
+        """Refuses to start at epoch 0 in a directory that holds backups.
 
         Raises:
             ValueError: the run is at its start, and the directory holds a backup.
@@ -111,7 +112,7 @@ class RunState:
                 "fit(initial_epoch=selection.restore(model), ...); or empty it."
             )
 
-    def check_first_step(self, model: tf.keras.Model, epoch: int) -> None:
+    def check_first_epoch(self, model: tf.keras.Model, epoch: int) -> None:
         """A fit after `restore` must go on where the backup stopped.
 
         Args:

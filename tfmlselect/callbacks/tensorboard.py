@@ -45,8 +45,8 @@ class SelectionSummaries(Companion):
         selection: of the dataset.
 
     Attributes:
-        errors: has taken in the predictions that the epoch recorded.
-        restored: whether the fit that begins goes on from a backup, or would if there were one yet.
+        errors: how far the epoch's predictions are off, filled by the companion that records.
+        restored: whether `restore` was called before the fit, also where it found no backup.
 
     Raises:
         ValueError: no directory.
@@ -104,7 +104,7 @@ class SelectionSummaries(Companion):
         self._choose(expected_draws)
         if not self._chief or selection.epoch in self._written:
             return
-        if self._writer is None:  # held back until its end, an epoch comes into the file as one
+        if self._writer is None:  # without a flush in between, an epoch comes whole or not at all
             self._writer = tf.summary.create_file_writer(self._directory, max_queue=1 << 20)
         numbers = {**self._lines(arrays), **epoch.numbers, **values, **progress}
         # Keras' callback may have said that only every so many steps are recorded.
@@ -116,12 +116,12 @@ class SelectionSummaries(Companion):
         self._writer.flush()
 
     def _choose(self, expected_draws: np.ndarray) -> None:
-        """A label that has lines keeps them: none is to have holes."""
+        """Adds labels that get lines; none is taken out again, or its line would have gaps."""
         selection = self._selection
         of_labels = selection.source.labels.sums(expected_draws)
         n, *draws = workers.total(np.append(expected_draws.size, of_labels)).numpy()
-        favour = attention(np.array(draws), n, selection.figures.counts, n)
-        for j in labels_to_show(selection.figures.counts, favour, SHOWN_EACH):
+        favour = attention(np.array(draws), n, selection.statistics.counts, n)
+        for j in labels_to_show(selection.statistics.counts, favour, SHOWN_EACH):
             if len(self._shown) < SHOWN_AT_MOST:
                 self._shown.add(j)
 

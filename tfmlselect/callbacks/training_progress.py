@@ -99,7 +99,8 @@ class TrainingProgress(StepListener):
         check_output(output)
         check_choice("from_logits", from_logits, (True, False, "auto"))
         self._head = head
-        # Logits mean another thing with class ids; which they are is known in the first step.
+        # Whether y is class ids shows in the first step only: their logits go through softmax,
+        # others through sigmoid. So there is a reader for each.
         self._readers = {
             ids: OutputReader(len(counts), ids, output, from_logits, None) for ids in (True, False)
         }

@@ -113,8 +113,8 @@ def adaptive(
     from front to back once an epoch, `window` samples at a time; the last window may be up to twice
     as long. Labels are collected in one pass when this is applied.
 
-    An epoch's n emissions are counts: sample i comes `c_i` times, expected `n p_i`, by systematic
-    resampling (c_i is n p_i rounded up or down). Inside a window all emissions are shuffled, so
+    An epoch gives out n samples: sample i comes `c_i` times, expected `n p_i`, by systematic
+    resampling (c_i is n p_i rounded up or down). Inside a window all of them are shuffled, so
     that no sample is in a batch twice. `adaptive_dataset` draws each batch from all samples, anew
     and independently: here counts vary less, and a batch holds samples of one window, or of two
     neighbouring ones. Shuffle a sorted source once, on disk. Warm-up epochs shuffle inside windows.
@@ -157,7 +157,7 @@ def adaptive(
     strategies.get(strategy)  # an unknown one is refused here, and not where this is applied
     of_plan = check_whole("batch_size", batch_size, 1), seed, drop_remainder
     check_window(check_whole("window", window, 1), batch_size)
-    Plan(batch_size, *of_plan)
+    Plan(batch_size, *of_plan)  # for its checks alone: n is known when this is applied
 
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
         with verbosity(verbose):

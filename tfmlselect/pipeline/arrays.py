@@ -35,7 +35,7 @@ class ArraySource:
         x: x with every leaf an array.
 
     Raises:
-        ValueError: leaves of different lengths, NaN or infinity, labels that are none,
+        ValueError: leaves of different lengths, NaN or infinity, `y` that holds no valid labels,
             or sample weights that are not one number a sample.
         TypeError: a leaf that is no array of numbers or strings.
     """
@@ -69,7 +69,7 @@ class ArraySource:
         return x if matrix and x.dtype.kind in "biuf" else None
 
     def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> Plan:
-        """Any order of any samples."""
+        """A plan in which any sample may stand anywhere."""
         return Plan(self.n, batch_size, seed, drop_remainder)
 
     def batch(self, ids: tf.Tensor) -> tuple:

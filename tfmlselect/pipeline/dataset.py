@@ -68,6 +68,7 @@ class AdaptiveDataset(tf.data.Dataset):
         self._selection = selection
         self._transforms = transforms
         self._inner = self._transformed(_counted(selection.source.batches(plan), plan.steps))
+        # The iterator made last, weakly; the epoch then, and how often the plan was fetched.
         self._latest: tuple[Callable, int, int] = (lambda: None, 0, 0)
         # The one private name of TensorFlow in this package: a dataset is its variant tensor.
         super().__init__(self._inner._variant_tensor)
@@ -211,7 +212,7 @@ class AdaptiveDataset(tf.data.Dataset):
         return self._then(lambda dataset: dataset.with_options(options, name=name))
 
     def rebatch(self, batch_size=None, drop_remainder=False, name=None) -> tf.data.Dataset:
-        """Cuts each batch into parts, as strategies do, one part a replica; other sizes raise.
+        """Cuts each batch into parts, one for each replica, as `tf.distribute` does; others raise.
 
         Where several machines train, the batches are this one's, and are cut for its replicas.
 

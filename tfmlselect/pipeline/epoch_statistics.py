@@ -45,6 +45,7 @@ class EpochStatistics:
         Returns:
             Numbers, and arrays (q,), by the names that History has.
         """
+        # share, not mass: this machine draws as often as its batches say.
         p = self.share * distribution.probabilities
         positive = p[p > 0]
         times = np.bincount(ids, minlength=len(p))

@@ -24,8 +24,8 @@ class Plan:
         run_seed: the seed that was given, or the new one.
         repeatable: whether it was given.
         seed: of the draws on this machine; `run_seed` where one machine trains.
-        ids: (draws,) int64 of the set order, None where none is set.
-        reads: how often pipelines fetched the set order since `follow` set it.
+        ids: (draws,) int64, the order that `follow` was given; None where it was given none.
+        reads: how often pipelines fetched that order since then.
         fetches: how often pipelines fetched any order.
 
     Raises:
@@ -59,7 +59,10 @@ class Plan:
             self.seed = int(own.generate_state(1)[0])
 
     def check_strategy(self, strategy: Strategy) -> None:
-        """Raises a ValueError where the strategy's plans cannot be read in this way."""
+        """Refuses a strategy whose order the source cannot be read in.
+
+        Arrays can be read in any order, so nothing is refused here.
+        """
 
     def follow(self, ids: np.ndarray) -> None:
         """Sets the order that every pipeline reads from now on."""
@@ -76,10 +79,10 @@ class Plan:
 
     @property
     def followed(self) -> np.ndarray:
-        """The set order, (draws,) int64.
+        """The order that `follow` was given, (draws,) int64.
 
         Raises:
-            RuntimeError: none is set.
+            RuntimeError: it was given none.
         """
         if self.ids is None:
             raise RuntimeError(

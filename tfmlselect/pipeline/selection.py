@@ -35,7 +35,7 @@ class Selection:
         source, strategy, plan: what they are called.
         epoch: epochs completed.
         distribution: of the epoch that comes next or runs now.
-        figures: what History shows of the draws.
+        statistics: measures how epochs are drawn.
 
     Raises:
         ValueError: the strategy is of another dataset, or its plans do not fit the source.
@@ -108,7 +108,7 @@ class Selection:
         return self.plan.ids is not None
 
     def _join(self, machines: tf.distribute.Strategy | None) -> None:
-        """Makes the samples one machine's shard of those of all, or the whole again."""
+        """Notes that the samples here are one machine's part of all; None: that they are all."""
         self._machines = machines
         self.plan.draw_for_worker(None)
         if machines is not None:
@@ -123,7 +123,7 @@ class Selection:
         if self.epoch < self.strategy.warmup:
             ids = self.plan.permutation(self.epoch)
         else:
-            if self.epoch == 0:
+            if self.epoch == 0:  # before any visit there is no epoch to ask about: 0 stands for it
                 self._ask_strategy(0)
             ids = self.plan.drawn(self.strategy, self.distribution.probabilities, self.epoch)
         self.plan.follow(ids)
@@ -148,9 +148,9 @@ class Selection:
         """Starts afresh: nothing recorded, no epoch completed."""
         replicas.outside_scopes(self._build_strategy)
         with self.together():
-            self.figures = EpochStatistics(self.source.labels, self.plan.draws)
+            self.statistics = EpochStatistics(self.source.labels, self.plan.draws)
         self.epoch = 0
-        self.distribution = Distribution.uniform(self.source.n, self.figures.share)
+        self.distribution = Distribution.uniform(self.source.n, self.statistics.share)
 
     def _build_strategy(self) -> None:
         source, features = self.source, self.source.features

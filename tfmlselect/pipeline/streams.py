@@ -151,7 +151,7 @@ class StreamSource:
             )
 
     def searchable(self) -> None:
-        """Nothing: x is not held in memory."""
+        """None, since x is not held in memory."""
 
     def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> StreamPlan:
         """An order in which a sample is never far from its place in the source."""
@@ -160,7 +160,7 @@ class StreamSource:
         return plan
 
     def fingerprint(self) -> str:
-        """Nothing: a stream is known by its labels."""
+        """An empty text, since a stream is known by its labels."""
         return ""
 
     def batches(self, plan: Plan) -> tf.data.Dataset:
@@ -192,7 +192,7 @@ class StreamSource:
 
 
 def check_window(window: int, batch_size: int) -> None:
-    """Copies of a sample are to land in different batches of a window: it must hold some.
+    """A window must hold several batches, so that copies of a sample can go into different ones.
 
     Raises:
         ValueError: less than four batches.

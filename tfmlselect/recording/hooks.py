@@ -43,7 +43,7 @@ class TrainStepHook:
         remove_hook(model)
         self.listeners: list[Listener] = []
         self.next_listeners: list[Listener] = []  # of the fit that is about to begin
-        # Replicas are traced in turns, each in its thread: what step it is must be the thread's.
+        # Replicas are traced in turns, each in its thread: each notes the step that it traces.
         self._step = threading.local()
         self._own = {name: model.__dict__[name] for name in _NAMES if name in model.__dict__}
         originals = {name: getattr(model, name) for name in _NAMES}
@@ -88,8 +88,8 @@ class TrainStepHook:
 
     @tf.autograph.experimental.do_not_convert
     def _hand_over(self, names: list[str], args: tuple, kwargs: dict) -> None:
-        # Within a branch of the step, or a function of its own, a later call is waited for: what is
-        # traced there need not run in every step.
+        # A call inside a branch of the step, or inside a function of its own, is passed over: it
+        # need not run in every step. The next call outside is taken.
         if getattr(self._step, "graph", None) is not tf.compat.v1.get_default_graph():
             return
         given = {**dict(zip(names, args, strict=False)), **kwargs}
@@ -124,8 +124,8 @@ def remove_hook(model: tf.keras.Model) -> None:
 def arm_hook(model: tf.keras.Model, record: Callable, fit_over: Callable) -> None:
     """Adds a listener for the fit that is about to begin, beside others added for the same fit.
 
-    A hook without listeners for a next fit is left over from an earlier fit, and is replaced. It
-    is kept if it has this listener already: then the fit that runs may be evaluating with the same
+    A hook without listeners for a next fit is left over from an earlier fit, and is replaced. A
+    hook that has this listener already is kept: the fit that runs may be evaluating with the same
     callback.
     """
     hook = getattr(model.__dict__.get("make_train_function"), "hook", None)

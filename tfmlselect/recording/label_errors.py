@@ -22,7 +22,7 @@ class LabelErrors:
 
     def add(self, ids: np.ndarray | slice, p: tf.Tensor) -> None:
         """Adds predictions (b, q) of the samples `ids` (b,), without rows that are not finite."""
-        self._sums += _sums(tf.constant(self._matrix[ids]), p).numpy()
+        self._sums += _compiled_sums(tf.constant(self._matrix[ids]), p).numpy()
 
     def finish(self) -> dict[str, np.ndarray]:
         """Ends an epoch.
@@ -49,7 +49,7 @@ def _row_sums(y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.concat([rows, loss, hardness], axis=0), tf.float64)
 
 
-_sums = tf.function(
+_compiled_sums = tf.function(
     _row_sums,
     [tf.TensorSpec([None, None], tf.uint8), tf.TensorSpec([None, None], tf.float32)],
     autograph=False,

@@ -1,4 +1,4 @@
-"""Do the samples that arrive in the training steps come in the planned order? Told by labels.
+"""Do the samples that arrive in the training steps come in the planned order? Their labels tell.
 
 Each sample's labels have a hash. Those of the planned samples are written down when an epoch
 begins, those that arrive are taken off in the steps, and what is left is 0 where both agree.
@@ -30,11 +30,11 @@ class OrderCheck:
         self._difference = replicas.zeros([draws, 1], tf.float64)
 
     def start_epoch(self, ids: np.ndarray) -> None:
-        """Writes down what the samples of a plan, (draws,) ids, should have."""
+        """Notes the hash that each place of a plan, (draws,) ids, should get."""
         self._difference.assign(self._hashes[ids, None])
 
     def note(self, labels: Sequence[tf.Tensor], rows: tf.Tensor) -> None:
-        """Takes off what arrived; traced into the train step.
+        """Subtracts the hashes that arrived; traced into the train step.
 
         Args:
             labels: of one batch, (b, q) for each output that is recorded.

@@ -43,7 +43,7 @@ class OutputReader:
         self._from_logits = from_logits
         self._signal = signal
         self._activation: Callable[[tf.Tensor], tf.Tensor] | None = None
-        self.one_of_many = False  # whether the loss is for class ids or one-hot labels
+        self.one_of_many = False  # whether the loss is categorical: each sample has one label
         self._output_names: list[str] = []
 
     def prepare(self, model: tf.keras.Model) -> None:
@@ -67,7 +67,7 @@ class OutputReader:
             self._check_width(self.pick(output).shape)
 
     def probabilities(self, y_pred: Nested) -> tf.Tensor:
-        """Probabilities (b, q) float32, if the output is what the loss says it is."""
+        """Probabilities (b, q) float32, provided that the loss is right about `from_logits`."""
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
         return y_pred if self._activation is None else self._activation(y_pred)
 
@@ -177,7 +177,10 @@ class AveragedOutputs(OutputReader):
             reader.prepare(model)
 
     def probabilities(self, y_pred: Nested) -> tf.Tensor:
-        """The mean of the outputs' probabilities; 2 where one of them is none: it must not hide."""
+        """The mean of the outputs' probabilities.
+
+        2, which is no probability, where one output has none: in the mean it would go unnoticed.
+        """
         rows = tf.stack([reader.probabilities(y_pred) for reader in self._each])
         outside = tf.reduce_any(_is_outside(rows), axis=0)
         return tf.where(outside, 2.0, tf.reduce_mean(rows, axis=0))

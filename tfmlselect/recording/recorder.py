@@ -23,7 +23,10 @@ from tfmlselect.strategies import Strategy
 
 
 class PlanLike(Protocol):
-    """What the recorder knows of a plan: how long an epoch is, and which samples it holds."""
+    """What the recorder knows of a plan: how long an epoch is, and which samples it holds.
+
+    A protocol, since `recording` may not import `pipeline`.
+    """
 
     draws: int
     batch_size: int
@@ -58,8 +61,8 @@ class Recorder:
         self._plan, self._strategy, self._reader, self._order = plan, strategy, reader, order
         self._predictions = replicas.zeros([plan.draws, reader.q], tf.float32)
         self._losses = replicas.zeros([plan.draws, reader.q], tf.float32) if losses else None
-        # Of all replicas together; each counts for itself. int64: what XLA is to touch must be
-        # on the step's device, and int32 stays on the host.
+        # How many rows all replicas have written; each keeps a count of its own. int64: what XLA
+        # is to touch must be on the step's device, and int32 stays on the host.
         self._rows = replicas.zeros([replica_count], tf.int64)
         self._checked = 0  # rows
         vector = tf.TensorSpec([None], tf.int64)
@@ -98,8 +101,8 @@ class Recorder:
 
         Args:
             done: steps done.
-            over: whether the epoch is; of the last execution, which may have been of several steps,
-                `done` then counts the first one.
+            over: whether this is the check at the epoch's end. With `steps_per_execution` above 1,
+                `done` then counts the first step alone of the last group, and more rows are right.
 
         Raises:
             RuntimeError: steps recorded nothing or not each sample once, or got samples in another

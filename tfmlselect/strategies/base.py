@@ -87,7 +87,8 @@ class Strategy:
                 more columns than needed are left out.
 
         Raises:
-            ValueError: y are no labels; features or neighbours are needed, and of another shape.
+            ValueError: y holds no valid labels; features or neighbours are needed, and not given
+                or of another shape.
         """
         self._build(_label_matrix(y), features, neighbors)
 
@@ -121,7 +122,8 @@ class Strategy:
             epoch: counted from 0.
 
         Returns:
-            (n,) float64, sums to 1.
+            (n,) float64, sums to 1; on several machines, over the samples of all of them: take
+            counts and sums by `distributed.workers`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a `probabilities` method.")
 
@@ -183,9 +185,9 @@ class Strategy:
 
     @run_epochs.setter
     def run_epochs(self, epochs: int) -> None:
-        self._plan_run(epochs)
+        self._set_run_length(epochs)
 
-    def _plan_run(self, epochs: int) -> None:
+    def _set_run_length(self, epochs: int) -> None:
         self._planned_epochs = epochs
 
     @property

@@ -61,7 +61,7 @@ class Mixture(Strategy):
         self._check_parts()
         self.uses_neighbors = any(part.uses_neighbors for part, _ in self.parts)
         self.uses_predictions = any(part.uses_predictions for part, _ in self.parts)
-        self._plan_run(self.run_epochs)
+        self._set_run_length(self.run_epochs)
 
     def _check_parts(self) -> None:
         inside = list(_inside(self))
@@ -80,7 +80,7 @@ class Mixture(Strategy):
                 "Use it alone, or turn that off (HardImbalance: correlations=False)",
             )
 
-    def _plan_run(self, epochs: int) -> None:
+    def _set_run_length(self, epochs: int) -> None:
         """Checks the weights over a run, then gives all parts its length."""
         run = self.epochs or epochs
         for epoch in range(0, run, max(1, run // _EPOCHS_CHECKED)):
@@ -92,7 +92,7 @@ class Mixture(Strategy):
                 "Use schedules that add up, such as Ramp(b, c) and Ramp(1 - b, 1 - c) with the "
                 "same start and end",
             )
-        super()._plan_run(epochs)
+        super()._set_run_length(epochs)
         for part, _ in self.parts:
             part.run_epochs = run
 
