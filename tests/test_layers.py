@@ -191,7 +191,11 @@ def check_kernel(model, order=None, steps=2):
     assert_allclose(model.layers[-1].get_weights()[0], kernel, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"run_eagerly": True}, pytest.param({"jit_compile": True}, marks=pytest.mark.full)],
+    ids=str,
+)
 def test_fit_trains_on_weakened_features(options):
     model = head(**options)
     arrays = (data(), IDS)

@@ -47,7 +47,7 @@ def expected_ratios(p, y=Y, epochs=3, odds=ODDS):
     return np.array(ideal)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.full)])
 @pytest.mark.parametrize("mask", ["sample", "expected"])
 def test_ratios_follow_the_formula(jit_compile, mask):
     loss = make_loss(mask=mask)

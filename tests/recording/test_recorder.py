@@ -43,7 +43,7 @@ def test_rows_are_the_planned_samples_predictions(n, drop_remainder):
         {"steps_per_execution": 7},
         {"steps_per_execution": 9},
         {"jit_compile": True},
-        {"jit_compile": True, "steps_per_execution": 4},
+        pytest.param({"jit_compile": True, "steps_per_execution": 4}, marks=pytest.mark.full),
         {"jit_compile": False},
         pytest.param(
             {"jit_compile": "auto"},

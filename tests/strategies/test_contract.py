@@ -47,7 +47,13 @@ def test_config_of_numpy_arguments_is_plain_python():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name", strategies.names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "d2ace" else pytest.param(name, marks=pytest.mark.full)
+        for name in strategies.names()
+    ],
+)
 def test_probabilities_compiled_by_xla(name):
     y, features, visits = make_data()
     strategy = strategies.get(name)
