@@ -35,7 +35,11 @@ def observe_all(strategy, visits, jit_compile=False):
         observe(*map(tf.constant, visit))
 
 
-@pytest.mark.parametrize("strategy", [*strategies.names(), *VARIANTS], ids=str)
+@pytest.mark.parametrize(
+    "strategy",
+    [*strategies.names(), *(pytest.param(each, marks=pytest.mark.full) for each in VARIANTS)],
+    ids=str,
+)
 def test_contract(strategy):
     check_strategy(strategy)
 

@@ -11,9 +11,10 @@ if not hasattr(tf.keras, "version") or not all(map(find_spec, NEEDED)):  # Keras
     collect_ignore_glob = ["test_*.py"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_objects_to_look_through():
-    """What earlier tests left is no garbage: statsmodels collects some in each correction of p."""
+@pytest.fixture(scope="module")
+def little_to_collect():
+    """statsmodels collects garbage in each correction: not what is left of all tests before."""
+    gc.collect()
     gc.freeze()
     yield
     gc.unfreeze()

@@ -17,6 +17,7 @@ from tests.support.model_checks import (
 )
 
 
+@pytest.mark.full
 def test_seed():
     check_seed("clif")
 
@@ -25,6 +26,7 @@ def test_inference():
     check_inference("clif")
 
 
+@pytest.mark.full
 def test_all_variables_move():
     check_moved("clif")
 

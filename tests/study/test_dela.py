@@ -17,6 +17,7 @@ from tests.support.model_checks import (
 )
 
 
+@pytest.mark.full
 def test_seed():
     check_seed("dela")
 

@@ -20,6 +20,7 @@ from benchmarks.evidence import readme, results
 from benchmarks.study import grid
 from tfmlselect import strategies
 
+pytestmark = pytest.mark.usefixtures("little_to_collect")
 STRATEGIES = ("uniform", "d2ace", "online_batch", "uncertainty", "focal")
 WANTED = [(f"set{data}", "mlp", "uniform", fold, "paper") for data in range(9) for fold in range(3)]
 

@@ -15,6 +15,8 @@ from benchmarks.evidence import judgement
 from benchmarks.evidence import tables as evidence_tables
 from benchmarks.evidence.judgement import Interval, Verdict
 
+pytestmark = pytest.mark.usefixtures("little_to_collect")
+
 
 def cells(table):
     """The rows of a Markdown table as {first cell: the others}, its head among them."""

@@ -1,6 +1,7 @@
 """The frozen embedding is that of principal components, stays as it is, and its head learns."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from benchmarks.study.models import compile_model
@@ -31,6 +32,7 @@ def test_adaptive_fit():
     check_adaptive_fit("frozen_head")
 
 
+@pytest.mark.full
 def test_yeast():
     assert yeast_macro_auc("frozen_head", epochs=20, learning_rate=3e-3) >= 0.68
 

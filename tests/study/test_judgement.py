@@ -9,6 +9,7 @@ pytest.importorskip("scikit_posthocs")  # with it comes statsmodels
 import tests.support.result_tables as tables
 from benchmarks.evidence import judgement, results
 
+pytestmark = pytest.mark.usefixtures("little_to_collect")
 AUC = "best_macro_auc"
 
 

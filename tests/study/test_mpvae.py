@@ -24,6 +24,7 @@ def paths(*parts):
     return {variable.path for part in parts for variable in part.trainable_variables}
 
 
+@pytest.mark.full
 def test_seed():
     check_seed("mpvae")
 
