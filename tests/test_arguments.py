@@ -324,7 +324,7 @@ expect("losses.AsymmetricLoss")(
     gamma_negative=FRACTION,
     margin=FRACTION,
     from_logits=FLAG,
-    name=TEXT,
+    name=TEXT | OPTIONAL,
 )
 expect("losses.PartialLabelMasking", {"odds": ODDS})(
     loss=FUNCTION,
@@ -340,7 +340,7 @@ expect("losses.PartialLabelMasking", {"odds": ODDS})(
     from_logits=FLAG | OPTIONAL,
     activation=NOTHING,
     seed=NOTHING,
-    name=TEXT,
+    name=TEXT | OPTIONAL,
 )
 
 # metrics

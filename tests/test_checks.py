@@ -4,6 +4,7 @@ import fractions
 import os
 import pathlib
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -278,3 +279,45 @@ def test_distributions_become_float64():
     assert p.tolist() == [1.0, 0.0]
     with pytest.raises(ValueError, match=r"`probabilities` must be an array of numbers, one for"):
         check_distribution(["1.0"])
+
+
+class Device(NamedTuple):
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("value", "there"),
+    [
+        ("CPU:0", True),
+        ("cpu", True),
+        ("/job:worker/replica:0/task:1/device:CPU:0", True),
+        ("/job:worker/task:3/CPU:0", False),
+        ("GPU:0", False),
+    ],
+)
+def test_devices_of_one_of_several_machines(monkeypatch, value, there):
+    own = [Device("/job:worker/replica:0/task:1/device:CPU:0")]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda: own)
+    if there:
+        assert check_device("device", value) == value
+    else:
+        with pytest.raises(ValueError, match=r"the devices CPU:0\. Received.*Pass.*device='CPU:0'"):
+            check_device("device", value)
+
+
+def test_numbers_of_several_types_as_pandas_has_them():
+    mixed = np.array([[True, 1], [np.float32(0.5), 2]], object)
+    found = check_array("a", mixed, "numbers", "Pass some")
+    assert found.tolist() == [[1.0, 1.0], [0.5, 2.0]]
+    for wrong in (None, "1", 10**400):
+        with pytest.raises(ValueError, match=r"`a` must be numbers\. Received"):
+            check_array("a", np.array([1, wrong], object), "numbers", "Pass some")
+
+
+def test_numpy_truth_values_are_truth_values():
+    assert check_choice("a", np.bool_(True), (True, False, "auto")) is True
+    assert check_flag("a", np.bool_(False)) is False
+
+
+def test_a_pressure_without_dimensions():
+    assert check_pressure("pressure", np.array(8)) == 8.0

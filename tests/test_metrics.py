@@ -120,3 +120,11 @@ def test_bad_input(function, y, p, message):
 def test_is_public():
     assert "metrics" in tfml.__all__
     assert tfml.metrics.macro_auc is macro_auc
+
+
+def test_decisions_and_columns_of_several_types():
+    y = np.array([[1, 0], [0, 1], [1, 1]])
+    decided = np.array([[True, False], [False, False], [True, True]])
+    expected = macro_auc(y, decided.astype(float))
+    assert macro_auc(y, decided) == expected
+    assert macro_auc(y.astype(object), decided.astype(object)) == expected

@@ -123,15 +123,19 @@ def check_choice(name: str, value: Any, choices: Sequence[T]) -> T:
 
 
 def _is_same(value: Any, choice: Any) -> bool:
+    value = bool(value) if isinstance(value, np.bool_) else value
     kind = isinstance(value, str) if isinstance(choice, str) else type(value) is type(choice)
     return kind and value == choice
 
 
 def check_flag(name: str, value: Any) -> bool:
     """True or False."""
-    ok = isinstance(value, (bool, np.bool_))
-    check_argument(ok, name, value, "True or False", _example(name, True))
+    check_argument(_is_flag(value), name, value, "True or False", _example(name, True))
     return bool(value)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
 
 
 def check_text(name: str, value: Any) -> str:
@@ -151,19 +155,28 @@ def check_path(name: str, value: Any, what: str = "directory") -> str:
 
 def check_device(name: str, value: Any) -> str:
     """The name of a device that is there, as `tf.device` takes it: "CPU:0", "/GPU:1"."""
-    known = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+    known = [tf.DeviceSpec.from_string(one.name) for one in tf.config.list_logical_devices()]
     try:
-        spec = tf.DeviceSpec.from_string(value)
-        there = f"{spec.device_type}:{spec.device_index or 0}" in known
+        there = any(_names_device(tf.DeviceSpec.from_string(value), one) for one in known)
     except (AttributeError, TypeError, ValueError):
         there = False
-    wanted = f"one of the devices {', '.join(known)}"
-    check_argument(there, name, value, wanted, _example(name, known[0]))
+    texts = list(dict.fromkeys(f"{one.device_type}:{one.device_index}" for one in known))
+    wanted = f"one of the devices {', '.join(texts)}"
+    check_argument(there, name, value, wanted, _example(name, texts[0]))
     return str(value)
 
 
+def _names_device(given: Any, known: Any) -> bool:
+    """Whether a name, which may leave out the machine and the number, is that of a device."""
+    parts = ("job", "replica", "task", "device_index")
+    same = all(getattr(given, part) in (None, getattr(known, part)) for part in parts)
+    return same and given.device_type == known.device_type
+
+
 def check_pressure(name: str, value: Any) -> float:
-    """A selection pressure: a finite number >= 1."""
+    """A selection pressure: a finite number >= 1; also as an array without dimensions."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     require(
         is_number(value) and value >= 1.0,
         "The selection pressure must be a finite number >= 1",
@@ -187,6 +200,8 @@ def check_array(name: str, value: Any, wanted: str, remedy: str, flags: bool = F
         array = np.asarray(value)
     except Exception:  # rows of different lengths, a tensor without a value, ...
         array = np.asarray(None)
+    if array.dtype == object and all(is_number(each) or _is_flag(each) for each in array.flat):
+        array = array.astype(np.float64)  # columns of several types, as pandas has them
     ok = holds_numbers(array.dtype) or (flags and array.dtype.kind == "b")
     check_argument(ok, name, value, wanted, remedy)
     return array

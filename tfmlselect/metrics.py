@@ -137,7 +137,7 @@ def _checked(y: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
     """Labels as int8 and scores as float64, both (n, q)."""
     wanted, remedy = "a matrix of numbers (n, q)", "Pass labels (n, q) and scores (n, q)"
     y = check_array("y", y, wanted, remedy, flags=True)
-    y_pred = np.asarray(check_array("y_pred", y_pred, wanted, remedy), np.float64)
+    y_pred = np.asarray(check_array("y_pred", y_pred, wanted, remedy, flags=True), np.float64)
     require(
         y.ndim == 2 and y.shape == y_pred.shape and y.size > 0,
         "`y` and `y_pred` must be two matrices (n, q) of one shape, with samples and labels",

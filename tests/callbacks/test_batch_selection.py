@@ -485,6 +485,16 @@ def test_its_repr_shows_the_dataset_and_what_is_not_a_default():
     assert shown == f"AdaptiveBatchSelection({train!r}, scores='predict', every=2, output=[0])"
 
 
+def test_its_repr_with_arrays_and_in_a_class_of_the_users():
+    class Own(tfml.AdaptiveBatchSelection):
+        def __init__(self, dataset, **options):
+            super().__init__(dataset, **options)
+
+    train = tfml.adaptive_dataset(numbered(27), Uniform(), 4, seed=1)
+    shown = repr(Own(train, label_names=np.array(list("abcde"))))
+    assert shown.startswith(f"Own({train!r}, label_names=array(['a'")
+
+
 @pytest.mark.parametrize("device", ["cpu", "CPU:0", "/CPU:0", "/device:CPU:0"])
 def test_names_of_a_device_that_is_there(device):
     train = tfml.adaptive_dataset(numbered(27), Uniform(), 4, seed=1)

@@ -11,6 +11,7 @@ import tfmlselect as tfml
 from tfmlselect import strategies
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.selection import Selection
+from tfmlselect.scoring import neighbors
 from tfmlselect.strategies import D2ACE, Strategy, Uniform
 
 N, Q, BATCH = 10, 3, 4
@@ -402,14 +403,14 @@ def test_a_strategy_belongs_to_one_dataset():
 def test_a_dataset_that_failed_does_not_keep_the_strategy():
     strategy = D2ACE(neighbors=2)
     with pytest.raises(ValueError, match="`neighbors` must hold") as error:
-        make(strategy, neighbors=np.ones((N, 1), np.int64))  # the strategy wants two
+        make(strategy, neighbors=np.full((N, 2), N))
     make(strategy)
     assert error  # and with it the frames of the failed call, as a notebook keeps them
 
 
 def test_wrong_neighbours_are_refused_also_where_none_are_used():
-    with pytest.raises(ValueError, match="`neighbors` must hold row numbers from 0"):
-        make("uniform", neighbors=np.full((N, 2), N))
+    with pytest.raises(ValueError, match=r"`neighbors` must hold a row.*neighbors\.dtype=float64"):
+        make("uniform", neighbors=np.full((N, 2), 0.5))
 
 
 @pytest.mark.parametrize(
@@ -495,3 +496,23 @@ def test_public_entry_hands_everything_over():
     selection = train._selection
     assert (selection.plan.batch_size, selection.plan.seed) == (5, 7)
     assert selection.plan.drop_remainder
+
+
+def test_neighbours_behind_those_needed_may_be_missing():
+    """An approximate index fills up with -1; a strategy without neighbours looks at none."""
+    ids = (np.arange(N)[:, None] + np.arange(1, 9)) % N
+    ids[:, 6:] = -1
+    for strategy in (D2ACE(neighbors=6), D2ACE(neighbors=0), Uniform()):
+        assert make(strategy, neighbors=ids).source.neighbors is ids
+    with pytest.raises(ValueError, match="ids from -1"):
+        make(D2ACE(neighbors=7), neighbors=ids)
+
+
+def test_neighbours_in_a_tensor_are_searched_once(monkeypatch):
+    searched = []
+    inner = neighbors._search
+    monkeypatch.setattr(neighbors, "_search", lambda *args: searched.append(1) or inner(*args))
+    selection = make(D2ACE(neighbors=2), x=tf.constant(X))
+    for _ in range(3):
+        epochs(selection, 1)
+    assert len(searched) == 1

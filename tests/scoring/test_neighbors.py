@@ -240,7 +240,7 @@ def test_neighbours_given(dtype):
     ids = check_neighbors(np.array(LINE_NEIGHBORS, dtype), n=4, k=2)
     assert ids.dtype == np.int32
     assert ids.tolist() == [row[:2] for row in LINE_NEIGHBORS]
-    np.testing.assert_array_equal(check_neighbors(LINE_NEIGHBORS, n=4), LINE_NEIGHBORS)
+    np.testing.assert_array_equal(check_neighbors(LINE_NEIGHBORS, 4, k=3), LINE_NEIGHBORS)
 
 
 @pytest.mark.parametrize(

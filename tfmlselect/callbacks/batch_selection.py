@@ -156,11 +156,11 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         return type(self)(self.dataset, **self._options)
 
     def __repr__(self) -> str:
-        usual = inspect.signature(type(self)).parameters
+        usual = inspect.signature(AdaptiveBatchSelection).parameters
         given = [
             f", {name}={value!r}"
             for name, value in self._options.items()
-            if value is not usual[name].default and value != usual[name].default
+            if type(value) is not type(usual[name].default) or value != usual[name].default
         ]
         return f"{type(self).__name__}({self.dataset!r}{''.join(given)})"
 

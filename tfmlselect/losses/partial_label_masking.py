@@ -71,7 +71,7 @@ class PartialLabelMasking(LabelLoss):
         activation: with logits, what makes probabilities of them: "sigmoid", or "softmax" for
             class ids, whose C one-vs-all entries are then masked.
         seed: of the masks.
-        name: of the loss.
+        name: of the loss; None: Keras picks one.
         **kwargs: `reduction`, and what else a Keras loss takes.
 
     Attributes:
@@ -121,10 +121,10 @@ class PartialLabelMasking(LabelLoss):
         from_logits: bool | None = None,
         activation: str = "sigmoid",
         seed: int = 0,
-        name: str = "partial_label_masking",
+        name: str | None = "partial_label_masking",
         **kwargs: Any,
     ):
-        super().__init__(name=check_text("name", name), **kwargs)
+        super().__init__(name=None if name is None else check_text("name", name), **kwargs)
         odds = _checked_odds(odds)
         self.q = len(odds)
         self.mask = check_choice("mask", mask, MASKS)

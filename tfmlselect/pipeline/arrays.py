@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from scipy import sparse
 from tfmlselect._checks import check_finite
 from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.plan import Plan
-from tfmlselect.scoring.neighbors import check_features, check_neighbors
+from tfmlselect.scoring.neighbors import check_features, check_given_neighbors
 
 
 class ArraySource:
@@ -56,12 +57,17 @@ class ArraySource:
             check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
         self.x = named["x"]
         self.features = None if features is None else check_features(features, self.n)
-        self.neighbors = None if neighbors is None else check_neighbors(neighbors, self.n)
+        self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
         with tf.device("CPU:0"):
             self._parts = tuple(tf.nest.map_structure(_gatherer, part) for part in named.values())
 
     def searchable(self) -> Any:
         """x itself, where it is one matrix of numbers in memory, else None."""
+        return self._matrix
+
+    @functools.cached_property
+    def _matrix(self) -> Any:
+        """Always the same object: a search of neighbours is remembered by it."""
         x = self.x.numpy() if isinstance(self.x, tf.Tensor) else self.x
         if sparse.issparse(x):
             return x

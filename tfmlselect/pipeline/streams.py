@@ -14,7 +14,7 @@ from tfmlselect.labels import check_labels
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.sampling import draws
 from tfmlselect.sampling.stream_order import emission_counts, emission_order, window_sizes
-from tfmlselect.scoring.neighbors import check_features, check_neighbors
+from tfmlselect.scoring.neighbors import check_features, check_given_neighbors
 from tfmlselect.strategies import Strategy
 
 _READ_AT_ONCE = 1024
@@ -107,7 +107,7 @@ class StreamSource:
         self._check_order(given[:_COMPARED])
         features = features if made is None else collected
         self.features = None if features is None else check_features(features, self.n)
-        self.neighbors = None if neighbors is None else check_neighbors(neighbors, self.n)
+        self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
 
     def _collected(self, features: Callable | None) -> tuple[np.ndarray, np.ndarray | None]:
         """One pass over labels and features."""

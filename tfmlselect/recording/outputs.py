@@ -136,11 +136,11 @@ class OutputReader:
             return next(iter(structure.values() if isinstance(structure, dict) else structure))
         names = self._output_names
         if isinstance(structure, dict):
-            key = names[key] if isinstance(key, int) and 0 <= key < len(names) else key
+            key = names[key] if is_whole(key) and 0 <= key < len(names) else key
             found = key in structure
         else:
             key = names.index(key) if key in names else key
-            found = isinstance(key, int) and 0 <= key < len(structure)
+            found = is_whole(key) and 0 <= key < len(structure)
         if not found:
             names = list(structure) if isinstance(structure, dict) else names
             raise ValueError(
@@ -230,8 +230,8 @@ def no_probabilities(outside: int, rows: int | None = None) -> ValueError:
     return ValueError(
         "The model's outputs are no probabilities and look like logits. Received: "
         f"{outside}{looked_at} rows with values outside [0, 1], and a loss that does not say "
-        "from_logits=True. Make the loss with from_logits=True (where it is your own: "
-        "AdaptiveBatchSelection(train, from_logits=True)), or end the model in a sigmoid."
+        "from_logits=True. Make the loss with from_logits=True (where it is your own, pass "
+        "from_logits=True to the callback), or end the model in a sigmoid."
     )
 
 

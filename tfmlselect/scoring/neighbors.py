@@ -134,13 +134,13 @@ def check_features(features: Any, n: int, name: str = "features") -> Any:
     return array
 
 
-def check_neighbors(neighbors: Any, n: int, k: int | None = None) -> np.ndarray:
+def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
     """Checks neighbours that were found elsewhere.
 
     Args:
         neighbors: (n, k or more) integer ids, nearest first, no sample among its own.
         n: number of samples.
-        k: neighbours needed, of which the first are taken; None: all that there are, one at least.
+        k: neighbours needed; the first are taken.
 
     Returns:
         (n, k) int32 ids.
@@ -149,10 +149,10 @@ def check_neighbors(neighbors: Any, n: int, k: int | None = None) -> np.ndarray:
         ValueError: not n rows of at least k integers, or ids outside 0..n - 1.
     """
     array = np.asarray(_as_array(neighbors))
-    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= (k or 1)
+    fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= k
     require(
         fits and array.dtype.kind in "iu",
-        f"`neighbors` must hold a row of at least {k or 1} integer ids for each of the {n} samples",
+        f"`neighbors` must hold a row of at least {k} integer ids for each of the {n} samples",
         f"neighbors.shape={array.shape}, neighbors.dtype={array.dtype}",
         "Search more neighbours or ask for fewer; cast ids with neighbors.astype('int32')",
     )
@@ -165,6 +165,29 @@ def check_neighbors(neighbors: Any, n: int, k: int | None = None) -> np.ndarray:
         "neighbour not found",
     )
     return array.astype(np.int32)
+
+
+def check_given_neighbors(neighbors: Any, n: int) -> np.ndarray:
+    """Checks the form of neighbours before it is known how many are needed; nothing is copied.
+
+    Args:
+        neighbors: (n, k) integer ids; what is behind those needed may be anything, such as -1.
+        n: number of samples.
+
+    Returns:
+        The same, as an array.
+
+    Raises:
+        ValueError: not n rows of integers.
+    """
+    array = np.asarray(_as_array(neighbors))
+    require(
+        array.ndim == 2 and array.shape[0] == n and array.dtype.kind in "iu",
+        f"`neighbors` must hold a row of integer ids for each of the {n} samples",
+        f"neighbors.shape={array.shape}, neighbors.dtype={array.dtype}",
+        "Search among these n samples; cast ids with neighbors.astype('int32')",
+    )
+    return array
 
 
 def _as_array(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, check_finite, check_whole, require
+from tfmlselect._checks import check_argument, check_array, check_finite, check_whole, require
 from tfmlselect.labels import check_labels
 from tfmlselect.losses.cross_entropy import EPSILON
 from tfmlselect.schedules import Schedule
@@ -65,7 +65,7 @@ class Learnability(ScoredStrategy):
 
     @classmethod
     def from_model(
-        cls, model: Any, x: Any, y: Any, *, batch_size: int = 256, **arguments: Any
+        cls, model: Any, x: Any, y: Any, *, batch_size: int | None = 256, **arguments: Any
     ) -> Learnability:
         """Computes the reference losses once, with a trained Keras model that gives probabilities.
 
@@ -73,14 +73,14 @@ class Learnability(ScoredStrategy):
             model: predicts (n, q) probabilities of x.
             x: inputs of the training set, as for `model.predict`.
             y: its labels, as for `adaptive_dataset`.
-            batch_size: of the prediction.
+            batch_size: of the prediction; None: as Keras has it.
             **arguments: of `Learnability`.
 
         Raises:
             ValueError: predictions of another shape than the labels, or no probabilities.
         """
         labels = check_labels(y).matrix
-        batch_size = check_whole("batch_size", batch_size, 1)
+        batch_size = None if batch_size is None else check_whole("batch_size", batch_size, 1)
         p = np.asarray(model.predict(x, batch_size=batch_size, verbose=0), np.float64)
         span = f" from {p.min()} to {p.max()}" if p.size else ""
         require(
@@ -151,12 +151,11 @@ def _losses(given: Any) -> np.ndarray:
     Raises:
         ValueError: they are something else, or not finite.
     """
-    try:
-        losses = np.asarray(given)
-    except Exception:  # rows of different lengths, a tensor without a value, ...
-        losses = np.asarray(None)
-    numbers = losses.dtype.kind in "iuf" and losses.ndim in (1, 2) and losses.size > 0
+    wanted = "an array of losses, (n,) or (n, q)"
     remedy = "Pass (n,) or (n, q) numbers, or use Learnability.from_model(model, x, y)"
-    check_argument(numbers, "reference_losses", given, "an array of losses", remedy)
+    given = check_array("reference_losses", given, wanted, remedy)
+    losses: np.ndarray = given.astype(np.float64, copy=False)
+    fits = losses.ndim in (1, 2) and losses.size > 0
+    check_argument(fits, "reference_losses", given, wanted, remedy)
     check_finite(losses, "reference_losses")
-    return losses.astype(np.float64, copy=False)
+    return losses
