@@ -122,8 +122,8 @@ class Strategy:
             epoch: counted from 0.
 
         Returns:
-            (n,) float64, sums to 1; on several machines, over the samples of all of them: take
-            counts and sums by `distributed.workers`.
+            (n,) float64, sums to 1. On several machines it does so over the samples of all of them,
+            with counts and sums from `distributed.workers`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a `probabilities` method.")
 
