@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfmlselect as tfml
+from tfmlselect.scoring.neighbors import nearest_neighbors
 
 BATCH = 128
 SKIPPED = 3  # epochs: tracing, warm-up, and the first update
@@ -75,7 +76,7 @@ def epoch_table(name, x, y, neighbors, rounds: int, epochs: int) -> None:
     print(f"## Seconds per epoch: {name}, {n} x {x.shape[1]} x {q}, cardinality {y.sum() / n:.2f}")
     if neighbors is None:
         started = time.perf_counter()
-        neighbors = tfml.neighbors.nearest_neighbors(x, 6)
+        neighbors = nearest_neighbors(x, 6)
         print(f"neighbour search, once: {time.perf_counter() - started:.2f} s")
     started = time.perf_counter()
     tfml.adaptive_dataset((x, y), batch_size=BATCH, neighbors=neighbors, seed=0)
@@ -104,7 +105,8 @@ def epoch_table(name, x, y, neighbors, rounds: int, epochs: int) -> None:
     seconds: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(rounds):
         for variant, make in variants.items():
-            seconds[variant] += time_epochs(*make(), x.shape[1], q, epochs)
+            data, callbacks = make()
+            seconds[variant] += time_epochs(data, callbacks, x.shape[1], q, epochs)
     medians = {variant: statistics.median(values) for variant, values in seconds.items()}
     base = medians["plain tf.data"]
     print("\n| variant | median s | min s | / plain |\n|---|---|---|---|")
