@@ -375,21 +375,27 @@ expect("schedules.get", {"value": 1.0})(value=NUMBER)
 # strategies
 expect("strategies.get", {"name": "uniform"})(name=NOTHING)
 expect("strategies.names")()
-expect("strategies.Strategy")(warmup=FRACTION, epochs=OPTIONAL)
+expect("strategies.Strategy")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.Uniform")(epochs=OPTIONAL)
-expect("strategies.LabelBalanced")(warmup=FRACTION, epochs=OPTIONAL)
-expect("strategies.ActiveBias")(warmup=FRACTION, epochs=OPTIONAL)
-expect("strategies.OnlineBatch")(pressure=NOTHING, warmup=FRACTION, epochs=OPTIONAL)
-expect("strategies.RecencyBias")(pressure=NOTHING, window=NOTHING, warmup=FRACTION, epochs=OPTIONAL)
+expect("strategies.LabelBalanced")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
+expect("strategies.ActiveBias")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
+expect("strategies.OnlineBatch")(pressure=NOTHING, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
+expect("strategies.RecencyBias")(
+    pressure=NOTHING, window=NOTHING, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL
+)
 expect("strategies.PositiveHardness")(
-    pressure=NOTHING, flip_weight=FRACTION, hardness=NOTHING, warmup=FRACTION, epochs=OPTIONAL
+    pressure=NOTHING,
+    flip_weight=FRACTION,
+    hardness=NOTHING,
+    warmup=FRACTION | OPTIONAL,
+    epochs=OPTIONAL,
 )
 expect("strategies.Uncertainty")(
     pressure=NOTHING,
     window=NOTHING,
     bins=NOTHING,
     correlation=OPTIONAL,
-    warmup=FRACTION,
+    warmup=FRACTION | OPTIONAL,
     epochs=OPTIONAL,
 )
 expect("strategies.HardImbalance")(
@@ -397,7 +403,7 @@ expect("strategies.HardImbalance")(
     neighbors=NOTHING,
     weighting=NOTHING,
     correlations=FLAG,
-    warmup=FRACTION,
+    warmup=FRACTION | OPTIONAL,
     epochs=OPTIONAL,
 )
 expect("strategies.D2ACE")(
@@ -406,7 +412,7 @@ expect("strategies.D2ACE")(
     neighbors=NOTHING,
     flip_weight=FRACTION,
     hardness=NOTHING,
-    warmup=FRACTION,
+    warmup=FRACTION | OPTIONAL,
     decay_start=FRACTION,
     mix=NOTHING,
     mix_span=NOTHING,
@@ -415,7 +421,7 @@ expect("strategies.D2ACE")(
 expect("strategies.Learnability", {"reference_losses": np.ones(8)})(
     reference_losses=OPTIONAL | {"(1,)", "matrix"},
     pressure=NOTHING,
-    warmup=FRACTION,
+    warmup=FRACTION | OPTIONAL,
     epochs=OPTIONAL,
 )
 expect("strategies.Mixture", parts)(parts=NOTHING, epochs=OPTIONAL)

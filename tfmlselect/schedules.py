@@ -39,14 +39,21 @@ def check_point(name: str, value: Any) -> float:
     return point
 
 
-def epoch_of_point(value: float, epochs: int) -> float:
+def epoch_of_point(value: float, epochs: float) -> float:
     """The epoch, not rounded, at which a point of the run lies in a run of `epochs` epochs."""
     return float(value) if is_whole(value) else value * epochs
 
 
-def warmup_epochs(value: float, epochs: int) -> int:
-    """How many epochs a warm-up takes; a fraction above 0 is rounded up, to at least one."""
-    return math.ceil(round(epoch_of_point(value, epochs), 9))
+def warmup_epochs(value: float, epochs: int, passes_per_epoch: float = 1.0) -> int:
+    """How many epochs a warm-up takes; a fraction above 0 is rounded up, to at least one.
+
+    Args:
+        value: the point of the run at which it ends; a whole number counts passes over the data.
+        epochs: of the run.
+        passes_per_epoch: which part of a pass an epoch is.
+    """
+    end = value / passes_per_epoch if is_whole(value) else value * epochs
+    return math.ceil(round(end, 9))
 
 
 def ramp(epoch: float, first: float, last: float, start: float, end: float) -> float:
@@ -70,7 +77,7 @@ class Schedule:
     Points of the run (`start`, `end`) are floats, fractions of the run, or ints, epochs.
     """
 
-    def __call__(self, epoch: float, epochs: int) -> float:
+    def __call__(self, epoch: float, epochs: float) -> float:
         """The value at `epoch` of a run of `epochs`."""
         raise NotImplementedError(f"{type(self).__name__} needs a `__call__` method.")
 
@@ -94,7 +101,7 @@ class Constant(Schedule):
     def __post_init__(self) -> None:
         check_number("value", self.value)
 
-    def __call__(self, epoch: float, epochs: int) -> float:
+    def __call__(self, epoch: float, epochs: float) -> float:
         """The value."""
         return float(self.value)
 
@@ -119,7 +126,7 @@ class Ramp(Schedule):
         check_point("start", self.start)
         check_point("end", self.end)
 
-    def __call__(self, epoch: float, epochs: int) -> float:
+    def __call__(self, epoch: float, epochs: float) -> float:
         """The value at `epoch`."""
         start, end = epoch_of_point(self.start, epochs), epoch_of_point(self.end, epochs)
         return float(ramp(epoch, self.first, self.last, start, end))
@@ -143,7 +150,7 @@ class Decay(Schedule):
         check_point("start", self.start)
         check_point("end", self.end)
 
-    def __call__(self, epoch: float, epochs: int) -> float:
+    def __call__(self, epoch: float, epochs: float) -> float:
         """The pressure at `epoch`."""
         start, end = epoch_of_point(self.start, epochs), epoch_of_point(self.end, epochs)
         return decayed_pressure(epoch, self.initial, start, end)

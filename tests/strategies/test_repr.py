@@ -72,7 +72,7 @@ def test_typed_back_it_is_the_same(strategy):
 def test_arguments_as_one_would_type_them():
     assert repr(D2ACE()) == (
         "D2ACE(pressure=8.0, window=5, neighbors=6, flip_weight=0.7, hardness='bounded', "
-        "decay_start=0.1, mix=(0.7, 0.3), mix_span=(0.1, 0.7), warmup=0.1, epochs=None)"
+        "decay_start=0.1, mix=(0.7, 0.3), mix_span=(0.1, 0.7), warmup=None, epochs=None)"
     )
     ramp = D2ACE(Ramp(8.0, 2.0, 0.1, 0.7))
     assert "pressure=Ramp(8.0, 2.0, start=0.1, end=0.7)," in repr(ramp)
@@ -91,7 +91,7 @@ def test_arguments_as_one_would_type_them():
 def test_of_many_losses_the_shape_is_shown():
     strategy = Learnability(np.zeros((4, 2)), 3.0)
     assert repr(strategy) == (
-        "Learnability(reference_losses=<losses of shape (4, 2)>, pressure=3.0, warmup=0.01, "
+        "Learnability(reference_losses=<losses of shape (4, 2)>, pressure=3.0, warmup=None, "
         "epochs=None)"
     )
     assert repr(Mixture([(strategy, 1.0)])) == f"Mixture(parts=[({strategy!r}, 1.0)], epochs=None)"
@@ -122,7 +122,7 @@ class Own(Strategy):
 
 def test_strategies_and_schedules_of_ones_own():
     assert (
-        repr(OnlineBatch(Stepped())) == "OnlineBatch(pressure=Stepped(), warmup=0.01, epochs=None)"
+        repr(OnlineBatch(Stepped())) == "OnlineBatch(pressure=Stepped(), warmup=None, epochs=None)"
     )
     assert repr(Own(Ramp(1.0, 0.0), step=np.int64(3), warmup=1)) == (
         "Own(strength=Ramp(1.0, 0.0, start=0.0, end=1.0), step=3, warmup=1, epochs=None)"

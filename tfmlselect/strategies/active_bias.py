@@ -23,7 +23,8 @@ class ActiveBias(CompiledStrategy):
     distribution is uniform. State: 8 bytes per (sample, label).
 
     Args:
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 10 % of the run, as published,
+            but at most 5 epochs.
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Example:
@@ -44,7 +45,9 @@ class ActiveBias(CompiledStrategy):
         fewer than twice.
     """
 
-    def __init__(self, *, warmup: float = 0.1, epochs: int | None = None):
+    published_warmup = 0.1
+
+    def __init__(self, *, warmup: float | None = None, epochs: int | None = None):
         super().__init__(warmup=warmup, epochs=epochs)
 
     def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:

@@ -23,6 +23,7 @@ from tfmlselect.strategies.argument_text import schedule_as_typed, value_as_type
 Array: TypeAlias = np.ndarray | tf.Tensor
 
 DEFAULT_EPOCHS = 100
+LONGEST_WARMUP = 5  # epochs, of a warm-up that nobody chose: a run may stop early
 
 
 class Strategy:
@@ -34,7 +35,7 @@ class Strategy:
 
     Args:
         warmup: first epochs that are uniform permutations. A float is a fraction of the run, an
-            int is a number of epochs.
+            int is a number of epochs. None: `published_warmup`, but at most 5 epochs.
         epochs: the run's length, for schedules. None: that of the fit, or 100 where a strategy is
             used alone.
 
@@ -42,6 +43,9 @@ class Strategy:
         uses_neighbors: whether `build` searches or takes nearest neighbours.
         uses_predictions: whether `observe` does anything; where it does not, nothing is recorded.
         own_plan: whether `plan` does more than draw from `probabilities`.
+        published_warmup: the point of the run until which the source of a strategy warms up.
+        passes_per_epoch: 1.0, or less where `samples_per_epoch` cuts a pass over the data into
+            several epochs.
 
     Raises:
         ValueError: an argument outside its range.
@@ -69,11 +73,14 @@ class Strategy:
     uses_neighbors = False
     uses_predictions = True
     own_plan = False
+    published_warmup: float = 0
 
-    def __init__(self, *, warmup: float = 0, epochs: int | None = None):
+    def __init__(self, *, warmup: float | None = 0, epochs: int | None = None):
         self.epochs = None if epochs is None else check_whole("epochs", epochs, 1)
-        self._warmup = check_point("warmup", warmup)
+        self._warmup = None if warmup is None else check_point("warmup", warmup)
         self._planned_epochs = DEFAULT_EPOCHS
+        self._length_is_known = False
+        self.passes_per_epoch = 1.0
         self._selection: weakref.ref[Any] | None = None  # to what uses this strategy
 
     def build(self, y: Any, features: Any = None, neighbors: Any = None) -> None:
@@ -152,6 +159,13 @@ class Strategy:
         """
         return sampling.draw_epoch(probabilities, batch_size, seed, epoch, drop_remainder)
 
+    def epoch_draws(self) -> int | None:
+        """How many draws a pass over the data has; None: one for each sample.
+
+        Asked once, after the first `build`: the length of an epoch does not change.
+        """
+        return None
+
     def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """What the scores of some samples are made of, from what is recorded now.
 
@@ -190,10 +204,39 @@ class Strategy:
     def _set_run_length(self, epochs: int) -> None:
         self._planned_epochs = epochs
 
+    def describe_run(self, *, length_is_known: bool, passes_per_epoch: float = 1.0) -> None:
+        """Says what schedules must know of the fit; the callback calls it when a fit begins.
+
+        Args:
+            length_is_known: whether the fit will take `run_epochs`; an early stop may end it
+                sooner.
+            passes_per_epoch: draws of an epoch over those of a pass over the data, in (0, 1].
+        """
+        self._length_is_known = length_is_known
+        self.passes_per_epoch = passes_per_epoch
+
+    @property
+    def length_is_known(self) -> bool:
+        """Whether the run will take `run_epochs`: `epochs` was given, or the fit says so."""
+        return self.epochs is not None or self._length_is_known
+
     @property
     def warmup(self) -> int:
         """How many first epochs are uniform permutations."""
-        return warmup_epochs(self._warmup, self.run_epochs)
+        if self._warmup is None:
+            published, most = (
+                warmup_epochs(point, self.run_epochs, self.passes_per_epoch)
+                for point in (self.published_warmup, LONGEST_WARMUP)
+            )
+            return min(published, most)
+        return warmup_epochs(self._warmup, self.run_epochs, self.passes_per_epoch)
+
+    def _at(self, schedule: Schedule, epoch: int) -> float:
+        """A schedule's value: its whole numbers of epochs are passes over the data."""
+        if self.passes_per_epoch == 1.0:
+            return schedule(epoch, self.run_epochs)
+        passes = self.passes_per_epoch
+        return schedule(epoch * passes, self.run_epochs * passes)
 
     @property
     def state(self) -> dict[str, tf.Variable]:
@@ -273,7 +316,7 @@ class PressureStrategy(CompiledStrategy):
         pressure: float | Schedule,
         decay_start: float | None,
         *,
-        warmup: float,
+        warmup: float | None,
         epochs: int | None,
     ):
         super().__init__(warmup=warmup, epochs=epochs)
@@ -282,7 +325,7 @@ class PressureStrategy(CompiledStrategy):
 
     def figures(self, epoch: int) -> dict[str, float]:
         """The selection pressure."""
-        return {"pressure": self.pressure(epoch, self.run_epochs)}
+        return {"pressure": self._at(self.pressure, epoch)}
 
     def _argument(self, name: str, value: Any) -> str:
         if name != "pressure":

@@ -17,7 +17,7 @@ from tfmlselect._checks import (
     check_whole,
 )
 from tfmlselect.distributed import workers
-from tfmlselect.schedules import Schedule, check_point, epoch_of_point, ramp
+from tfmlselect.schedules import Ramp, Schedule, check_point
 from tfmlselect.scoring.correlations import (
     cosine_correlation,
     label_context,
@@ -61,7 +61,8 @@ class D2ACE(PressureStrategy):
         neighbors: nearest neighbours that make up the context, k; 0 for none (Z = Y).
         flip_weight: weight of the newest change in the flip average, in [0, 1].
         hardness: how the loss grows: "bounded" 1 - e^-l, "loss" l, "released" 2 - e^-l.
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 10 % of the run, as published,
+            but at most 5 epochs.
         decay_start: where the pressure begins to fall; it reaches 1 at the end of the run.
         mix: beta before and after its ramp.
         mix_span: where the ramp of beta begins and ends.
@@ -94,6 +95,7 @@ class D2ACE(PressureStrategy):
 
     uses_neighbors = True
     _figures_taken = ("pressure", "mixture_weight")
+    published_warmup = 0.1
 
     def __init__(
         self,
@@ -103,7 +105,7 @@ class D2ACE(PressureStrategy):
         neighbors: int = 6,
         flip_weight: float = 0.7,
         hardness: str = "bounded",
-        warmup: float = 0.1,
+        warmup: float | None = None,
         decay_start: float = 0.1,
         mix: tuple[float, float] = (0.7, 0.3),
         mix_span: tuple[float, float] = (0.1, 0.7),
@@ -193,9 +195,8 @@ class D2ACE(PressureStrategy):
 
     def figures(self, epoch: int) -> dict[str, float]:
         """The selection pressure, and beta as "mixture_weight"."""
-        epochs = self.run_epochs
-        beta = ramp(epoch, *self.mix, *(epoch_of_point(point, epochs) for point in self.mix_span))
-        return {"pressure": self.pressure(epoch, epochs), "mixture_weight": beta}
+        beta = self._at(Ramp(*self.mix, *self.mix_span), epoch)
+        return {"pressure": self._at(self.pressure, epoch), "mixture_weight": beta}
 
     def _distribution_ops(self, pressure: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
         of_uncertainty, of_hardness = (

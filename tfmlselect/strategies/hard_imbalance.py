@@ -38,7 +38,8 @@ class HardImbalance(ScoredStrategy):
             1: it is normalised over all positives of a label.
         correlations: builds each batch as a sequence, in which samples whose labels co-occur with
             the labels already in the batch are up to twice as likely.
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 3 % of the run, as published,
+            but at most 5 epochs.
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
@@ -63,6 +64,7 @@ class HardImbalance(ScoredStrategy):
     """
 
     uses_neighbors = True
+    published_warmup = 0.03
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class HardImbalance(ScoredStrategy):
         neighbors: int = 5,
         weighting: str = "normalized",
         correlations: bool = False,
-        warmup: float = 0.03,
+        warmup: float | None = None,
         epochs: int | None = None,
     ):
         super().__init__(pressure, decay_start=None, warmup=warmup, epochs=epochs)

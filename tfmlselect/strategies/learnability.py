@@ -28,7 +28,8 @@ class Learnability(ScoredStrategy):
             means over labels, or (n, q) per label. `Learnability.from_model` computes them. None:
             zeros, which leaves selection by loss, and a warning says so.
         pressure: selection pressure s, a number (constant) or a `tfmlselect.schedules.Schedule`.
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 1 % of the run, as published,
+            but at most 5 epochs.
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
@@ -52,12 +53,14 @@ class Learnability(ScoredStrategy):
         recorded loss makes a distribution over all samples.
     """
 
+    published_warmup = 0.01
+
     def __init__(
         self,
         reference_losses: Any = None,
         pressure: float | Schedule = 8.0,
         *,
-        warmup: float = 0.01,
+        warmup: float | None = None,
         epochs: int | None = None,
     ):
         super().__init__(pressure, decay_start=None, warmup=warmup, epochs=epochs)

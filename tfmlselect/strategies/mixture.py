@@ -96,9 +96,17 @@ class Mixture(Strategy):
         for part, _ in self.parts:
             part.run_epochs = run
 
+    def describe_run(self, *, length_is_known: bool, passes_per_epoch: float = 1.0) -> None:
+        """As `Strategy.describe_run`, for all parts."""
+        super().describe_run(length_is_known=length_is_known, passes_per_epoch=passes_per_epoch)
+        for part, _ in self.parts:
+            part.describe_run(
+                length_is_known=self.length_is_known, passes_per_epoch=passes_per_epoch
+            )
+
     def weights(self, epoch: int) -> list[float]:
         """The weight of each part at an epoch."""
-        return [weight(epoch, self.run_epochs) for _, weight in self.parts]
+        return [self._at(weight, epoch) for _, weight in self.parts]
 
     def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         for part, _ in self.parts:

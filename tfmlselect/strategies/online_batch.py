@@ -24,7 +24,8 @@ class OnlineBatch(ScoredStrategy):
     Args:
         pressure: selection pressure s, a number (falling to 1 over the run) or a
             `tfmlselect.schedules.Schedule`.
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 1 % of the run, as published,
+            but at most 5 epochs.
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Example:
@@ -44,11 +45,13 @@ class OnlineBatch(ScoredStrategy):
         labels. The decay of the pressure is its exponential one, to 1 at the end of the run.
     """
 
+    published_warmup = 0.01
+
     def __init__(
         self,
         pressure: float | Schedule = 100.0,
         *,
-        warmup: float = 0.01,
+        warmup: float | None = None,
         epochs: int | None = None,
     ):
         super().__init__(pressure, decay_start=0.0, warmup=warmup, epochs=epochs)

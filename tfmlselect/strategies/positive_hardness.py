@@ -33,7 +33,8 @@ class PositiveHardness(ScoredStrategy):
             `tfmlselect.schedules.Schedule`.
         flip_weight: weight of the newest change in the flip average, in [0, 1].
         hardness: how the loss grows: "bounded" 1 - e^-l, "loss" l, "released" 2 - e^-l.
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 2 % of the run, but at
+            most 5 epochs.
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
@@ -50,13 +51,15 @@ class PositiveHardness(ScoredStrategy):
         A method of our own, from no paper. Labels without positives are left out of v's mean.
     """
 
+    published_warmup = 0.02
+
     def __init__(
         self,
         pressure: float | Schedule = 16.0,
         *,
         flip_weight: float = 0.7,
         hardness: str = "bounded",
-        warmup: float = 0.02,
+        warmup: float | None = None,
         epochs: int | None = None,
     ):
         super().__init__(pressure, decay_start=0.0, warmup=warmup, epochs=epochs)

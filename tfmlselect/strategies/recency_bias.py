@@ -28,7 +28,8 @@ class RecencyBias(ScoredStrategy):
         pressure: selection pressure s, a number (falling to 1 over the run, from `warmup` on) or a
             `tfmlselect.schedules.Schedule`.
         window: decisions that count, 2 to 62.
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 10 % of the run, as published,
+            but at most 5 epochs.
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
@@ -52,15 +53,22 @@ class RecencyBias(ScoredStrategy):
         of its own, and entropies are summed.
     """
 
+    published_warmup = 0.1
+
     def __init__(
         self,
         pressure: float | Schedule = 100.0,
         *,
         window: int = 10,
-        warmup: float = 0.1,
+        warmup: float | None = None,
         epochs: int | None = None,
     ):
-        super().__init__(pressure, decay_start=warmup, warmup=warmup, epochs=epochs)
+        super().__init__(
+            pressure,
+            decay_start=self.published_warmup if warmup is None else warmup,
+            warmup=warmup,
+            epochs=epochs,
+        )
         self.window = check_whole("window", window, 2, 62)
 
     def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:

@@ -35,7 +35,8 @@ class Uncertainty(ScoredStrategy):
         bins: equal bins of [0, 1], >= 2.
         correlation: "mutual_information", or None for the plain sum of U over labels, which is
             what the released code runs.
-        warmup: first epochs that are uniform permutations.
+        warmup: first epochs that are uniform permutations; None: 10 % of the run, as published,
+            but at most 5 epochs.
         epochs: the run's length; None: that of the fit, or 100 where used alone.
 
     Raises:
@@ -59,6 +60,8 @@ class Uncertainty(ScoredStrategy):
         swapped, so that the pressure rises; here it falls, as the formula says.
     """
 
+    published_warmup = 0.1
+
     def __init__(
         self,
         pressure: float | Schedule = 8.0,
@@ -66,10 +69,15 @@ class Uncertainty(ScoredStrategy):
         window: int = 5,
         bins: int = 5,
         correlation: str | None = "mutual_information",
-        warmup: float = 0.1,
+        warmup: float | None = None,
         epochs: int | None = None,
     ):
-        super().__init__(pressure, decay_start=warmup, warmup=warmup, epochs=epochs)
+        super().__init__(
+            pressure,
+            decay_start=self.published_warmup if warmup is None else warmup,
+            warmup=warmup,
+            epochs=epochs,
+        )
         self.window = check_whole("window", window, 2)
         self.bins = check_whole("bins", bins, 2)
         self.correlation = check_choice("correlation", correlation, CORRELATIONS)
