@@ -206,5 +206,20 @@ def pressure(value: float | dict[str, Any] | Schedule, decay_start: float | None
     return Constant(initial) if decay_start is None else Decay(initial, decay_start)
 
 
+def share(name: str, value: Any) -> Schedule:
+    """A schedule of numbers in [0, 1].
+
+    Raises:
+        ValueError: neither a number in [0, 1] nor a schedule; one outside of it at any epoch of a
+            run of 100.
+    """
+    if not isinstance(value, (dict, Schedule)):
+        return Constant(check_number(name, value, 0, 1))
+    schedule = get(value)
+    for epoch in range(101):
+        check_number(name, schedule(epoch, 100), 0, 1)
+    return schedule
+
+
 def __dir__() -> list[str]:
     return [*__all__]

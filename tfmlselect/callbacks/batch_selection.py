@@ -258,8 +258,9 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     def _set_run_length(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
-        strategy = self._selection.strategy
-        strategy.run_epochs = self._selection.epoch + epochs_left
+        selection = self._selection
+        strategy = selection.strategy
+        selection.describe_run(selection.epoch + epochs_left, length_is_known=True)
         if self._first_epoch is not None and epochs_left > 0:
             fit_checks.warn_if_too_short(strategy)
 

@@ -151,6 +151,7 @@ class NextDistribution(Companion):
         epoch.numbers.update(numbers)
         epoch.arrays.update(arrays)
         selection.advance(epoch.refresh)
+        epoch.numbers["selection/passes"] = selection.passes
 
 
 class MaskingRatios(Companion):

@@ -47,6 +47,7 @@ class RunState:
         distribution = self._selection.distribution
         named.append(("probabilities", distribution.probabilities))
         named.append(("mass", np.float64(distribution.mass)))
+        named.append(("owed", self._selection.plan.owed))
         # Backups have the schedule values by this name.
         facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
         backup_files.write(self._directory, self._selection.epoch, named, facts)
@@ -65,6 +66,8 @@ class RunState:
         variables = dict(self._variables(model, loss))
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         probabilities, mass = (backup.arrays.pop(name) for name in ("probabilities", "mass"))
+        # Not in backups of before epochs were drawn systematically.
+        owed = backup.arrays.pop("owed", np.zeros(self._selection.source.n))
         saved = {name: array.shape for name, array in backup.arrays.items()}
         if shapes != saved:
             differing = sorted(shapes.items() ^ saved.items())[:4]
@@ -79,7 +82,8 @@ class RunState:
             loss.starts_at_odds = False
         self._iterations = _steps_of(model)
         epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
-        self._selection.resume(model, epoch, Distribution(probabilities, float(mass), values))
+        distribution = Distribution(probabilities, float(mass), values)
+        self._selection.resume(model, epoch, distribution, owed)
         return epoch
 
     def check_model(self, model: tf.keras.Model) -> None:
@@ -166,6 +170,9 @@ class RunState:
             "n": plan.n,
             "batch_size": plan.batch_size,
             "drop_remainder": plan.drop_remainder,
+            "samples_per_epoch": plan.options.samples_per_epoch,
+            "draws": plan.options.draws,
+            "importance_weights": plan.options.exponent.get_config(),
             "seed": plan.run_seed,
             "strategy": type(strategy).__name__,
             "config": hashlib.sha256(config.encode()).hexdigest(),
@@ -173,7 +180,10 @@ class RunState:
 
     def _check_identity(self, facts: dict[str, Any]) -> None:
         here = self._identity
-        differing = [name for name, value in here.items() if facts.get(name) != value]
+        # Backups of before these could be chosen say nothing of them.
+        later = ("samples_per_epoch", "draws", "importance_weights")
+        saved = {name: facts.get(name, here[name] if name in later else None) for name in here}
+        differing = [name for name, value in here.items() if saved[name] != value]
         if differing:
             hashed = ("labels", "x", "config")
             said = [
