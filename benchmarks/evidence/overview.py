@@ -132,11 +132,18 @@ def row(name: str, cost: dict) -> list[str]:
         f"`{type(strategy).__name__}`",
         first_paragraph(read(CARDS / f"{name}.md")),
         pressure(strategy),
-        f"{100 * strategy.get_config().get('warmup', 0):g} %",
+        warmup(strategy),
         "yes" if strategy.uses_neighbors else "no",
         f"{cost['state_bytes_per_entry']:g}",
         f"{cost['update_s']:g} ({cost['update_passes']:g})",
     ]
+
+
+def warmup(strategy: strategies.Strategy) -> str:
+    """The default warm-up in words."""
+    if strategy.get_config().get("warmup", 0) is None:
+        return f"{100 * strategy.published_warmup:g} %, at most 5 epochs"
+    return "none"
 
 
 def first_paragraph(card: str) -> str:

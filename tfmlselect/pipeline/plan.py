@@ -253,7 +253,8 @@ class Plan:
 
     def _systematic(self, probabilities: np.ndarray, epoch: int) -> np.ndarray:
         wanted = self.owed + self.draws * probabilities
-        expected = np.maximum(wanted, 0.0)
+        # What a sample is owed must wait where its probability is 0 now.
+        expected = np.where(probabilities > 0, np.maximum(wanted, 0.0), 0.0)
         expected = capped(expected, self.draws, self._most(expected))
         rng = epoch_generator(self.seed, epoch, DRAW)
         ids = self._arranged(counts_of(expected, self.draws, rng), rng)
