@@ -150,6 +150,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         )
         self._companions: list[Companion] = []
         self._begun = 0  # steps of the epoch that were begun
+        self._warned = False  # of a warm-up as long as the fit
         self._next_check = 1
 
     def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
@@ -176,6 +177,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection.attach(self, self.model, self._options["state_device"])
         self._running = True
         self._first_epoch: int | None = None
+        self._completed_before = selection.epoch
+        self._stopping = fit_checks.early_stopping(self)
         self._set_run_length(
             max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"]
         )
@@ -183,7 +186,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)
         self._companions = self._make_companions()
-        selection.draw()
+        selection.start()
         with self._together():
             for companion in self._companions:
                 companion.start()
@@ -222,6 +225,16 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection.draw()
         self._start_epoch()
 
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Says so if hardly an epoch was adaptive, and lets the dataset go."""
+        selection = self._selection
+        given = selection.epochs or selection.strategy.epochs  # more fits of the run may follow
+        if not self._warned and not given:
+            fit_checks.warn_of_few_adaptive_epochs(
+                selection.strategy, self._completed_before, selection.epoch
+            )
+        super().on_train_end(logs)
+
     def restore(self, model: tf.keras.Model) -> int:
         """Puts model, optimizer, strategy and distribution back as the newest backup has them.
 
@@ -259,10 +272,12 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def _set_run_length(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
         selection = self._selection
-        strategy = selection.strategy
-        selection.describe_run(selection.epoch + epochs_left, length_is_known=True)
+        done = selection.epoch
+        goes_on = selection.resumed or self._first_epoch == done
+        known = self._stopping is None and (done == 0 or goes_on)
+        selection.describe_run(done + epochs_left, length_is_known=known)
         if self._first_epoch is not None and epochs_left > 0:
-            fit_checks.warn_if_too_short(strategy)
+            self._warned = fit_checks.warn_if_too_short(selection.strategy, self._stopping)
 
     def _make_companions(self) -> list[Companion]:
         """What goes along with the fit that begins, in the order in which an epoch is finished."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -115,12 +116,69 @@ def warn_of_other_epoch(epoch: int, completed: int) -> None:
         )
 
 
-def warn_if_too_short(strategy: Strategy) -> None:
-    """Warns if the warm-up takes all epochs of the run."""
-    if strategy.uses_predictions and strategy.warmup >= strategy.run_epochs:
+def early_stopping(callback: tf.keras.callbacks.Callback) -> Any:
+    """The EarlyStopping of the fit that calls `callback` at its start, or None.
+
+    Keras tells a callback nothing of the others. But `CallbackList`, which is public, calls each of
+    them: it is found among the callers.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, tf.keras.callbacks.CallbackList):
+            kind = tf.keras.callbacks.EarlyStopping
+            return next((each for each in caller.callbacks if isinstance(each, kind)), None)
+        frame = frame.f_back
+    return None
+
+
+def warn_if_too_short(strategy: Strategy, stopping: Any) -> bool:
+    """Warns if the warm-up takes all epochs of the run, or may; returns whether it did.
+
+    Args:
+        strategy: that was told of the run.
+        stopping: the fit's EarlyStopping, or None.
+    """
+    run, warmup = strategy.run_epochs, strategy.warmup
+    if warmup >= run:
         warnings.warn(
             "No adaptive epoch is left after the warm-up. Received: a run of "
-            f"{strategy.run_epochs} epochs, the first {strategy.warmup} of them uniform. "
+            f"{run} epochs, the first {warmup} of them uniform. "
             "Train longer, or make the strategy with a shorter `warmup`.",
+            stacklevel=4,
+        )
+        return True
+    if stopping is None:
+        return False
+    # One epoch to compare with, then `patience` that are no better.
+    least = getattr(stopping, "start_from_epoch", 0) + stopping.patience + 1
+    if warmup >= least:
+        warnings.warn(
+            "EarlyStopping may end this fit before an adaptive epoch. Received: "
+            f"patience={stopping.patience}, and a warm-up of {warmup} epochs. Use a larger "
+            "patience, make the strategy with a shorter `warmup`, or pass the dataset the length "
+            "that you expect: adaptive_dataset(..., epochs=...).",
+            stacklevel=4,
+        )
+        return True
+    return False
+
+
+def warn_of_few_adaptive_epochs(strategy: Strategy, first: int, completed: int) -> None:
+    """Warns at the end of a fit if less than a quarter of its epochs were adaptive.
+
+    Args:
+        strategy: that selected.
+        first: epochs that the dataset had completed before the fit.
+        completed: epochs that it has completed now.
+    """
+    trained = completed - first
+    adaptive = max(0, completed - max(first, strategy.warmup))
+    if trained and 4 * adaptive < trained:
+        warnings.warn(
+            "Few epochs of this fit were adaptive. Received: "
+            f"{adaptive} adaptive epochs of {trained}, after a warm-up of {strategy.warmup}, for a "
+            f"run of {strategy.run_epochs}. Make the strategy with a shorter `warmup`, or pass the "
+            f"dataset the length that runs really have: adaptive_dataset(..., epochs={trained}).",
             stacklevel=4,
         )

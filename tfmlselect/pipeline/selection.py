@@ -38,6 +38,7 @@ class Selection:
         source, strategy, plan, epochs: what they are called.
         epoch: epochs completed.
         distribution: of the epoch that comes next or runs now.
+        resumed: whether the fit goes on from a backup.
         statistics: measures how epochs are drawn.
 
     Raises:
@@ -63,6 +64,8 @@ class Selection:
         self._owner: tuple[weakref.ref, threading.Thread] | None = None
         self._device: str | None = None
         self._used = False
+        self.resumed = False
+        self._asked_for: tuple[int, bool] | None = None
         self._machines: tf.distribute.Strategy | None = None  # that trains on several machines
         self._build()
         self.describe_run(strategy.run_epochs, length_is_known=False)
@@ -111,6 +114,7 @@ class Selection:
         """The fit of `owner` is over: iterations are fresh permutations again."""
         if self._owner is not None and self._owner[0]() in (owner, None):
             self._owner = None
+            self.resumed = False
             self.plan.release()
 
     @property
@@ -147,6 +151,13 @@ class Selection:
 
     # What it draws next.
 
+    def start(self) -> None:
+        """Draws the first epoch of a fit; a fit of another length has a distribution of its own."""
+        changed = self._asked_for not in (None, self._run)
+        if changed and self.strategy.warmup <= self.epoch > 0:
+            self._ask_strategy(self.epoch - 1)
+        self.draw()
+
     def draw(self) -> None:
         """Draws the plan of the epoch that comes next and has every pipeline follow it."""
         strategy, plan = self.strategy, self.plan
@@ -175,10 +186,17 @@ class Selection:
     ) -> None:
         """Goes on with a model from a backup; the strategy's state was put back already."""
         self._model = weakref.ref(model)
-        self._used = True
+        self._used = self.resumed = True
+        self._asked_for = None
         self.epoch, self.distribution, self.plan.owed = epoch, distribution, owed
 
+    @property
+    def _run(self) -> tuple[int, bool]:
+        """What the strategy knows of the run's length."""
+        return self.strategy.run_epochs, self.strategy.length_is_known
+
     def _ask_strategy(self, epoch: int) -> None:
+        self._asked_for = self._run
         with self.together():
             asked = Distribution.of(self.strategy, epoch)
         p = self.plan.in_force(self.strategy, asked.probabilities)
@@ -202,6 +220,7 @@ class Selection:
         with self.together():
             self.statistics = EpochStatistics(self.source.labels, self.plan.draws)
         self.epoch = 0
+        self._asked_for = None
         self.distribution = Distribution.uniform(self.source.n, self.statistics.share)
 
     def _build_strategy(self) -> None:
