@@ -123,8 +123,8 @@ class Selection:
         if self.epoch < self.strategy.warmup:
             ids = self.plan.permutation(self.epoch)
         else:
-            if self.epoch == 0:  # before any visit there is no epoch to ask about: 0 stands for it
-                self._ask_strategy(0)
+            if self.epoch == 0:  # before any visit there is no epoch to ask about
+                self._ask_strategy(self.strategy.before_first_epoch)
             ids = self.plan.drawn(self.strategy, self.distribution.probabilities, self.epoch)
         self.plan.follow(ids)
 
