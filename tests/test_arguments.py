@@ -259,6 +259,10 @@ def parts():
     return {"parts": [(strategies.Uniform(), 0.5), (strategies.LabelBalanced(), 0.5)]}
 
 
+def turns():
+    return {"parts": [("uniform", 0.5), ("label_balanced", 1.0)]}
+
+
 # The package.
 expect("label_statistics", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
 expect("stratified_shards", {"y": Y, "workers": 2})(y=NOTHING, workers=NOTHING, seed=SEED)
@@ -377,7 +381,8 @@ expect("strategies.get", {"name": "uniform"})(name=NOTHING)
 expect("strategies.names")()
 expect("strategies.Strategy")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.Uniform")(epochs=OPTIONAL)
-expect("strategies.LabelBalanced")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
+expect("strategies.LabelBalanced")(share=FRACTION, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
+expect("strategies.RepeatFactor")(threshold=FRACTION, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.ActiveBias")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.OnlineBatch")(pressure=NOTHING, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.RecencyBias")(
@@ -425,6 +430,7 @@ expect("strategies.Learnability", {"reference_losses": np.ones(8)})(
     epochs=OPTIONAL,
 )
 expect("strategies.Mixture", parts)(parts=NOTHING, epochs=OPTIONAL)
+expect("strategies.Switch", turns)(parts=NOTHING, epochs=OPTIONAL)
 
 # testing
 expect("testing.check_strategy", {"strategy": "uniform"})(strategy=NOTHING)

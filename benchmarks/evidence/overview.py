@@ -100,7 +100,8 @@ The step in which labels are correlated, in the same run:
 {step["uncertainty_mutual_information"]:g} s for the mutual information of the one signal of
 Uncertainty. HardImbalance(correlations=True) plans an epoch in {costs["correlated_plan_s"]:g} s.
 
-`strategies.Mixture` puts several together, by weights that may change over the run.
+[`Mixture`](strategies/mixture.md) puts several together, by weights that may change over the run;
+[`Switch`](strategies/switch.md) has them take turns.
 [Your own strategy](own_strategy.md) takes three methods.
 """
 

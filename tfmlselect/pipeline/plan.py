@@ -47,7 +47,7 @@ class PlanOptions:
             check_seed("seed", self.seed)
         if self.samples_per_epoch is not None:
             check_whole("samples_per_epoch", self.samples_per_epoch, 1)
-        exponent = schedules.share("importance_weights", self.importance_weights)
+        exponent = schedules.fraction("importance_weights", self.importance_weights)
         object.__setattr__(self, "importance_weights", exponent)
 
     @property

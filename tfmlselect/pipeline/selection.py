@@ -165,8 +165,8 @@ class Selection:
         if self.epoch < strategy.warmup:
             ids = plan.shuffled(strategy, self.epoch)
         else:
-            if self.epoch == 0:  # before any visit there is no epoch to ask about: 0 stands for it
-                self._ask_strategy(0)
+            if self.epoch == 0:  # before any visit there is no epoch to ask about
+                self._ask_strategy(strategy.before_first_epoch)
             p = self.distribution.probabilities
             ids = plan.drawn(strategy, p, self.epoch)
             if plan.options.weighs:

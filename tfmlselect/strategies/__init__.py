@@ -16,6 +16,8 @@ from tfmlselect.strategies.online_batch import OnlineBatch
 from tfmlselect.strategies.positive_hardness import PositiveHardness
 from tfmlselect.strategies.recency_bias import RecencyBias
 from tfmlselect.strategies.registry import get, names
+from tfmlselect.strategies.repeat_factor import RepeatFactor
+from tfmlselect.strategies.switch import Switch
 from tfmlselect.strategies.uncertainty import Uncertainty
 from tfmlselect.strategies.uniform import Uniform
 
@@ -29,7 +31,9 @@ __all__ = [
     "OnlineBatch",
     "PositiveHardness",
     "RecencyBias",
+    "RepeatFactor",
     "Strategy",
+    "Switch",
     "Uncertainty",
     "Uniform",
     "get",
