@@ -308,6 +308,7 @@ expect("AdaptiveBatchSelection", lambda: {"dataset": train()})(
 # callbacks
 expect("callbacks.LabelsForLayers")()
 expect("callbacks.PartialLabelMaskingUpdate")(output=OPTIONAL | TEXT)
+expect("callbacks.PositiveWeightsUpdate")(output=OPTIONAL | TEXT, epochs=OPTIONAL)
 expect("callbacks.TrainingProgress", {"class_counts": COUNTS})(
     class_counts=NOTHING, head=OPTIONAL | TEXT, output=OPTIONAL | TEXT, from_logits=FLAG
 )
@@ -344,6 +345,16 @@ expect("losses.PartialLabelMasking", {"odds": ODDS})(
     from_logits=FLAG | OPTIONAL,
     activation=NOTHING,
     seed=NOTHING,
+    name=TEXT | OPTIONAL,
+)
+expect("losses.PositiveWeights", {"odds": ODDS})(
+    loss=FUNCTION,
+    odds=NOTHING,
+    exponent=FRACTION,
+    limit=NOTHING,
+    odds_of=NOTHING,
+    from_logits=FLAG | OPTIONAL,
+    activation=NOTHING,
     name=TEXT | OPTIONAL,
 )
 

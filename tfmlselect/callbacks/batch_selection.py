@@ -24,12 +24,14 @@ from tfmlselect.callbacks.companions import (
     NextDistribution,
     OutputCheck,
     PredictionLog,
+    WeightsExponent,
 )
 from tfmlselect.callbacks.held_out_check import ValidationDataWarning
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.distributed import replicas
-from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.losses import PartialLabelMasking, PositiveWeights
+from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.exact_predictions import Scorer
@@ -58,7 +60,9 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     Where the model is compiled with a `tfmlselect.losses.PartialLabelMasking`, its ratios are
     adapted too, to the odds of the labels in the draws, with the figures that
-    `tfmlselect.callbacks.PartialLabelMaskingUpdate` shows.
+    `tfmlselect.callbacks.PartialLabelMaskingUpdate` shows. The exponent of a
+    `tfmlselect.losses.PositiveWeights` is moved, by the dataset's own count of epochs, and shown as
+    `tfmlselect.callbacks.PositiveWeightsUpdate` does.
 
     Args:
         dataset: the `AdaptiveDataset` that is passed to `fit`, or one mapped from it.
@@ -194,14 +198,16 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes which epoch Keras starts with, the first time it can be known."""
-        if self._first_epoch is not None:
-            return
-        self._first_epoch = epoch
-        if self._state is not None:
-            self._state.check_first_epoch(self.model, epoch)
-        completed = self._selection.epoch
-        self._set_run_length(self.params["epochs"] - epoch)
-        fit_checks.warn_of_other_epoch(epoch, completed)
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+            if self._state is not None:
+                self._state.check_first_epoch(self.model, epoch)
+            completed = self._selection.epoch
+            self._set_run_length(self.params["epochs"] - epoch)
+            fit_checks.warn_of_other_epoch(epoch, completed)
+        with self._together():
+            for companion in self._companions:
+                companion.before_steps()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Checks what was recorded, after 1, 2, 4, 8, ... steps."""
@@ -255,7 +261,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             )
         self._state.check_model(model)
         self._reader.prepare(model)
-        epoch = self._state.restore(model, self._masking_loss(model))
+        epoch = self._state.restore(model, self._balancing_loss(model))
         if self._summaries is not None:
             self._summaries.restored = True
         return epoch
@@ -264,10 +270,10 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def _selection(self) -> Selection:
         return self.dataset._selection
 
-    def _masking_loss(self, model: tf.keras.Model) -> PartialLabelMasking | None:
-        """The loss of the recorded output, if its ratios are to be adapted."""
+    def _balancing_loss(self, model: tf.keras.Model) -> BalancingLoss | None:
+        """The loss of the recorded output, if it is one to be adapted."""
         loss = self._reader.pick(model.loss) if model.loss else None
-        return loss if isinstance(loss, PartialLabelMasking) else None
+        return loss if isinstance(loss, BalancingLoss) else None
 
     def _set_run_length(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
@@ -285,7 +291,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         strategy, labels = selection.strategy, selection.source.labels
         losses = callable(options["signal"])
         errors = None if summaries is None else LabelErrors(labels.matrix)
-        masking = self._masking_loss(self.model)
+        loss = self._balancing_loss(self.model)
+        masking = loss if isinstance(loss, PartialLabelMasking) else None
         used = strategy.uses_predictions
         companions: list[Companion] = []
         if options["scores"] == "record" and (used or summaries is not None):
@@ -305,11 +312,13 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         companions.append(NextDistribution(selection))
         if masking is not None:
             companions.append(MaskingRatios(selection, self._reader, masking, self))
+        if isinstance(loss, PositiveWeights):
+            companions.append(WeightsExponent(selection, loss, self))
         if summaries is not None and errors is not None:
             summaries.errors = errors
             companions.append(summaries)
         if self._state is not None:  # last: no epoch is kept that the summaries lack
-            companions.append(Backup(self._state, self.model, masking))
+            companions.append(Backup(self._state, self.model, loss))
         return companions
 
     def _start_epoch(self) -> None:

@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.callbacks import backup_files
-from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
 
 
 class RunState:
-    """Saves and restores one run: model, optimizer, strategy, distribution, ratios, epoch.
+    """Saves and restores one run: model, optimizer, strategy, distribution, loss, epoch.
 
     Keras 3's random seeds, those of dropout, are among a model's variables. Keras 2 and `tf_keras`
     keep theirs out of reach: weights and plans go on the same, dropout does not.
@@ -36,12 +36,12 @@ class RunState:
         self._selection = selection
         self._iterations: int | None = None  # the optimizer's, right after `restore`
 
-    def save(self, model: tf.keras.Model, loss: PartialLabelMasking | None) -> None:
+    def save(self, model: tf.keras.Model, loss: BalancingLoss | None) -> None:
         """Writes a backup of what is now, between two epochs.
 
         Args:
             model: that is trained.
-            loss: a `PartialLabelMasking` that is adapted, or None.
+            loss: one that is adapted in the run, or None.
         """
         named = list(self._variables(model, loss))
         distribution = self._selection.distribution
@@ -52,7 +52,7 @@ class RunState:
         facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
         backup_files.write(self._directory, self._selection.epoch, named, facts)
 
-    def restore(self, model: tf.keras.Model, loss: PartialLabelMasking | None) -> int:
+    def restore(self, model: tf.keras.Model, loss: BalancingLoss | None) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
 
         Raises:
@@ -79,7 +79,7 @@ class RunState:
         for name, variable in variables.items():
             variable.assign(backup.arrays[name])
         if loss is not None:
-            loss.starts_at_odds = False
+            loss.restored()
         self._iterations = _steps_of(model)
         epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
         distribution = Distribution(probabilities, float(mass), values)
@@ -145,7 +145,7 @@ class RunState:
         self._iterations = None
 
     def _variables(
-        self, model: tf.keras.Model, loss: PartialLabelMasking | None
+        self, model: tf.keras.Model, loss: BalancingLoss | None
     ) -> Iterator[tuple[str, Any]]:
         for number, variable in enumerate(model.variables):
             yield f"model/{number}", variable

@@ -30,8 +30,16 @@ def elementwise(loss: Any, from_logits: bool) -> Callable[[tf.Tensor, tf.Tensor]
             of the user's is given probabilities.
 
     Raises:
-        ValueError: none of these.
+        ValueError: none of these; or a categorical loss, which has no value for each label.
     """
+    name = loss if isinstance(loss, str) else type(loss).__name__
+    require(
+        "categorical" not in name.lower(),
+        "A categorical loss has one value for a sample and none for each label",
+        f"loss={shown(loss)}",
+        "Pass loss='binary_crossentropy', which takes each class against the others; with "
+        "from_logits=True, activation='softmax' where the model ends in logits of classes",
+    )
     if isinstance(loss, LabelLoss):
         return loss.entries
     if isinstance(loss, tf.keras.losses.Loss) and type(loss).__module__.startswith(_KERAS):
