@@ -54,7 +54,7 @@ def training_set_labels():
     return workers_run.training_set(workers_run.N)[1]
 
 
-NAMES = [*tfml.strategies.names(), "correlated", "learnt", "mixture"]
+NAMES = [*tfml.strategies.names(), "correlated", "learnt", "capped", "mixture"]
 
 
 @pytest.mark.parametrize("name", NAMES)
