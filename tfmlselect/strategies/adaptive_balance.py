@@ -74,7 +74,7 @@ class AdaptiveBalance(CompiledStrategy):
         `w_j <- w_j (t_j / s_j)^0.3`, within [lack_j / 10, 10 lack_j], for labels below the median
         frequency: `s_j = Σ_i b_i Y_ij` is what a label gets together with others, and t_j what it
         should get, in proportion to lack_j and as much as they get now in all. It brings them
-        nearer to their targets, and helped no training that we tried.
+        nearer to their targets, and helped no training that was tried.
 
         ART as a baseline measures F1 on the predictions of training steps, where the paper has
         validation data, and each epoch. Its Π, which for classes is uniform drawing, is uniform
