@@ -406,6 +406,14 @@ expect("strategies.PositiveHardness")(
     warmup=FRACTION | OPTIONAL,
     epochs=OPTIONAL,
 )
+expect("strategies.AdaptiveBalance")(
+    share=FRACTION,
+    max_repeats=NOTHING,
+    correction_rounds=NOTHING,
+    lack=NOTHING,
+    warmup=FRACTION | OPTIONAL,
+    epochs=OPTIONAL,
+)
 expect("strategies.Uncertainty")(
     pressure=NOTHING,
     window=NOTHING,

@@ -29,6 +29,8 @@ def softmax_model():
 def few_epochs(name):
     if name == "learnability":
         return strategies.Learnability(np.linspace(0, 1, N), warmup=1)
+    if name == "adaptive_balance":  # whose share is 0 at the end of a run
+        return strategies.AdaptiveBalance(warmup=1, epochs=30)
     strategy = strategies.get(name)
     if name in ("uniform", "label_balanced"):
         return strategy
