@@ -105,11 +105,12 @@ def test_the_fit_says_whether_the_length_is_known():
     assert strategy.figures(0)["share"] == pytest.approx(0.45, rel=1e-6)
 
 
-@pytest.mark.parametrize("epoch", [0, 2, 7])
-def test_before_any_visit_nothing_of_the_run_is_done(epoch):
-    strategy = built(epochs=4)
-    assert strategy.figures(epoch) == {"share": 0.9, "lack": 1.0}
-    np.testing.assert_allclose(strategy.probabilities(epoch), mixed(0.9, B_BEFORE), rtol=1e-12)
+@pytest.mark.parametrize("length_is_known", [True, False])
+def test_the_first_epoch_s_distribution(length_is_known):
+    strategy = built(epochs=4 if length_is_known else None)
+    assert strategy.before_first_epoch == -1
+    assert strategy.figures(-1) == {"share": 0.9, "lack": 1.0}
+    np.testing.assert_allclose(strategy.probabilities(-1), mixed(0.9, B_BEFORE), rtol=1e-12)
 
 
 def test_a_share_of_ones_own():
@@ -121,7 +122,7 @@ def test_a_share_of_ones_own():
 
 def test_a_schedule_is_the_share_of_the_coming_epoch():
     strategy = built(share=Ramp(0.8, 0.0), epochs=4)
-    assert strategy.figures(0)["share"] == 0.8  # of the first epoch, before any visit
+    assert strategy.figures(-1)["share"] == 0.8  # of the first epoch, before any visit
     shown(strategy)
     for epoch, share in enumerate([0.6, 0.4, 0.2, 0.0]):
         assert strategy.figures(epoch)["share"] == pytest.approx(share)
@@ -233,13 +234,13 @@ def test_every_epoch_agrees(n, q, settings):
     for epoch in range(-1, 4):
         if epoch >= 0:
             observe_epoch(strategy, slow, rng)
-        p = np.asarray(strategy.probabilities(max(epoch, 0)))
+        p = np.asarray(strategy.probabilities(epoch))
         assert p.dtype == np.float64
         assert p.sum() == pytest.approx(1, abs=1e-14)
         assert p.max() <= strategy.max_repeats / n * (1 + 1e-12)
-        np.testing.assert_allclose(p, slow.probabilities(max(epoch, 0)), 2e-6, 2e-6 / n)
-        figures = strategy.figures(max(epoch, 0))
-        assert figures["share"] == pytest.approx(slow.share_at(max(epoch, 0)), rel=1e-5)
+        np.testing.assert_allclose(p, slow.probabilities(epoch), 2e-6, 2e-6 / n)
+        figures = strategy.figures(epoch)
+        assert figures["share"] == pytest.approx(slow.share_at(epoch), rel=1e-5)
         assert figures["lack"] == pytest.approx(slow.mean_lack(), rel=1e-5)
 
 
@@ -420,8 +421,8 @@ def test_config_and_repr(strategy, text):
     ("settings", "match"),
     [
         ({"share": 1.5}, r"`share` must be a finite number >= 0 and <= 1\. Received: share=1.5"),
-        ({"share": Ramp(0.5, -0.5)}, r"at every epoch\. Received: share=Ramp.*at epoch 51 of 100"),
-        ({"share": Decay(4.0)}, "at every epoch"),
+        ({"share": Ramp(0.5, -0.5)}, r"`share` must be .* <= 1\. Received: share=-0.01"),
+        ({"share": Decay(4.0)}, r"`share` must be .* <= 1\. Received: share=4"),
         ({"share": "half"}, "share"),
         ({"max_repeats": 0.5}, "max_repeats"),
         ({"correction_rounds": -1}, "correction_rounds"),

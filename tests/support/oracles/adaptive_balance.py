@@ -117,9 +117,9 @@ class AdaptiveBalanceOracle:
         return np.mean(np.array(self.lacks(usual))[present]) if present.any() else 0.0
 
     def share_at(self, epoch):
-        """11.2: λ of the epoch after `epoch`; before any visit nothing of the run is done."""
+        """11.2: λ of the epoch after `epoch`, which is -1 before the first one."""
         done = 0.0
-        if self.epochs is not None and any(self.history):
+        if self.epochs is not None:
             done = min(1.0, (epoch + 1) / self.epochs)
         if self.mean_lack() == 0:
             return 0.0
