@@ -32,6 +32,7 @@ from benchmarks.evidence import markers
 from benchmarks.study import data
 from tfmlselect import metrics
 from tfmlselect.schedules import Ramp
+from tfmlselect.strategies import AdaptiveBalance
 
 FILE = Path(__file__).parent / "steps_saved.csv"
 CARDS = Path(__file__).parents[2] / "docs"
@@ -78,16 +79,27 @@ def positive_weights(exponent):
 METHODS = {
     BASELINE: Method(tfml.strategies.Uniform, binary_cross_entropy),
     "positive weights": Method(tfml.strategies.Uniform, positive_weights(0.25)),
-    "positive weights, falling": Method(tfml.strategies.Uniform, positive_weights(Ramp(0.25, 0.0))),
+    "falling positive weights": Method(tfml.strategies.Uniform, positive_weights(Ramp(0.25, 0.0))),
+    "adaptive_balance": Method(AdaptiveBalance, binary_cross_entropy),
+    "adaptive_balance + falling positive weights": Method(
+        AdaptiveBalance, positive_weights(Ramp(0.25, 0.0))
+    ),
+    "adaptive_balance(0.5) + falling positive weights": Method(
+        lambda: AdaptiveBalance(0.5), positive_weights(Ramp(0.25, 0.0))
+    ),
 }
 BUDGETS = {  # passes, by task and method
     "all labels": {
         BASELINE: BASELINE_BUDGETS,
         "positive weights": (0.5, 1.0, 2.0, 4.0),
-        "positive weights, falling": (0.5, 1.0, 2.0, 4.0),
+        "falling positive weights": (0.5, 1.0, 2.0, 4.0),
+        "adaptive_balance": (0.5, 1.0, 2.0, 4.0),
+        "adaptive_balance + falling positive weights": (0.5, 1.0, 2.0, 4.0),
+        "adaptive_balance(0.5) + falling positive weights": (0.5, 1.0, 2.0, 4.0),
     },
     "rare labels": {
         BASELINE: BASELINE_BUDGETS,
+        "adaptive_balance": (0.5, 1.0, 2.0),
     },
 }
 

@@ -1,12 +1,14 @@
 """Backups: what is kept and put back, and what is refused. Kills are in tests/processes."""
 
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
+from tests.support.watching import Watch
 from tfmlselect.callbacks import backup_files
 
 N, Q = 40, 3
@@ -43,6 +45,37 @@ def test_the_newest_two_are_kept(tmp_path):
 def test_no_backup_yet(tmp_path):
     _, selection = make_run(tmp_path / "nothing")
     assert selection.restore(make_model()) == 0
+
+
+SHORT = {"samples_per_epoch": 24, "importance_weights": tfml.schedules.Ramp(0.0, 1.0)}
+
+
+@pytest.mark.parametrize("options", [{}, SHORT], ids=["passes", "short epochs"])
+@pytest.mark.parametrize("name", tfml.strategies.names())
+def test_each_strategy_is_resumed(tmp_path, name, options):
+    """Stopped after three of six epochs and resumed: the same plans, weights and distributions."""
+
+    def make(directory):
+        kind = type(tfml.strategies.get(name))
+        data = {"batch_size": 8, "seed": 0, **options}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what Learnability is not given
+            train = tfml.adaptive_dataset((X, Y), kind(epochs=6), **data)
+        return train, tfml.AdaptiveBatchSelection(train, backup_dir=directory), Watch(train)
+
+    whole = make(tmp_path / "whole")
+    straight = make_model()
+    straight.fit(whole[0], epochs=6, verbose=0, callbacks=list(whole[1:]))
+    first = make(tmp_path / "parts")
+    make_model().fit(first[0], epochs=3, verbose=0, callbacks=list(first[1:]))
+    train, selection, watch = make(tmp_path / "parts")
+    model = make_model()
+    epoch = selection.restore(model)
+    model.fit(train, initial_epoch=epoch, epochs=6, verbose=0, callbacks=[selection, watch])
+    np.testing.assert_array_equal(first[2].plans + watch.plans, whole[2].plans)
+    np.testing.assert_array_equal(train.probabilities, whole[0].probabilities)
+    for one, other in zip(model.get_weights(), straight.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_resumed_in_one_process(tmp_path):

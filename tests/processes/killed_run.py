@@ -1,4 +1,6 @@
-"""One run that is killed: `python killed_run.py DIRECTORY RESULT KILL`, run by test_kills.py.
+"""A run that is killed: `python killed_run.py DIRECTORY RESULT SELECTION KILL`, by test_kills.py.
+
+SELECTION is `whole` or `short`: of epochs of a pass, or of less.
 
 KILL is `never`, `write N` (SIGKILL at the N-th flush to the disk), or `batch N` (before the N-th
 batch of this process).
@@ -79,15 +81,29 @@ def make_model(loss):
     return model
 
 
-def main(directory, result, kind, number="0"):
+def make_train(selection, x, y):
+    """An adaptive dataset."""
+    if selection == "whole":
+        strategy = tfml.strategies.D2ACE(neighbors=2, warmup=1)
+        return tfml.adaptive_dataset((x, y), strategy=strategy, batch_size=16, seed=0)
+    return tfml.adaptive_dataset(
+        (x, y),
+        "adaptive_balance",
+        batch_size=16,
+        seed=0,
+        samples_per_epoch=40,
+        importance_weights=tfml.schedules.Ramp(0.0, 1.0),
+    )
+
+
+def main(directory, result, selection, kind, number="0"):
     """Trains, or goes on training, and writes the final weights."""
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(70, 6)).astype("float32")
     y = (x[:, :4] > [0, 0.4, 0.8, 1.2]).astype("float32")
-    strategy = tfml.strategies.D2ACE(neighbors=2, warmup=1)
-    train = tfml.adaptive_dataset((x, y), strategy=strategy, batch_size=16, seed=0)
+    train = make_train(selection, x, y)
     model = make_model(tfml.losses.PartialLabelMasking(odds=tfml.label_statistics(y).odds))
     log_dir = f"{result}_log" if importlib.util.find_spec("tensorboard") else None
     selection = tfml.AdaptiveBatchSelection(train, backup_dir=directory, log_dir=log_dir)
@@ -99,7 +115,7 @@ def main(directory, result, kind, number="0"):
         kill_at_flush(int(number))
     model.fit(train, initial_epoch=epoch, epochs=EPOCHS, verbose=0, callbacks=callbacks)
     arrays = {f"model{i}": value for i, value in enumerate(model.get_weights())}
-    arrays |= {name: each.numpy() for name, each in strategy.state.items()}
+    arrays |= {name: each.numpy() for name, each in train.strategy.state.items()}
     np.savez(result, probabilities=train.probabilities, ideal=model.loss.ideal.numpy(), **arrays)
 
 

@@ -41,9 +41,17 @@ def main(replicas, n, batch_size, rate, result):
         weighted = tf.keras.models.clone_model(model)
         weighted.set_weights(model.get_weights())
         weighted.compile(tf.keras.optimizers.SGD(rate), weights)
-        balanced = tfml.adaptive_dataset((x, y), "label_balanced", batch_size=batch_size, seed=0)
-    callbacks = [tfml.AdaptiveBatchSelection(balanced)]
-    weighted.fit(balanced, epochs=2, verbose=0, callbacks=callbacks, validation_data=(x, y))
+        balanced = tfml.adaptive_dataset(
+            (x, y),
+            "adaptive_balance",
+            batch_size=batch_size,
+            seed=0,
+            samples_per_epoch=2 * batch_size,
+            importance_weights=tfml.schedules.Ramp(0.0, 1.0),
+        )
+    short = Watch(balanced)
+    callbacks = [tfml.AdaptiveBatchSelection(balanced), short]
+    weighted.fit(balanced, epochs=4, verbose=0, callbacks=callbacks, validation_data=(x, y))
     state = {f"state_{name}": each.numpy() for name, each in selector.state.items()}
     np.savez(
         result,
@@ -52,6 +60,8 @@ def main(replicas, n, batch_size, rate, result):
         recall=progress.history["recall"],
         ideal=loss.ideal.numpy(),
         kernel=model.get_weights()[0],
+        short_plans=short.plans,
+        short_distributions=short.distributions,
         weighted_kernel=weighted.get_weights()[0],
         weighted_odds=weights.odds.numpy(),
         weighted_exponent=weights.exponent.numpy(),

@@ -34,29 +34,30 @@ def random_points(count):
     ]
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def never_killed(folder, selection):
     """Where the results of the run are that is never killed."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = run_script(folder / "run", folder / "result", "never")
+    folder.mkdir()
+    done = run_script(folder / "run", folder / "result", selection, "never")
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return folder
 
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
-    "kills",
+    ("selection", "kills"),
     [
-        pytest.param([("write", 40)], id="once"),  # in the second backup
-        pytest.param(random_points(10), id="ten times", marks=pytest.mark.full),
+        pytest.param("short", [("write", 40)], id="once"),  # in the second backup
+        pytest.param("short", random_points(6), id="six times", marks=pytest.mark.full),
+        pytest.param("whole", random_points(10), id="ten times", marks=pytest.mark.full),
     ],
 )
-def test_killed_at_random_points(whole, tmp_path, kills):
+def test_killed_at_random_points(tmp_path, selection, kills):
     """However often it is killed: the same plans, distributions and weights."""
+    whole = never_killed(tmp_path / "whole", selection)
     for kill in kills:
-        killed = run_script(tmp_path / "run", tmp_path / "result", *kill)
+        killed = run_script(tmp_path / "run", tmp_path / "result", selection, *kill)
         assert killed.returncode == -9, (kill, killed.stderr.decode()[-2000:])
-    last = run_script(tmp_path / "run", tmp_path / "result", "never")
+    last = run_script(tmp_path / "run", tmp_path / "result", selection, "never")
     assert last.returncode == 0, last.stderr.decode()[-2000:]
     expected, found = read_log(whole / "result.log"), {}
     for line in (tmp_path / "result.log").read_text().splitlines():

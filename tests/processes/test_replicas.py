@@ -44,10 +44,12 @@ def test_two_replicas_are_as_one(tmp_path, n, batch_size, rate):
     one = run(1, n, batch_size, rate, tmp_path / "one.npz")
     two = run(2, n, batch_size, rate, tmp_path / "two.npz")
     assert one.keys() == two.keys()
-    np.testing.assert_array_equal(one["plans"], two["plans"])
+    for name in ("plans", "short_plans"):
+        np.testing.assert_array_equal(one[name], two[name])
     for name, array in one.items():
         np.testing.assert_allclose(two[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
     assert one["distributions"][2].max() > 1.5 / n
+    assert one["short_distributions"][1].max() > 1.5 / n
 
 
 def test_without_a_strategy_rows_begin_at_the_batch():
