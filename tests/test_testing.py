@@ -97,6 +97,21 @@ class ConfigGrows(HighestLoss):
         return {"alpha": 2 * self.alpha}
 
 
+class LongerThanItsSamples(HighestLoss):
+    def epoch_draws(self):
+        return 10**6
+
+
+class LengthIsFloat(HighestLoss):
+    def epoch_draws(self):
+        return 7.0
+
+
+class LengthFollowsTheVisits(HighestLoss):
+    def epoch_draws(self):
+        return 1 + int(tf.math.count_nonzero(self.loss < 0.69))
+
+
 class IgnoresRunLength(HighestLoss):
     run_epochs = property(lambda self: 100, lambda self, epochs: None)
 
@@ -322,6 +337,7 @@ BROKEN = {
         HasAColumn,
         ChangesWhenAsked,
     ],
+    "epochs_have_a_length": [LongerThanItsSamples, LengthIsFloat, LengthFollowsTheVisits],
     "figures_are_numbers": [NamesNoFigures, NamesOtherFiguresLater, ShowsNaN],
     "warmup_follows_the_run": [IgnoresRunLength, WarmupIsFloat, WarmupFalls, FailsInLongRuns],
     "observe_runs_in_a_graph": [ObservesInNumpy, ObservesOnceInAGraph, NeedsAutograph],

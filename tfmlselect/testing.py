@@ -160,6 +160,15 @@ class _Contract:
         _require_same(self._run(strategy)[-len(_EPOCHS) :], _distributions(strategy))
         _distributions(strategy, (strategy.before_first_epoch,))
 
+    def epochs_have_a_length(self) -> None:
+        """`epoch_draws` must give a whole number from 1 to n, or None, the same whenever asked."""
+        strategy = self._built()
+        draws = strategy.epoch_draws()
+        _require(draws is None or (type(draws) is int and 1 <= draws <= _N), f"{draws!r}, {_N=}")
+        _show(strategy, self._visits)
+        strategy.probabilities(0)
+        _require(strategy.epoch_draws() == draws, f"{strategy.epoch_draws()!r} after {draws!r}")
+
     def figures_are_numbers(self) -> None:
         """`figures` must give finite numbers by name, the same names at every epoch."""
         strategy = self._built()
