@@ -1,6 +1,7 @@
 """Numbers that change over a run of training, and how a point of the run is given.
 
-A point is a float, a fraction of the run, or an int, a number of epochs. What a schedule's number
+A point is a float, a fraction of the run, or an int, a number of epochs (of passes over the data,
+where `samples_per_epoch` makes epochs shorter). What a schedule's number
 is used for is its owner's business; only `pressure` knows that it is a selection pressure.
 """
 
@@ -74,7 +75,8 @@ def _plain(value: Any) -> Any:
 class Schedule:
     """A number that changes over the run: `schedule(epoch, epochs)` at an epoch, from 0.
 
-    Points of the run (`start`, `end`) are floats, fractions of the run, or ints, epochs.
+    Points of the run (`start`, `end`) are floats, fractions of the run, or ints, epochs; passes
+    over the data, where `samples_per_epoch` makes epochs shorter.
     """
 
     def __call__(self, epoch: float, epochs: float) -> float:

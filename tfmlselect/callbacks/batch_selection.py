@@ -51,6 +51,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     * `selection/effective_sample_size`: 1 / sum p^2, n where all samples are equally likely;
     * `selection/entropy`: of the distribution, in nats, divided by ln n;
     * `selection/unique_samples`: share of the n samples that were drawn at least once;
+    * `selection/passes`: samples drawn since the run began, divided by n;
     * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR);
     * `selection/shard_imbalance`, on several machines: the largest mass of a worker's shard over
       its share of the draws;

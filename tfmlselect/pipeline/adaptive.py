@@ -52,14 +52,15 @@ def adaptive_dataset(
         samples_per_epoch: draws an epoch of `fit`, from batch_size to n: the distribution then
             changes within a pass over the data. Whole numbers of epochs in schedules and `warmup`
             go on counting passes. None: a pass an epoch.
-        draws: "systematic": sample i comes `n p_i` times an epoch, rounded down or up; what it was
-            owed and did not get is carried over, and equal probabilities are a permutation.
+        draws: "systematic": of m draws an epoch sample i gets `m p_i`, rounded down or up; what it
+            was owed and did not get is carried over, equal probabilities are a permutation, and
+            no sample comes more often than there are whole batches.
             "independent": each batch is drawn on its own, as the published strategies do it, and
             an epoch misses about a third of the samples.
         importance_weights: the exponent κ of `(n p_i)^-κ`, by which each draw is weighed as the
             third element of the batch, a number in [0, 1] or a `tfmlselect.schedules.Schedule`.
-            Their mean is 1 an epoch. 0: no weights. 1: gradients are those of uniform batches in
-            expectation.
+            Their mean is 1 an epoch, and `sample_weight` is multiplied in. 0: no weights. 1:
+            gradients are those of uniform batches in expectation.
         epochs: the run's length for schedules, as `fit` counts them, where the fit's own number is
             not it: `epochs=1000` with early stopping, or a loop over `fit(epochs=1)`. None: that
             of the fit.
@@ -75,8 +76,8 @@ def adaptive_dataset(
 
     Raises:
         ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
-            columns, NaN in x or features, no samples, n < batch_size, an unknown strategy, another
-            `verbose`.
+            columns, NaN in x or features, no samples, n < batch_size, `samples_per_epoch` above n
+            or below batch_size, an unknown strategy, another argument outside its range.
         TypeError: `data` is no pair.
         RuntimeError: several machines with Keras 3, which cannot train on them.
 

@@ -53,7 +53,8 @@ class AdaptiveDataset(tf.data.Dataset):
     A dataset of known length like any other: `map`, `prefetch` and `with_options` give an adaptive
     dataset again, and what would break the order raises. While a fit runs with
     `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise
-    every iteration is a fresh permutation of the training set. Iterating disturbs nothing.
+    every iteration is a fresh permutation of the training set, or with `samples_per_epoch` a part
+    of one. Iterating disturbs nothing.
     `take(k)` gives a plain dataset, for a look.
     """
 
@@ -154,7 +155,7 @@ class AdaptiveDataset(tf.data.Dataset):
     def in_order(self) -> tf.data.Dataset:
         """All samples once, in the order they were given, through the same `map` calls.
 
-        For `model.evaluate`, `model.predict` and scoring.
+        For `model.evaluate`, `model.predict` and scoring. Without importance weights.
         """
         source, size = self._selection.source, self._selection.plan.batch_size
         return self._transformed(_counted(source.in_order(size), -(-source.n // size)))

@@ -28,7 +28,8 @@ def draw_epoch(
     """The ids of one adaptive epoch, batch after batch: exactly n draws.
 
     Each batch is drawn without replacement by successive sampling (draw, remove, renormalise).
-    Batches are independent of each other: a sample may be in many of them, or in none.
+    Batches are independent of each other: a sample may be in many of them, or in none. Datasets
+    draw like this with `adaptive_dataset(..., draws="independent")`.
 
     Args:
         probabilities: (n,) array or eager tensor that sums to 1.

@@ -1,7 +1,7 @@
 """The plan of an epoch over a stream: how often each sample is emitted, and in which order.
 
 A source that is read from front to back gives each sample once. So an epoch is planned as counts:
-sample i is emitted `c_i` times, n emissions in all, and expected counts follow the distribution.
+sample i is emitted `c_i` times, as `systematic` draws them.
 Emissions keep the order of the source from window to window, and are shuffled inside each. Reading
 the stream is done elsewhere.
 """

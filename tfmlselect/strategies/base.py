@@ -35,7 +35,8 @@ class Strategy:
 
     Args:
         warmup: first epochs that are uniform permutations. A float is a fraction of the run, an
-            int is a number of epochs. None: `published_warmup`, but at most 5 epochs.
+            int is a number of epochs (passes, where `samples_per_epoch` cuts them). None:
+            `published_warmup`, but at most 5 epochs.
         epochs: the run's length, for schedules. None: that of the fit, or 100 where a strategy is
             used alone.
 
@@ -158,7 +159,9 @@ class Strategy:
     ) -> np.ndarray:
         """The samples of an epoch, in the order of training: int64 ids, `batch_size` a batch.
 
-        By default `tfmlselect.sampling.draw_epoch`, whose arguments these are.
+        By default `tfmlselect.sampling.draw_epoch`, whose arguments these are: each batch is drawn
+        on its own. A dataset calls it only where a subclass has its own, or with
+        `draws="independent"`; else it draws epochs systematically, from `probabilities`.
         """
         return sampling.draw_epoch(probabilities, batch_size, seed, epoch, drop_remainder)
 
