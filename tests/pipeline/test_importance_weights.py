@@ -110,6 +110,20 @@ def test_they_are_multiplied_into_the_user_s_own():
     np.testing.assert_allclose(in_order, own, rtol=1e-6)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_in_order_all_weigh_one(stream):
+    x, y = numbered(27)
+    if stream:
+        source = tf.data.Dataset.from_tensor_slices((x, y))
+        train = source.apply(tfml.adaptive("uniform", 4, window=16, importance_weights=1.0))
+    else:
+        train = tfml.adaptive_dataset((x, y), "uniform", 4, importance_weights=1.0)
+    mapped = train.map(lambda x, y, w: (x, y, 2 * w))
+    weights = np.concatenate([w.numpy() for _, _, w in mapped.in_order()])
+    np.testing.assert_array_equal(weights, np.full(27, 2.0))
+    run(linear(), mapped, epochs=2, scores="predict")
+
+
 def test_their_exponent_may_rise():
     x, y = numbered(27)
     p = np.random.default_rng(0).dirichlet(np.full(27, 5.0))

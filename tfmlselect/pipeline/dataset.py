@@ -157,8 +157,12 @@ class AdaptiveDataset(tf.data.Dataset):
 
         For `model.evaluate`, `model.predict` and scoring. Without importance weights.
         """
-        source, size = self._selection.source, self._selection.plan.batch_size
-        return self._transformed(_counted(source.in_order(size), -(-source.n // size)))
+        source, plan = self._selection.source, self._selection.plan
+        samples = source.in_order(plan.batch_size)
+        if plan.options.weighs and len(samples.element_spec) == 2:
+            # What is mapped over batches with importance weights finds a third element here too.
+            samples = samples.map(lambda x, y: (x, y, tf.ones(tf.shape(y)[:1])))
+        return self._transformed(_counted(samples, -(-source.n // plan.batch_size)))
 
     def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         for transform in self._transforms:
