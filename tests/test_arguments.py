@@ -342,6 +342,12 @@ expect("losses.PartialLabelMasking", {"odds": ODDS})(
     seed=NOTHING,
     name=TEXT | OPTIONAL,
 )
+expect("losses.ThinnedLikelihood")(
+    rate=FRACTION | OPTIONAL,
+    labels=ONE_EACH | OPTIONAL,
+    from_logits=FLAG,
+    name=TEXT | OPTIONAL,
+)
 
 # metrics
 for metric in ("macro_auc", "macro_average_precision", "one_error", "tuned_thresholds"):
@@ -389,6 +395,9 @@ expect("strategies.PositiveHardness")(
     hardness=NOTHING,
     warmup=FRACTION | OPTIONAL,
     epochs=OPTIONAL,
+)
+expect("strategies.RareEvents")(
+    labels=ONE_EACH | OPTIONAL, empty_share=FRACTION, draw=NOTHING, epochs=OPTIONAL
 )
 expect("strategies.Uncertainty")(
     pressure=NOTHING,

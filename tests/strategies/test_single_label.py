@@ -29,12 +29,15 @@ def softmax_model():
 def few_epochs(name):
     if name == "learnability":
         return strategies.Learnability(np.linspace(0, 1, N), warmup=1)
+    if name == "rare_events":
+        return strategies.RareEvents([CLASSES - 1])
     strategy = strategies.get(name)
     if name in ("uniform", "label_balanced"):
         return strategy
     return type(strategy)(warmup=1)
 
 
+@pytest.mark.filterwarnings("ignore:RareEvents leaves most empty samples out")
 @pytest.mark.parametrize("name", strategies.names())
 def test_every_strategy_fits_class_ids(name):
     x, ids = make_data()
@@ -50,6 +53,7 @@ def test_every_strategy_fits_class_ids(name):
     assert (np.ptp(p) > 0) == (name != "uniform")
 
 
+@pytest.mark.filterwarnings("ignore:RareEvents leaves most empty samples out")
 @pytest.mark.parametrize("name", strategies.names())
 def test_class_ids_are_one_hot_labels(name):
     x, ids = make_data()

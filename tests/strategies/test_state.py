@@ -31,6 +31,7 @@ STATES = {
     "uncertainty": PREDICTIONS | UNCERTAINTY,
     "d2ace": PREDICTIONS | UNCERTAINTY | HARDNESS,
     "positive_hardness": PREDICTIONS | HARDNESS,
+    "rare_events": {"prediction_norm": ("float32", ROWS), "rates": ("float32", ROWS)},
 }
 
 

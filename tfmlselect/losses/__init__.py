@@ -5,8 +5,9 @@ Callbacks that adapt a loss during a fit are not here, but in `tfmlselect.callba
 
 from tfmlselect.losses.asymmetric import AsymmetricLoss
 from tfmlselect.losses.partial_label_masking import PartialLabelMasking
+from tfmlselect.losses.thinned_likelihood import ThinnedLikelihood
 
-__all__ = ["AsymmetricLoss", "PartialLabelMasking"]
+__all__ = ["AsymmetricLoss", "PartialLabelMasking", "ThinnedLikelihood"]
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,7 @@ from tfmlselect.strategies.learnability import Learnability
 from tfmlselect.strategies.mixture import Mixture
 from tfmlselect.strategies.online_batch import OnlineBatch
 from tfmlselect.strategies.positive_hardness import PositiveHardness
+from tfmlselect.strategies.rare_events import RareEvents
 from tfmlselect.strategies.recency_bias import RecencyBias
 from tfmlselect.strategies.registry import get, names
 from tfmlselect.strategies.uncertainty import Uncertainty
@@ -28,6 +29,7 @@ __all__ = [
     "Mixture",
     "OnlineBatch",
     "PositiveHardness",
+    "RareEvents",
     "RecencyBias",
     "Strategy",
     "Uncertainty",

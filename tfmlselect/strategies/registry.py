@@ -16,6 +16,7 @@ from tfmlselect.strategies.label_balanced import LabelBalanced
 from tfmlselect.strategies.learnability import Learnability
 from tfmlselect.strategies.online_batch import OnlineBatch
 from tfmlselect.strategies.positive_hardness import PositiveHardness
+from tfmlselect.strategies.rare_events import RareEvents
 from tfmlselect.strategies.recency_bias import RecencyBias
 from tfmlselect.strategies.uncertainty import Uncertainty
 from tfmlselect.strategies.uniform import Uniform
@@ -31,6 +32,7 @@ _STRATEGIES: dict[str, type[Strategy]] = {
     "uncertainty": Uncertainty,
     "d2ace": D2ACE,
     "positive_hardness": PositiveHardness,
+    "rare_events": RareEvents,
 }
 
 
