@@ -259,6 +259,10 @@ def parts():
     return {"parts": [(strategies.Uniform(), 0.5), (strategies.LabelBalanced(), 0.5)]}
 
 
+def turns():
+    return {"parts": [("uniform", 0.5), ("label_balanced", 1.0)]}
+
+
 # The package.
 expect("label_statistics", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
 expect("stratified_shards", {"y": Y, "workers": 2})(y=NOTHING, workers=NOTHING, seed=SEED)
@@ -304,6 +308,7 @@ expect("AdaptiveBatchSelection", lambda: {"dataset": train()})(
 # callbacks
 expect("callbacks.LabelsForLayers")()
 expect("callbacks.PartialLabelMaskingUpdate")(output=OPTIONAL | TEXT)
+expect("callbacks.PositiveWeightsUpdate")(output=OPTIONAL | TEXT, epochs=OPTIONAL)
 expect("callbacks.TrainingProgress", {"class_counts": COUNTS})(
     class_counts=NOTHING, head=OPTIONAL | TEXT, output=OPTIONAL | TEXT, from_logits=FLAG
 )
@@ -348,6 +353,16 @@ expect("losses.ThinnedLikelihood")(
     from_logits=FLAG,
     name=TEXT | OPTIONAL,
 )
+expect("losses.PositiveWeights", {"odds": ODDS})(
+    loss=FUNCTION,
+    odds=NOTHING,
+    exponent=FRACTION,
+    limit=NOTHING,
+    odds_of=NOTHING,
+    from_logits=FLAG | OPTIONAL,
+    activation=NOTHING,
+    name=TEXT | OPTIONAL,
+)
 
 # metrics
 for metric in ("macro_auc", "macro_average_precision", "one_error", "tuned_thresholds"):
@@ -383,7 +398,8 @@ expect("strategies.get", {"name": "uniform"})(name=NOTHING)
 expect("strategies.names")()
 expect("strategies.Strategy")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.Uniform")(epochs=OPTIONAL)
-expect("strategies.LabelBalanced")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
+expect("strategies.LabelBalanced")(share=FRACTION, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
+expect("strategies.RepeatFactor")(threshold=FRACTION, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.ActiveBias")(warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.OnlineBatch")(pressure=NOTHING, warmup=FRACTION | OPTIONAL, epochs=OPTIONAL)
 expect("strategies.RecencyBias")(
@@ -434,6 +450,7 @@ expect("strategies.Learnability", {"reference_losses": np.ones(8)})(
     epochs=OPTIONAL,
 )
 expect("strategies.Mixture", parts)(parts=NOTHING, epochs=OPTIONAL)
+expect("strategies.Switch", turns)(parts=NOTHING, epochs=OPTIONAL)
 
 # testing
 expect("testing.check_strategy", {"strategy": "uniform"})(strategy=NOTHING)

@@ -12,6 +12,7 @@ from tfmlselect.schedules import (
     Ramp,
     check_point,
     epoch_of_point,
+    fraction,
     get,
     pressure,
     ramp,
@@ -194,3 +195,20 @@ def test_no_pressure(value, decay_start):
 def test_a_pressure_of_another_kind(value):
     with pytest.raises(ValueError, match=rf"Received: pressure={value!r}\. Pass a number >= 1, or"):
         pressure(value, 0.1)
+
+
+def test_a_schedule_of_fractions():
+    assert fraction("share", 0) == Constant(0.0)
+    assert fraction("share", np.float32(0.5)) == Constant(0.5)
+    assert fraction("share", Ramp(1, 0, 0.2)) == Ramp(1, 0, 0.2)
+    assert fraction("share", Ramp(1.0, 0.5).get_config()) == Ramp(1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-0.1, 1.1, 2, float("nan"), True, None, "0.5", {}, [], Ramp(0.5, 1.5), Ramp(-0.5, 0.5)],
+    ids=str,
+)
+def test_no_schedule_of_fractions(value):
+    with pytest.raises(ValueError, match=r"Received: .+\. Pass .+\."):
+        fraction("share", value)

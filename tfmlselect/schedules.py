@@ -184,6 +184,25 @@ def get(value: float | dict[str, Any] | Schedule) -> Schedule:
 _SCHEDULES = {kind.__name__: kind for kind in (Constant, Ramp, Decay)}
 
 
+def fraction(name: str, value: float | dict[str, Any] | Schedule) -> Schedule:
+    """A schedule of fractions; a number is one that stays.
+
+    Raises:
+        ValueError: neither a number nor a schedule; a value outside [0, 1], of a schedule at any
+            epoch of a run of 100.
+    """
+    require(
+        is_number(value) or isinstance(value, (dict, Schedule)),
+        f"`{name}` is a number or a Schedule object",
+        f"{name}={shown(value)}",
+        f"Pass a number from 0 to 1, or one of {', '.join(_SCHEDULES)} of tfmlselect.schedules",
+    )
+    schedule = get(value)
+    for epoch in range(101):
+        check_number(name, schedule(epoch, 100), 0, 1)
+    return schedule
+
+
 def pressure(value: float | dict[str, Any] | Schedule, decay_start: float | None) -> Schedule:
     """A schedule of selection pressures: a number falls to 1 from `decay_start` on (None: stays).
 

@@ -158,15 +158,16 @@ class _Contract:
         """Probabilities must be (n,) float64, finite, >= 0, sum to 1 and not change when asked."""
         strategy = self._make()
         _require_same(self._run(strategy)[-len(_EPOCHS) :], _distributions(strategy))
+        _distributions(strategy, (strategy.before_first_epoch,))
 
     def figures_are_numbers(self) -> None:
         """`figures` must give finite numbers by name, the same names at every epoch."""
         strategy = self._built()
-        found = [strategy.figures(epoch) for epoch in _EPOCHS]
+        found = [strategy.figures(epoch) for epoch in (strategy.before_first_epoch, *_EPOCHS)]
         for figures in found:
             ok = isinstance(figures, dict) and figures.keys() == found[0].keys()
             ok = ok and all(np.isfinite(float(value)) for value in figures.values())
-            _require(ok, f"{figures!r}, and {found[0]!r} at epoch {_EPOCHS[0]}")
+            _require(ok, f"{figures!r}, and {found[0]!r} before the first epoch")
 
     def warmup_follows_the_run(self) -> None:
         """`run_epochs` must be what it is set to, unless the constructor was given `epochs`;

@@ -100,7 +100,8 @@ The step in which labels are correlated, in the same run:
 {step["uncertainty_mutual_information"]:g} s for the mutual information of the one signal of
 Uncertainty. HardImbalance(correlations=True) plans an epoch in {costs["correlated_plan_s"]:g} s.
 
-`strategies.Mixture` puts several together, by weights that may change over the run.
+[`Mixture`](strategies/mixture.md) puts several together, by weights that may change over the run;
+[`Switch`](strategies/switch.md) has them take turns.
 [Your own strategy](own_strategy.md) takes three methods.
 """
 
@@ -132,11 +133,18 @@ def row(name: str, cost: dict) -> list[str]:
         f"`{type(strategy).__name__}`",
         first_paragraph(read(CARDS / f"{name}.md")),
         pressure(strategy),
-        f"{100 * strategy.get_config().get('warmup', 0):g} %",
+        warmup(strategy),
         "yes" if strategy.uses_neighbors else "no",
         f"{cost['state_bytes_per_entry']:g}",
         f"{cost['update_s']:g} ({cost['update_passes']:g})",
     ]
+
+
+def warmup(strategy: strategies.Strategy) -> str:
+    """The default warm-up in words."""
+    if strategy.get_config().get("warmup", 0) is None:
+        return f"{100 * strategy.published_warmup:g} %, at most 5 epochs"
+    return "none"
 
 
 def first_paragraph(card: str) -> str:

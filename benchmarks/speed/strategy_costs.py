@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect import strategies
+from tfmlselect.pipeline.plan import Plan, PlanOptions
 from tfmlselect.scoring.correlations import cosine_correlation
 from tfmlselect.strategies.uncertainty import mutual_information
 
@@ -101,14 +102,16 @@ def measure_strategy(strategy, y, neighbors, predictions) -> dict[str, float]:
     epoch = max(strategy.warmup, 1)
     update, one_pass = timed_with_passes(lambda: strategy.probabilities(epoch).numpy(), predictions)
     p = strategy.probabilities(epoch).numpy()
-    plan = median_seconds(lambda: strategy.plan(p, BATCH, 0, epoch))
+    plan = Plan(n, PlanOptions(BATCH, seed=0))
+    p = plan.in_force(strategy, p)
+    drawn = median_seconds(lambda: plan.drawn(strategy, p, epoch))
     size = sum(v.shape.num_elements() * v.dtype.size for v in strategy.state.values())
     return {
         "build_s": rounded(build),
         "observe_s_per_100k": rounded(observe * 100_000 / n),
         "update_s": rounded(update),
         "update_passes": rounded(update / one_pass),
-        "plan_s": rounded(plan),
+        "plan_s": rounded(drawn),
         "state_bytes_per_entry": rounded(size / (n * q)),
         "state_bytes_per_sample": rounded(size / n),
     }

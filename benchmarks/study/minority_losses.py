@@ -26,6 +26,7 @@ import tensorflow as tf
 from quickstart import load_yeast, make_model
 
 import tfmlselect as tfml
+from benchmarks.study.variants import of_paper
 
 LOSSES = Path(__file__).parents[2] / "docs" / "strategies" / "minority_losses.json"
 STRATEGIES = ("uniform", "hard_imbalance", "d2ace", "positive_hardness")
@@ -107,7 +108,9 @@ def measure(epochs: int, seeds: int) -> dict:
 
 def train(name: str, x: np.ndarray, y: np.ndarray, epochs: int, seed: int) -> dict:
     """One run; the training samples' losses (n,) by epoch."""
-    dataset = tfml.adaptive_dataset((x, y), strategy=name, batch_size=BATCH, seed=seed)
+    dataset = tfml.adaptive_dataset(
+        (x, y), of_paper(name), batch_size=BATCH, seed=seed, draws="independent"
+    )
     tf.keras.utils.set_random_seed(seed)
     model = make_model(y.shape[1])
     measured = TrainingLosses(x, y)

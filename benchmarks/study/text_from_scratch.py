@@ -26,6 +26,7 @@ import tfmlselect as tfml
 from benchmarks.evidence.text_table import FILE, SHOWN, STRATEGIES, table
 from benchmarks.study import data
 from benchmarks.study.evaluation import Evaluation
+from benchmarks.study.variants import of_paper
 
 RATES = (1e-3, 3e-3, 1e-2)
 SEEDS = (0, 1, 2)
@@ -74,7 +75,9 @@ def run(parts: list[tuple], strategy: str, rate: float, seed: int) -> dict:
         ]
     )
     model.compile(tf.keras.optimizers.Adam(rate), "binary_crossentropy")
-    train = tfml.adaptive_dataset((x, y), strategy, batch_size=128, seed=seed)
+    train = tfml.adaptive_dataset(
+        (x, y), of_paper(strategy), batch_size=128, seed=seed, draws="independent"
+    )
     evaluation = Evaluation(*judged_on, every=1)
     callbacks = [tfml.AdaptiveBatchSelection(train), evaluation]
     model.fit(train, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks)

@@ -69,7 +69,11 @@ def run_cell(
 
     begin = time.perf_counter()
     dataset = tfml.adaptive_dataset(
-        (x[train_rows], y), variant.strategy(), batch_size=budgets.BATCH_SIZE, seed=fold
+        (x[train_rows], y),
+        variant.strategy(),
+        batch_size=budgets.BATCH_SIZE,
+        seed=fold,
+        draws=variant.draws,
     )
     build_seconds = time.perf_counter() - begin
     steps = math.ceil(len(y) / budgets.BATCH_SIZE)

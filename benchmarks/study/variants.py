@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfmlselect as tfml
-from tfmlselect.strategies import D2ACE, PositiveHardness, Strategy, names
+from tfmlselect.strategies import D2ACE, PositiveHardness, Strategy, get, names
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,45 @@ class Variant:
         scores: of `AdaptiveBatchSelection`.
         loss: makes the loss from the labels (n, q) of the training part; None: the model's own.
         weakening: whether `FeatureWeakening` stands before the head.
+        papers: whether batches are drawn as in the papers, each on its own.
     """
 
     strategy: Callable[[], Strategy]
     scores: str = "record"
     loss: Callable[[np.ndarray], tf.keras.losses.Loss] | None = None
     weakening: bool = False
+    papers: bool = True
+
+    @property
+    def draws(self) -> str:
+        """Of `adaptive_dataset`."""
+        return "independent" if self.papers else "systematic"
+
+
+PUBLISHED = (
+    "uniform",
+    "label_balanced",
+    "online_batch",
+    "active_bias",
+    "recency_bias",
+    "learnability",
+    "hard_imbalance",
+    "uncertainty",
+    "d2ace",
+    "positive_hardness",
+)
+
+
+def as_published(kind: type[Strategy], **arguments) -> Strategy:
+    """A strategy that warms up as long as its paper says, however long the run is."""
+    if kind.published_warmup:
+        arguments = {"warmup": kind.published_warmup, **arguments}
+    return kind(**arguments)
+
+
+def of_paper(name: str) -> Strategy:
+    """The same, by name."""
+    return as_published(type(get(name)))
 
 
 class AblatedD2ACE(D2ACE):
@@ -70,27 +103,36 @@ def masking(y: np.ndarray) -> tf.keras.losses.Loss:
 
 
 VARIANTS: dict[str, Variant] = {
-    **{name: Variant(lambda name=name: tfml.strategies.get(name)) for name in names()},
-    "d2ace-no-correlations": Variant(lambda: AblatedD2ACE(correlations=False)),
-    "d2ace-no-label-weights": Variant(lambda: AblatedD2ACE(label_weights=False)),
-    "d2ace-uncertainty-only": Variant(lambda: D2ACE(mix=(1.0, 1.0))),
-    "d2ace-hardness-only": Variant(lambda: D2ACE(mix=(0.0, 0.0))),
+    **{name: Variant(lambda name=name: of_paper(name)) for name in PUBLISHED},
     **{
-        f"d2ace-pressure-{s}": Variant(lambda s=s: D2ACE(pressure=float(s)))
+        name: Variant(lambda name=name: get(name), papers=False)
+        for name in names()
+        if name not in PUBLISHED
+    },
+    "d2ace-no-correlations": Variant(lambda: as_published(AblatedD2ACE, correlations=False)),
+    "d2ace-no-label-weights": Variant(lambda: as_published(AblatedD2ACE, label_weights=False)),
+    "d2ace-uncertainty-only": Variant(lambda: as_published(D2ACE, mix=(1.0, 1.0))),
+    "d2ace-hardness-only": Variant(lambda: as_published(D2ACE, mix=(0.0, 0.0))),
+    **{
+        f"d2ace-pressure-{s}": Variant(lambda s=s: as_published(D2ACE, pressure=float(s)))
         for s in (2, 4, 16, 32, 64)
     },
     "d2ace-warmup-3": Variant(lambda: D2ACE(warmup=0.03)),
-    "d2ace-predict": Variant(D2ACE, scores="predict"),
+    "d2ace-predict": Variant(lambda: of_paper("d2ace"), scores="predict"),
     **{
-        f"positive_hardness-pressure-{s}": Variant(lambda s=s: PositiveHardness(pressure=float(s)))
+        f"positive_hardness-pressure-{s}": Variant(
+            lambda s=s: as_published(PositiveHardness, pressure=float(s))
+        )
         for s in (2, 4, 64)
     },
     "positive_hardness-warmup-10": Variant(lambda: PositiveHardness(warmup=0.1)),
-    "positive_hardness-predict": Variant(PositiveHardness, scores="predict"),
+    "positive_hardness-predict": Variant(lambda: of_paper("positive_hardness"), scores="predict"),
     "plm": Variant(tfml.strategies.Uniform, loss=masking),
-    "plm+positive_hardness": Variant(PositiveHardness, loss=masking),
+    "plm+positive_hardness": Variant(lambda: of_paper("positive_hardness"), loss=masking),
     "feature_weakening": Variant(tfml.strategies.Uniform, weakening=True),
-    "feature_weakening+positive_hardness": Variant(PositiveHardness, weakening=True),
+    "feature_weakening+positive_hardness": Variant(
+        lambda: of_paper("positive_hardness"), weakening=True
+    ),
     "focal": Variant(
         tfml.strategies.Uniform, loss=lambda y: tf.keras.losses.BinaryFocalCrossentropy()
     ),

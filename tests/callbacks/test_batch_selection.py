@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def test_a_second_fit_goes_on():
     run(model, train, epochs=2)
     run(model, train, epochs=2)
     assert train.epoch == 4
-    assert train.strategy.asked[-4:] == [0, 1, 2, 3]
+    # Before the first epoch, after each; and once more where the run turned out to be longer.
+    assert train.strategy.asked == [0, 0, 1, 1, 2, 3]
     check_rows(train.strategy, numbered(27)[0], epochs=range(4))
 
 
@@ -125,6 +127,98 @@ def test_the_strategy_is_told_how_long_the_run_is():
 def test_a_run_within_the_warmup():
     with pytest.warns(UserWarning, match=r"No adaptive epoch.*run of 2 epochs, the first 2"):
         run(linear(), adaptive(strategy=Spy(warmup=2)), epochs=2)
+
+
+class Flat(tf.keras.callbacks.Callback):
+    """Logs a figure that never gets better."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["flat"] = 1.0
+
+
+def stopping(patience):
+    """Callbacks that stop a fit after patience + 1 epochs."""
+    return [Flat(), tf.keras.callbacks.EarlyStopping("flat", patience=patience, mode="min")]
+
+
+@pytest.mark.parametrize("patience", [1, 9])
+@pytest.mark.parametrize("name", tfml.strategies.names())
+def test_a_fit_that_stops_early_has_adaptive_epochs_or_says_that_it_has_none(name, patience):
+    x, y = numbered(27)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what strategies are given here
+        train = tfml.adaptive_dataset((x, y), name, 4, seed=1)
+    model, seen = linear(), []
+    note = tf.keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: seen.append(train.epoch >= train.strategy.warmup)
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        run(model, train, 1000, [note, *stopping(patience)])
+    assert len(seen) == patience + 1
+    assert train.strategy.warmup <= 5
+    told = [str(each.message) for each in said if "adaptive epoch" in str(each.message)]
+    assert len(told) <= 1
+    assert any(seen) or told
+    assert any(seen) or patience < 5
+
+
+def test_early_stopping_within_the_warmup_is_said_at_the_start():
+    train, early = adaptive(strategy=Spy(warmup=3)), []
+    note = tf.keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: early.append(len(said)))
+    with pytest.warns(UserWarning, match=r"patience=2, and a warm-up of 3 epochs\. Use") as said:
+        run(linear(), train, 50, [note, *stopping(2)])
+    assert early[1] == len(said)  # known in the first epoch, and not said again
+
+
+def test_few_adaptive_epochs_are_said_at_the_end():
+    train = adaptive(strategy=Spy(warmup=4))
+
+    def stop(epoch, logs):
+        model.stop_training = epoch == 4
+
+    model = linear()
+    callbacks = [tf.keras.callbacks.LambdaCallback(on_epoch_end=stop)]
+    with pytest.warns(UserWarning, match=r"1 adaptive epochs of 5, .* run of 40\..*epochs=5\)"):
+        run(model, train, 40, callbacks)
+
+
+def test_a_dataset_s_own_epochs_are_the_run():
+    train = tfml.adaptive_dataset(numbered(27), D2ACE(neighbors=2), 4, seed=1, epochs=8)
+    run(learner(), train, 1000, stopping(3))
+    assert train.strategy.run_epochs == 8
+    assert train.strategy.warmup == 1
+
+
+def test_short_fits_keep_counting():
+    train = tfml.adaptive_dataset(numbered(27), D2ACE(neighbors=2), 4, seed=1)
+    model, adapted = learner(), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first fit is all warm-up
+        for _ in range(4):
+            model.fit(train, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+            adapted.append(np.ptp(train.probabilities) > 0)
+    assert train.epoch == 4
+    assert adapted == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("fits", "known"),
+    [
+        ([{"epochs": 2}], [True]),
+        ([{"epochs": 2}, {"epochs": 2}], [True, False]),
+        ([{"epochs": 2}, {"epochs": 4, "initial_epoch": 2}], [True, True]),
+        ([{"epochs": 2, "early": True}], [False]),
+    ],
+    ids=["one fit", "another fit", "a fit that goes on", "early stopping"],
+)
+def test_whether_the_length_of_a_run_is_known(fits, known):
+    train, model, found = adaptive(strategy=Spy()), linear(), []
+    for options in fits:
+        early = stopping(5) if options.pop("early", False) else []
+        run(model, train, options.pop("epochs"), early, fit=options)
+        found.append(train.strategy.length_is_known)
+    assert found == known
 
 
 # Exact scores.

@@ -12,7 +12,7 @@ import tfmlselect as tfml
 from tests.support.recorded_fits import KERNEL, Spy, linear, numbered, run
 from tfmlselect.callbacks import tensorboard
 from tfmlselect.callbacks.tensorboard import labels_to_show, read_events
-from tfmlselect.strategies import D2ACE, LabelBalanced, OnlineBatch, Uniform
+from tfmlselect.strategies import D2ACE, LabelBalanced, OnlineBatch, Switch, Uniform
 
 pytest.importorskip("tensorboard")
 
@@ -129,6 +129,13 @@ def test_pressure_and_mixture_weight_in_force(tmp_path):
     np.testing.assert_allclose(values(found, "selection/pressure"), pressures, rtol=1e-6)
     np.testing.assert_allclose(values(found, "selection/mixture_weight"), weights, rtol=1e-6)
     assert weights[0] == pytest.approx(0.6)
+
+
+def test_the_part_in_force(tmp_path):
+    fit(tmp_path, 3, make_train(Switch([("uniform", 2), (LabelBalanced(0.5), 1.0)])))
+    found = summaries(tmp_path / "selection")
+    assert values(found, "selection/part") == [0, 0, 1]
+    assert values(found, "selection/1/share") == [0.5, 0.5, 0.5]
 
 
 def test_the_histogram_is_of_expected_draws(tmp_path):

@@ -250,3 +250,42 @@ def test_a_model_learns_the_probabilities_of_the_data_as_they_are(draw):
         share[corrected] = p.mean(axis=0) / y.mean(axis=0)
     np.testing.assert_allclose(share[True], 1, atol=0.15)
     assert (share[False] > 2).all()
+
+
+def test_importance_weights_are_the_other_correction():
+    x, y = numbered(N)
+    strategy = RareEvents(PROTECTED, empty_share=SHARE)
+    train = tfml.adaptive_dataset((x, y), strategy, BATCH, seed=1, importance_weights=1.0)
+    run(model_of("binary_crossentropy"), train, epochs=1)  # a warning would be an error
+    with pytest.raises(
+        ValueError, match=r"corrected for once.*Constant\(value=1\.0\).*Leave importance"
+    ):
+        run(model_of(ThinnedLikelihood(labels=PROTECTED)), train)
+
+
+def test_an_epoch_has_each_sample_with_the_label_once_and_few_empty_ones():
+    train = thinned()
+    assert len(train) == 5  # 17 draws
+    seen = Seen(train, SpyLoss(N, labels=PROTECTED))
+    run(model_of(ThinnedLikelihood(labels=PROTECTED), rate=2.0), train, epochs=8, callbacks=[seen])
+    counts = [np.bincount(plan, minlength=N) for plan in seen.plans]
+    for count in counts:
+        assert count.sum() == 17
+        np.testing.assert_array_equal(count[16:], 1)
+    owed = np.sum([np.where(np.arange(N) < 16, rates, 1) for rates in seen.rates], axis=0)
+    assert np.abs(np.sum(counts, axis=0) - owed).max() < 1.5  # what was owed is carried over
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_short_epochs_and_streams(stream):
+    strategy = RareEvents(PROTECTED, empty_share=SHARE)
+    data = numbered(N)
+    if stream:
+        data = tf.data.Dataset.from_tensor_slices(data)
+        train = data.apply(tfml.adaptive(strategy, BATCH, window=N, seed=1))
+    else:
+        train = tfml.adaptive_dataset(data, strategy, BATCH, seed=1, samples_per_epoch=9)
+    loss = SpyLoss(N, labels=PROTECTED)
+    seen = Seen(train, loss)
+    run(model_of(loss, rate=2.0), train, epochs=4, callbacks=[seen])
+    seen.check(epochs=4)

@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from tfmlselect.pipeline.plan import Plan
+from tfmlselect.pipeline.plan import Plan, PlanOptions
 
 
 def make(n=5, batch_size=2, seed=0, drop_remainder=False):
-    return Plan(n, batch_size, seed, drop_remainder)
+    return Plan(n, PlanOptions(batch_size, seed, drop_remainder))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import gc
 import re
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import sparse
 import tfmlselect as tfml
 from tfmlselect import strategies
 from tfmlselect.pipeline.arrays import ArraySource
+from tfmlselect.pipeline.plan import PlanOptions
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.scoring import neighbors
 from tfmlselect.strategies import D2ACE, Strategy, Uniform
@@ -47,7 +49,7 @@ class Model:
 def make(strategy, x=X, y=Y, batch_size=BATCH, seed=0, drop_remainder=False, **options):
     given = {"features": None, "neighbors": None, **options}
     source = ArraySource(x, y, None, **given)
-    plan = source.make_plan(batch_size, seed, drop_remainder)
+    plan = source.make_plan(PlanOptions(batch_size, seed, drop_remainder))
     return Selection(source, strategies.get(strategy), plan)
 
 
@@ -76,6 +78,10 @@ def steep(n=N):
     return p / p.sum()
 
 
+# In batches of 4, 4 and 2 the three come twice each, and the other seven share the four draws left.
+CAPPED = np.array([2 / 10] * 3 + [4 / 7 / 10] * 7)
+
+
 # --- a fit --------------------------------------------------------------------------------------
 
 
@@ -87,11 +93,15 @@ def test_warm_up_epochs_are_permutations():
 
 
 def test_later_epochs_are_drawn_from_the_distribution():
-    # The three likely samples are in each of the batches of 4, 4 and 2.
+    # The three likely samples are in two of the batches of 4, 4 and 2 each.
     for ids in epochs(make(Fixed(steep())), 3):
-        assert {0, 1, 2} <= set(ids[:4])
-        assert {0, 1, 2} <= set(ids[4:8])
-        assert set(ids[8:]) <= {0, 1, 2}
+        assert np.bincount(ids, minlength=N)[:3].tolist() == [2, 2, 2]
+
+
+def test_what_was_owed_is_made_good():
+    # Each of the seven others is owed 4/7 of a visit an epoch: 4 visits in 7 epochs.
+    plans = epochs(make(Fixed(steep())), 7)
+    assert np.bincount(np.concatenate(plans)).tolist() == [14] * 3 + [4] * 7
 
 
 def test_no_sample_is_twice_in_a_batch():
@@ -123,7 +133,29 @@ def test_without_warm_up_the_first_epoch_uses_the_distribution_before_any_visit(
     selection = make(Fixed(steep()))
     selection.attach(Owner(), Model(), None)
     selection.draw()
-    np.testing.assert_array_equal(selection.distribution.probabilities, steep())
+    np.testing.assert_allclose(selection.distribution.probabilities, CAPPED, rtol=1e-12)
+
+
+def test_what_no_batch_can_hold_is_said_once():
+    selection = make(Fixed(steep()))
+    selection.attach(Owner(), Model(), None)
+    with pytest.warns(UserWarning, match=r"Received: 40% of the draws too many for 3 samples\."):
+        selection.draw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        selection.advance(refresh=True)
+        selection.draw()
+
+
+def test_less_than_a_hundredth_too_many_is_not_worth_a_word():
+    p = np.full(100, 0.945 / 99)
+    p[0] = 0.055  # 5.5 of 100 draws in five whole batches
+    selection = make(Fixed(p), np.zeros((100, 1)), np.zeros((100, 2)), batch_size=20)
+    selection.attach(Owner(), Model(), None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        selection.draw()
+    assert selection.distribution.probabilities[0] == pytest.approx(5 / 100, rel=1e-12)
 
 
 def test_a_distribution_is_kept_between_refreshes():
@@ -133,9 +165,9 @@ def test_a_distribution_is_kept_between_refreshes():
     selection.draw()
     strategy.p = np.full(N, 1 / N)
     selection.advance(refresh=False)
-    np.testing.assert_array_equal(selection.distribution.probabilities, steep())
+    np.testing.assert_allclose(selection.distribution.probabilities, CAPPED, rtol=1e-12)
     selection.advance(refresh=True)
-    np.testing.assert_array_equal(selection.distribution.probabilities, np.full(N, 1 / N))
+    np.testing.assert_allclose(selection.distribution.probabilities, np.full(N, 1 / N), rtol=1e-15)
 
 
 @pytest.mark.parametrize("strategy", ["uniform", D2ACE(neighbors=2, warmup=1)])

@@ -108,8 +108,10 @@ def test_recorded_predictions_are_those_of_the_planned_samples():
 def test_expected_counts_follow_the_distribution():
     train = stream(OnlineBatch(8.0, warmup=1))
     watch, _ = fit(train)
+    owed = np.zeros(N)
     for ids, p in zip(watch.plans[1:], watch.distributions[1:], strict=True):
-        assert np.abs(np.bincount(ids, minlength=N) - N * p).max() < 1 + 1e-9
+        owed += N * p - np.bincount(ids, minlength=N)
+        assert np.abs(owed).max() < 1.1  # a little over one, where the distribution changes
     assert watch.distributions[1].max() > 2 * watch.distributions[1].min()
 
 

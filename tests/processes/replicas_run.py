@@ -35,6 +35,15 @@ def main(replicas, n, batch_size, rate, result):
     callbacks = [tfml.AdaptiveBatchSelection(train), progress, watch]
     warnings.filterwarnings("error", "This fit validates")
     model.fit(train, epochs=3, verbose=0, callbacks=callbacks, validation_data=(x, y))
+    with strategy.scope():
+        odds, falling = tfml.label_statistics(y).odds, tfml.schedules.Ramp(0.5, 0.0)
+        weights = tfml.losses.PositiveWeights(odds=odds, exponent=falling, odds_of="draws")
+        weighted = tf.keras.models.clone_model(model)
+        weighted.set_weights(model.get_weights())
+        weighted.compile(tf.keras.optimizers.SGD(rate), weights)
+        balanced = tfml.adaptive_dataset((x, y), "label_balanced", batch_size=batch_size, seed=0)
+    callbacks = [tfml.AdaptiveBatchSelection(balanced)]
+    weighted.fit(balanced, epochs=2, verbose=0, callbacks=callbacks, validation_data=(x, y))
     state = {f"state_{name}": each.numpy() for name, each in selector.state.items()}
     np.savez(
         result,
@@ -43,6 +52,10 @@ def main(replicas, n, batch_size, rate, result):
         recall=progress.history["recall"],
         ideal=loss.ideal.numpy(),
         kernel=model.get_weights()[0],
+        weighted_kernel=weighted.get_weights()[0],
+        weighted_odds=weights.odds.numpy(),
+        weighted_exponent=weights.exponent.numpy(),
+        weighted_losses=[weighted.history.history[key][1] for key in ("loss", "val_loss")],
         **state,
     )
 

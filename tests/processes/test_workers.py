@@ -54,7 +54,7 @@ def training_set_labels():
     return workers_run.training_set(workers_run.N)[1]
 
 
-NAMES = [*tfml.strategies.names(), "correlated", "learnt", "mixture"]
+NAMES = [*tfml.strategies.names(), "correlated", "learnt", "mixture", "switch"]
 
 
 def test_each_worker_thins_its_own_samples(distributions):

@@ -53,6 +53,8 @@ def each_strategy(losses):
     yield "learnt", tfml.strategies.Learnability(losses)
     parts = [("online_batch", 0.25), ("label_balanced", 0.75)]
     yield "mixture", tfml.strategies.Mixture(parts)
+    turns = [("online_batch", 0.2), ("positive_hardness", 1.0)]  # of 100 epochs, asked after 30
+    yield "switch", tfml.strategies.Switch(turns)
 
 
 def distributions(strategy, number, count):

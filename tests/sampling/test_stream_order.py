@@ -1,43 +1,10 @@
-"""Counts and orders of a stream: by hand, by what must hold, and in expectation."""
+"""The order of a stream: by hand, by what must hold, and in expectation."""
 
 import numpy as np
 import pytest
 
-from tfmlselect.sampling.stream_order import emission_counts, emission_order, window_sizes
-
-
-def test_counts_by_hand():
-    class Half:
-        def random(self):
-            return 0.5
-
-    # 4 p, cumulated: 0.4 1.6 2.0 4.0; plus a half, rounded down: 0 2 2 4.
-    p = np.array([0.1, 0.3, 0.1, 0.5])
-    assert emission_counts(p, 4, Half()).tolist() == [0, 2, 0, 2]
-
-
-@pytest.mark.parametrize("concentration", [0.1, 1, 100])
-def test_counts_are_the_expectation_rounded(concentration):
-    rng = np.random.default_rng(0)
-    for n in (1, 7, 300):
-        p = rng.dirichlet(np.full(n, concentration))
-        counts = emission_counts(p, n, rng)
-        assert counts.sum() == n
-        assert np.abs(counts - n * p).max() < 1 + 1e-9
-
-
-def test_counts_average_to_the_distribution():
-    rng = np.random.default_rng(1)
-    p = rng.dirichlet(np.ones(20))
-    counts = np.array([emission_counts(p, 20, rng) for _ in range(20_000)])
-    error = np.abs(counts.mean(axis=0) - 20 * p) / (counts.std(axis=0) / np.sqrt(20_000) + 1e-12)
-    assert error.max() < 5
-
-
-def test_equal_probabilities_give_each_sample_once():
-    for seed in range(20):
-        counts = emission_counts(np.full(1003, 1 / 1003), 1003, np.random.default_rng(seed))
-        assert counts.tolist() == [1] * 1003
+from tfmlselect.sampling.stream_order import emission_order, window_sizes
+from tfmlselect.sampling.systematic import counts_of
 
 
 @pytest.mark.parametrize(
@@ -53,10 +20,9 @@ def random_stream(seed):
     batch_size, n = int(rng.integers(1, 40)), int(rng.integers(60, 2000))
     sizes = window_sizes(n, min(n, int(rng.integers(4, 12)) * batch_size))
     p = rng.dirichlet(np.full(n, rng.choice([0.3, 1.0, 30.0])))
-    return emission_counts(p, n, rng), sizes, batch_size, rng
+    return counts_of(p * n, n, rng), sizes, batch_size, rng
 
 
-@pytest.mark.filterwarnings("ignore:The window is too small")
 @pytest.mark.parametrize("seed", range(60))
 def test_no_sample_twice_in_a_batch_and_none_outside_its_window(seed):
     counts, sizes, batch_size, rng = random_stream(seed)
@@ -72,15 +38,14 @@ def test_no_sample_twice_in_a_batch_and_none_outside_its_window(seed):
 def test_counts_are_kept_where_the_window_is_large_enough():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(1000))
-    counts = emission_counts(p, 1000, rng)
+    counts = counts_of(p * 1000, 1000, rng)
     ids, _ = emission_order(counts, window_sizes(1000, 250), 10, rng)
     np.testing.assert_array_equal(np.bincount(ids, minlength=1000), counts)
 
 
-def test_too_many_copies_for_a_window_go_to_others_with_a_warning():
+def test_too_many_copies_for_a_window_go_to_others():
     counts = np.array([40, *[0] * 20, *[1] * 19, 1])
-    with pytest.warns(UserWarning, match=r"window is too small.* Received: .* of 60 draws"):
-        ids, _ = emission_order(counts, window_sizes(41, 41), 10, np.random.default_rng(0))
+    ids, _ = emission_order(counts, window_sizes(41, 41), 10, np.random.default_rng(0))
     assert len(ids) == 60
     for batch in ids.reshape(6, 10):
         assert len(set(batch.tolist())) == 10

@@ -9,7 +9,15 @@ import tfmlselect as tfml
 from tests.support.oracles import baselines
 from tests.support.oracles.visits import observe_epoch
 from tfmlselect import strategies
-from tfmlselect.strategies import D2ACE, HardImbalance, Learnability, Mixture, Strategy, base
+from tfmlselect.strategies import (
+    D2ACE,
+    HardImbalance,
+    Learnability,
+    Mixture,
+    Strategy,
+    Switch,
+    base,
+)
 
 N, Q = 30, 4
 MAKERS = {
@@ -17,6 +25,7 @@ MAKERS = {
     "learnability": lambda: Learnability(np.linspace(0, 1, N)),
     "correlations": lambda: HardImbalance(correlations=True),
     "mixture": lambda: Mixture([("d2ace", 0.5), ("label_balanced", 0.5)]),
+    "switch": lambda: Switch([("label_balanced", 3), ("d2ace", 1.0)]),
 }
 
 

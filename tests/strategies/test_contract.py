@@ -8,10 +8,17 @@ import pytest
 import tensorflow as tf
 
 from tfmlselect import strategies
+from tfmlselect.schedules import Ramp
 from tfmlselect.scoring.correlations import PairContext, ProductContext, make_context
-from tfmlselect.strategies import D2ACE
+from tfmlselect.strategies import D2ACE, LabelBalanced, Mixture, RepeatFactor, Switch
 from tfmlselect.testing import check_strategy
 
+QUICK_VARIANTS = [
+    LabelBalanced(Ramp(1.0, 0.25)),
+    RepeatFactor(0.5, warmup=0.1),
+    Mixture([("online_batch", 0.5), ("label_balanced", 0.5)]),
+    Switch([("online_batch", 0.3), ("label_balanced", 1.0)]),
+]
 VARIANTS = [
     D2ACE(neighbors=0, hardness="loss", window=2, epochs=30),
     D2ACE(neighbors=9, hardness="released", flip_weight=1.0, window=9, pressure=100.0),
@@ -37,7 +44,11 @@ def observe_all(strategy, visits, jit_compile=False):
 
 @pytest.mark.parametrize(
     "strategy",
-    [*strategies.names(), *(pytest.param(each, marks=pytest.mark.full) for each in VARIANTS)],
+    [
+        *strategies.names(),
+        *QUICK_VARIANTS,
+        *(pytest.param(each, marks=pytest.mark.full) for each in VARIANTS),
+    ],
     ids=str,
 )
 def test_contract(strategy):

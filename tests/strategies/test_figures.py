@@ -5,7 +5,7 @@ import pytest
 
 from tfmlselect import strategies
 from tfmlselect.schedules import Constant, Ramp
-from tfmlselect.strategies import D2ACE, LabelBalanced, Mixture, OnlineBatch, Uniform
+from tfmlselect.strategies import D2ACE, LabelBalanced, Mixture, OnlineBatch, RepeatFactor, Uniform
 
 
 def test_a_falling_pressure():
@@ -28,6 +28,7 @@ def test_weights_and_figures_of_the_parts_of_a_mixture():
         "mixture_weight/0": 0.75,
         "mixture_weight/1": 0.25,
         "0/pressure": 5.0,
+        "1/share": 1.0,
     }
 
 
@@ -43,5 +44,12 @@ def test_who_has_a_pressure_shows_it(name):
     assert ("pressure" in strategy.figures(0)) == hasattr(strategy, "pressure")
 
 
+def test_a_falling_share():
+    strategy = LabelBalanced(Ramp(1.0, 0.0), epochs=4)
+    assert [strategy.figures(epoch) for epoch in range(3)] == [
+        {"share": share} for share in (1.0, 0.75, 0.5)
+    ]
+
+
 def test_nothing_to_show():
-    assert Uniform().figures(0) == LabelBalanced().figures(3) == {}
+    assert Uniform().figures(0) == RepeatFactor().figures(3) == {}

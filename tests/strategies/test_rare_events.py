@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.oracles import rare_events as oracle
 from tfmlselect.strategies import RareEvents
@@ -109,7 +111,8 @@ def test_oracle(seed):
     np.testing.assert_allclose(strategy.rates(), wanted, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@settings(max_examples=30)
+@given(st.integers(0, 10**6))
 def test_an_epoch_has_the_same_draws_whatever_is_predicted(seed):
     y, protected, p, share = random_case(seed, n=400)
     strategy = built(y, labels=protected, empty_share=share)

@@ -18,7 +18,9 @@ from tfmlselect.strategies import (
     PositiveHardness,
     RareEvents,
     RecencyBias,
+    RepeatFactor,
     Strategy,
+    Switch,
     Uncertainty,
     Uniform,
 )
@@ -57,8 +59,13 @@ def text_of_config(strategy):
         PositiveHardness(flip_weight=1),
         RareEvents(np.array([2, 0]), empty_share=np.float32(0.5), draw="even", epochs=3),
         LabelBalanced(warmup=0.25, epochs=7),
+        LabelBalanced(np.float64(0.5)),
+        LabelBalanced(share=Ramp(1, 0.2, 0, 10)),
+        RepeatFactor(np.float64(0.25), warmup=1),
         Mixture([(OnlineBatch(), 1)]),
         Mixture([(INNER, Ramp(0.7, 0.3)), (ActiveBias(), Ramp(0.3, 0.7))]),
+        Switch([(OnlineBatch(), 1.0)]),
+        Switch([(INNER, np.int64(3)), (Switch([("uniform", 1.0)]), 0.5), (D2ACE(), 1.0)]),
     ],
     ids=repr,
 )
@@ -88,6 +95,10 @@ def test_arguments_as_one_would_type_them():
         "Mixture(parts=[(Uniform(epochs=None), Ramp(0.7, 0.3, start=0.0, end=1.0)), "
         "(Uniform(epochs=None), Ramp(0.3, 0.7, start=0.0, end=1.0))], epochs=3)"
     )
+    assert repr(Switch([("uniform", 3), ("uniform", 1.0)])) == (
+        "Switch(parts=[(Uniform(epochs=None), 3), (Uniform(epochs=None), 1.0)], epochs=None)"
+    )
+    assert "share=0.5," in repr(LabelBalanced(0.5))
 
 
 def test_of_many_losses_the_shape_is_shown():

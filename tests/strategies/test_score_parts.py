@@ -159,7 +159,7 @@ def test_a_mixture_has_the_parts_of_its_parts_by_number():
     np.testing.assert_array_equal(mixture.latest_predictions(IDS), pair[1].latest_predictions(IDS))
 
 
-@pytest.mark.parametrize("name", ["uniform", "label_balanced"])
+@pytest.mark.parametrize("name", ["uniform", "label_balanced", "repeat_factor"])
 def test_without_a_score_there_are_no_parts(name):
     strategy = strategies.get(name)
     strategy.build(make_y())

@@ -30,7 +30,7 @@ def few_epochs(name):
     if name == "learnability":
         return strategies.Learnability(np.linspace(0, 1, N), warmup=1)
     if name == "rare_events":
-        return strategies.RareEvents([CLASSES - 1])
+        return strategies.RareEvents([CLASSES - 1], empty_share=0.8)
     strategy = strategies.get(name)
     if name in ("uniform", "label_balanced"):
         return strategy

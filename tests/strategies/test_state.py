@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfmlselect import strategies
-from tfmlselect.strategies import Mixture, RecencyBias
+from tfmlselect.strategies import Mixture, RecencyBias, Switch
 
 N, Q, WINDOW = 12, 3, 5
 ROWS, TABLE = (N,), (N, Q)
@@ -19,6 +19,7 @@ HARDNESS = {"flip": ("float32", TABLE), "hardness": ("float32", TABLE)}
 STATES = {
     "uniform": {},
     "label_balanced": {},
+    "repeat_factor": {},
     "online_batch": LOSS,
     "active_bias": {
         "visits": ("int64", ROWS),
@@ -57,6 +58,15 @@ def test_state_of_a_mixture():
     expected |= {f"1/0/{name}": value for name, value in STATES["d2ace"].items()}
     expected |= {f"2/{name}": value for name, value in STATES["recency_bias"].items()}
     assert state_of(mixture) == expected
+
+
+def test_state_of_a_switch():
+    inner = Mixture([("d2ace", 0.5), ("uniform", 0.5)])
+    switch = Switch([("online_batch", 0.25), (inner, 3), (RecencyBias(), 1.0)])
+    expected = {"0/loss": LOSS["loss"]}
+    expected |= {f"1/0/{name}": value for name, value in STATES["d2ace"].items()}
+    expected |= {f"2/{name}": value for name, value in STATES["recency_bias"].items()}
+    assert state_of(switch) == expected
 
 
 @pytest.mark.parametrize("window", [2, 9])

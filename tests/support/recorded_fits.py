@@ -23,6 +23,10 @@ class Spy(tfml.strategies.Strategy):
             self.ids.extend(ids.tolist())
             self.rows.extend(y_pred.copy())
             self.losses.extend(loss.copy())
+            selection = self._selection()
+            ids = selection.plan.followed  # of the epoch that was just trained
+            kept = self.plans.setdefault(selection.epoch, ids)
+            assert np.array_equal(kept, ids), "an epoch has one plan"
 
         tf.numpy_function(keep, [ids, y_pred, np.float32([]) if loss is None else loss], [])
 
@@ -30,11 +34,6 @@ class Spy(tfml.strategies.Strategy):
         self.asked.append(epoch)
         weights = np.roll(np.arange(1.0, self.n + 1), 3 * epoch)
         return tf.constant(weights / weights.sum())
-
-    def plan(self, probabilities, batch_size, seed, epoch, drop_remainder=False):
-        ids = super().plan(probabilities, batch_size, seed, epoch, drop_remainder)
-        assert np.array_equal(self.plans.setdefault(epoch, ids), ids), "an epoch has one plan"
-        return ids
 
     def planned(self, *epochs):
         """The ids of some epochs, in order."""

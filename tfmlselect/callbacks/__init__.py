@@ -3,12 +3,14 @@
 from tfmlselect.callbacks.batch_selection import AdaptiveBatchSelection
 from tfmlselect.callbacks.labels_for_layers import LabelsForLayers
 from tfmlselect.callbacks.masking_update import PartialLabelMaskingUpdate
+from tfmlselect.callbacks.positive_weights_update import PositiveWeightsUpdate
 from tfmlselect.callbacks.training_progress import TrainingProgress
 
 __all__ = [
     "AdaptiveBatchSelection",
     "LabelsForLayers",
     "PartialLabelMaskingUpdate",
+    "PositiveWeightsUpdate",
     "TrainingProgress",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,8 @@ import tensorflow as tf
 from tfmlselect.distributed import workers
 from tfmlselect.recording.hooks import arm_hook, remove_hook
 from tfmlselect.recording.outputs import Nested
+
+Loss = TypeVar("Loss", bound=tf.keras.losses.Loss)
 
 
 class StepListener(tf.keras.callbacks.Callback):
@@ -65,3 +68,25 @@ def mean_known(values: np.ndarray) -> float:
     """The mean without NaN; NaN where nothing else is there."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def compiled_loss(
+    model: tf.keras.Model, kind: type[Loss], output: str | int | None
+) -> tuple[Loss | None, Any]:
+    """The loss of this kind that a model was compiled with, if any, and the output it is for.
+
+    Args:
+        model: that is trained.
+        kind: class of the loss.
+        output: name or index of the output; None: where one output alone has such a loss.
+    """
+    losses = getattr(model, "loss", None)
+    if isinstance(losses, kind):
+        return losses, output
+    if isinstance(losses, (list, tuple, dict)):
+        items = losses.items() if isinstance(losses, dict) else enumerate(losses)
+        found = [(each, key) for key, each in items if isinstance(each, kind)]
+        chosen = [pair for pair in found if output in (None, pair[1])]
+        if len(chosen) == 1:
+            return chosen[0]
+    return None, output

@@ -25,12 +25,14 @@ from tfmlselect.callbacks.companions import (
     OutputCheck,
     PredictionLog,
     ThinningRates,
+    WeightsExponent,
 )
 from tfmlselect.callbacks.held_out_check import ValidationDataWarning
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.distributed import replicas
-from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.losses import PartialLabelMasking, PositiveWeights
+from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.exact_predictions import Scorer
@@ -60,8 +62,11 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     Where the model is compiled with a `tfmlselect.losses.PartialLabelMasking`, its ratios are
     adapted too, to the odds of the labels in the draws, with the figures that
-    `tfmlselect.callbacks.PartialLabelMaskingUpdate` shows. A `tfmlselect.losses.ThinnedLikelihood`
-    is told, in each step, at which rates `strategies.RareEvents` keeps the batch's samples.
+    `tfmlselect.callbacks.PartialLabelMaskingUpdate` shows. The exponent of a
+    `tfmlselect.losses.PositiveWeights` is moved, by the dataset's own count of epochs, and shown as
+    `tfmlselect.callbacks.PositiveWeightsUpdate` does.
+    A `tfmlselect.losses.ThinnedLikelihood` is told, in each step, at which rates
+    `strategies.RareEvents` keeps the batch's samples.
 
     Args:
         dataset: the `AdaptiveDataset` that is passed to `fit`, or one mapped from it.
@@ -153,6 +158,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         )
         self._companions: list[Companion] = []
         self._begun = 0  # steps of the epoch that were begun
+        self._warned = False  # of a warm-up as long as the fit
         self._next_check = 1
 
     def __deepcopy__(self, memo: dict) -> AdaptiveBatchSelection:
@@ -180,6 +186,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection.attach(self, self.model, self._options["state_device"])
         self._running = True
         self._first_epoch: int | None = None
+        self._completed_before = selection.epoch
+        self._stopping = fit_checks.early_stopping(self)
         self._set_run_length(
             max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"]
         )
@@ -187,7 +195,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)
         self._companions = self._make_companions()
-        selection.draw()
+        selection.start()
         with self._together():
             for companion in self._companions:
                 companion.start()
@@ -195,14 +203,16 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes which epoch Keras starts with, the first time it can be known."""
-        if self._first_epoch is not None:
-            return
-        self._first_epoch = epoch
-        if self._state is not None:
-            self._state.check_first_epoch(self.model, epoch)
-        completed = self._selection.epoch
-        self._set_run_length(self.params["epochs"] - epoch)
-        fit_checks.warn_of_other_epoch(epoch, completed)
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+            if self._state is not None:
+                self._state.check_first_epoch(self.model, epoch)
+            completed = self._selection.epoch
+            self._set_run_length(self.params["epochs"] - epoch)
+            fit_checks.warn_of_other_epoch(epoch, completed)
+        with self._together():
+            for companion in self._companions:
+                companion.before_steps()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Checks what was recorded, after 1, 2, 4, 8, ... steps."""
@@ -226,6 +236,16 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection.draw()
         self._start_epoch()
 
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Says so if hardly an epoch was adaptive, and lets the dataset go."""
+        selection = self._selection
+        given = selection.epochs or selection.strategy.epochs  # more fits of the run may follow
+        if not self._warned and not given:
+            fit_checks.warn_of_few_adaptive_epochs(
+                selection.strategy, self._completed_before, selection.epoch
+            )
+        super().on_train_end(logs)
+
     def restore(self, model: tf.keras.Model) -> int:
         """Puts model, optimizer, strategy and distribution back as the newest backup has them.
 
@@ -246,7 +266,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             )
         self._state.check_model(model)
         self._reader.prepare(model)
-        epoch = self._state.restore(model, self._masking_loss(model))
+        epoch = self._state.restore(model, self._balancing_loss(model))
         if self._summaries is not None:
             self._summaries.restored = True
         return epoch
@@ -255,10 +275,10 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def _selection(self) -> Selection:
         return self.dataset._selection
 
-    def _masking_loss(self, model: tf.keras.Model) -> PartialLabelMasking | None:
-        """The loss of the recorded output, if its ratios are to be adapted."""
+    def _balancing_loss(self, model: tf.keras.Model) -> BalancingLoss | None:
+        """The loss of the recorded output, if it is one to be adapted."""
         loss = self._recorded_loss(model)
-        return loss if isinstance(loss, PartialLabelMasking) else None
+        return loss if isinstance(loss, BalancingLoss) else None
 
     def _recorded_loss(self, model: tf.keras.Model) -> Any:
         """The loss of the recorded output; None where the model is compiled without."""
@@ -266,10 +286,13 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     def _set_run_length(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
-        strategy = self._selection.strategy
-        strategy.run_epochs = self._selection.epoch + epochs_left
+        selection = self._selection
+        done = selection.epoch
+        goes_on = selection.resumed or self._first_epoch == done
+        known = self._stopping is None and (done == 0 or goes_on)
+        selection.describe_run(done + epochs_left, length_is_known=known)
         if self._first_epoch is not None and epochs_left > 0:
-            fit_checks.warn_if_too_short(strategy)
+            self._warned = fit_checks.warn_if_too_short(selection.strategy, self._stopping)
 
     def _make_companions(self) -> list[Companion]:
         """What goes along with the fit that begins, in the order in which an epoch is finished."""
@@ -277,7 +300,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         strategy, labels = selection.strategy, selection.source.labels
         losses = callable(options["signal"])
         errors = None if summaries is None else LabelErrors(labels.matrix)
-        masking = self._masking_loss(self.model)
+        loss = self._balancing_loss(self.model)
+        masking = loss if isinstance(loss, PartialLabelMasking) else None
         used = strategy.uses_predictions
         companions: list[Companion] = []
         if options["scores"] == "record" and (used or summaries is not None):
@@ -299,11 +323,13 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             companions.append(ThinningRates(selection, strategy, replicas.count(self.model)))
         if masking is not None:
             companions.append(MaskingRatios(selection, self._reader, masking, self))
+        if isinstance(loss, PositiveWeights):
+            companions.append(WeightsExponent(selection, loss, self))
         if summaries is not None and errors is not None:
             summaries.errors = errors
             companions.append(summaries)
         if self._state is not None:  # last: no epoch is kept that the summaries lack
-            companions.append(Backup(self._state, self.model, masking))
+            companions.append(Backup(self._state, self.model, loss))
         return companions
 
     def _start_epoch(self) -> None:

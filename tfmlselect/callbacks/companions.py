@@ -16,9 +16,11 @@ import tensorflow as tf
 from tfmlselect import _training_step
 from tfmlselect._progress import verbosity
 from tfmlselect.callbacks.masking_update import RatioUpdate
+from tfmlselect.callbacks.positive_weights_update import ExponentUpdate
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.distributed import replicas
-from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.losses import PartialLabelMasking, PositiveWeights
+from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.exact_predictions import Scorer
@@ -62,6 +64,9 @@ class Companion:
 
     def start_epoch(self) -> None:
         """Called after each plan is drawn: after `start`, and after each `finish_epoch`."""
+
+    def before_steps(self) -> None:
+        """Called before an epoch's first step, when the length of the run is known."""
 
     def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """One training step, as it is traced: labels and outputs as they are, p (b, q)."""
@@ -154,6 +159,7 @@ class NextDistribution(Companion):
         epoch.numbers.update(numbers)
         epoch.arrays.update(arrays)
         selection.advance(epoch.refresh)
+        epoch.numbers["selection/passes"] = selection.passes
 
 
 class MaskingRatios(Companion):
@@ -228,10 +234,35 @@ class ThinningRates(Companion):
         replicas.free(self._rates)
 
 
+class WeightsExponent(Companion):
+    """Moves the exponent of a `PositiveWeights` loss, and its odds where they are of the draws."""
+
+    def __init__(
+        self, selection: Selection, loss: PositiveWeights, leader: tf.keras.callbacks.Callback
+    ):
+        self._selection, self._loss = selection, loss
+        self._update = ExponentUpdate(loss, leader)
+
+    def before_steps(self) -> None:
+        """Takes the exponent of this epoch, counted by the dataset, and the odds of its draws."""
+        selection = self._selection
+        if self._loss.odds_of == "draws":
+            self._loss.odds.assign(selection.statistics.odds(selection.distribution))
+        self._update.start_epoch(selection.strategy._at(self._loss.schedule, selection.epoch))
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Shows the exponent that the epoch was trained with."""
+        epoch.numbers.update(self._update.numbers())
+
+    def close(self) -> None:
+        """Nobody moves the exponent any more."""
+        self._update.close()
+
+
 class Backup(Companion):
     """Keeps the run in a directory."""
 
-    def __init__(self, state: RunState, model: tf.keras.Model, loss: PartialLabelMasking | None):
+    def __init__(self, state: RunState, model: tf.keras.Model, loss: BalancingLoss | None):
         self._state, self._model, self._loss = state, model, loss
 
     def finish_epoch(self, epoch: Epoch) -> None:

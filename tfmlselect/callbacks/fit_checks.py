@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -116,6 +117,7 @@ def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDatase
     """
     selection = dataset._selection
     strategy, q = selection.strategy, selection.source.labels.q
+    weighs = selection.plan.options.weighs
     losses = tf.nest.flatten(model.loss)
     for loss in (each for each in losses if isinstance(each, ThinnedLikelihood)):
         if not isinstance(strategy, RareEvents):
@@ -123,6 +125,13 @@ def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDatase
                 "ThinnedLikelihood corrects for empty samples that RareEvents leaves out. "
                 f"Received: strategy={strategy!r}. Make the dataset with strategy='rare_events', "
                 "or compile the model with 'binary_crossentropy'."
+            )
+        if weighs:
+            raise ValueError(
+                "Thinned data are corrected for once: by ThinnedLikelihood, or by importance "
+                f"weights. Received: importance_weights={selection.plan.options.exponent!r}, and "
+                "that loss. Leave importance_weights out, or compile the model with "
+                "'binary_crossentropy'."
             )
         if set(strategy.protected) != set(loss.labels or range(q)):
             raise ValueError(
@@ -139,13 +148,12 @@ def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDatase
             )
     thins = isinstance(strategy, RareEvents) and strategy.rate < 1
     corrects = recorded is None or isinstance(recorded, ThinnedLikelihood)
-    weighs = getattr(dataset, "importance_weights", None)
     if thins and not corrects and not weighs and selection.first_time("thinned"):
         warnings.warn(
             "RareEvents leaves most empty samples out, and this loss does not know it: the model "
             "will predict probabilities of the thinned data, which are too large. Received: "
             f"loss={shown(recorded)}. Compile the model with tfmlselect.losses."
-            "ThinnedLikelihood(), or pass importance_weights= to adaptive_dataset.",
+            "ThinnedLikelihood(), or pass importance_weights=1.0 to adaptive_dataset.",
             stacklevel=4,
         )
 
@@ -161,12 +169,69 @@ def warn_of_other_epoch(epoch: int, completed: int) -> None:
         )
 
 
-def warn_if_too_short(strategy: Strategy) -> None:
-    """Warns if the warm-up takes all epochs of the run."""
-    if strategy.uses_predictions and strategy.warmup >= strategy.run_epochs:
+def early_stopping(callback: tf.keras.callbacks.Callback) -> Any:
+    """The EarlyStopping of the fit that calls `callback` at its start, or None.
+
+    Keras tells a callback nothing of the others. But `CallbackList`, which is public, calls each of
+    them: it is found among the callers.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, tf.keras.callbacks.CallbackList):
+            kind = tf.keras.callbacks.EarlyStopping
+            return next((each for each in caller.callbacks if isinstance(each, kind)), None)
+        frame = frame.f_back
+    return None
+
+
+def warn_if_too_short(strategy: Strategy, stopping: Any) -> bool:
+    """Warns if the warm-up takes all epochs of the run, or may; returns whether it did.
+
+    Args:
+        strategy: that was told of the run.
+        stopping: the fit's EarlyStopping, or None.
+    """
+    run, warmup = strategy.run_epochs, strategy.warmup
+    if warmup >= run:
         warnings.warn(
             "No adaptive epoch is left after the warm-up. Received: a run of "
-            f"{strategy.run_epochs} epochs, the first {strategy.warmup} of them uniform. "
+            f"{run} epochs, the first {warmup} of them uniform. "
             "Train longer, or make the strategy with a shorter `warmup`.",
+            stacklevel=4,
+        )
+        return True
+    if stopping is None:
+        return False
+    # One epoch to compare with, then `patience` that are no better.
+    least = getattr(stopping, "start_from_epoch", 0) + stopping.patience + 1
+    if warmup >= least:
+        warnings.warn(
+            "EarlyStopping may end this fit before an adaptive epoch. Received: "
+            f"patience={stopping.patience}, and a warm-up of {warmup} epochs. Use a larger "
+            "patience, make the strategy with a shorter `warmup`, or pass the dataset the length "
+            "that you expect: adaptive_dataset(..., epochs=...).",
+            stacklevel=4,
+        )
+        return True
+    return False
+
+
+def warn_of_few_adaptive_epochs(strategy: Strategy, first: int, completed: int) -> None:
+    """Warns at the end of a fit if less than a quarter of its epochs were adaptive.
+
+    Args:
+        strategy: that selected.
+        first: epochs that the dataset had completed before the fit.
+        completed: epochs that it has completed now.
+    """
+    trained = completed - first
+    adaptive = max(0, completed - max(first, strategy.warmup))
+    if trained and 4 * adaptive < trained:
+        warnings.warn(
+            "Few epochs of this fit were adaptive. Received: "
+            f"{adaptive} adaptive epochs of {trained}, after a warm-up of {strategy.warmup}, for a "
+            f"run of {strategy.run_epochs}. Make the strategy with a shorter `warmup`, or pass the "
+            f"dataset the length that runs really have: adaptive_dataset(..., epochs={trained}).",
             stacklevel=4,
         )

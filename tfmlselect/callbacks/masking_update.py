@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.callbacks.base import StepListener, mean_known
+from tfmlselect.callbacks.base import StepListener, compiled_loss, mean_known
 from tfmlselect.distributed import workers
 from tfmlselect.losses import PartialLabelMasking
 from tfmlselect.losses.masking_ratios import LabelHistograms, divergences, updated_ratios
@@ -96,20 +96,6 @@ class RatioUpdate:
         loss.ideal.assign(np.where(fresh, odds, ideal))
 
 
-def masking_loss(model: tf.keras.Model, output: Any) -> tuple[PartialLabelMasking | None, Any]:
-    """The compiled `PartialLabelMasking`, if any, and the output that it is for."""
-    losses = getattr(model, "loss", None)
-    if isinstance(losses, PartialLabelMasking):
-        return losses, output
-    if isinstance(losses, (list, tuple, dict)):
-        items = losses.items() if isinstance(losses, dict) else enumerate(losses)
-        found = [(each, key) for key, each in items if isinstance(each, PartialLabelMasking)]
-        chosen = [pair for pair in found if output in (None, pair[1])]
-        if len(chosen) == 1:
-            return chosen[0]
-    return None, output
-
-
 class PartialLabelMaskingUpdate(StepListener):
     """Adapts the ratios of a compiled `tfmlselect.losses.PartialLabelMasking` once per epoch.
 
@@ -154,7 +140,7 @@ class PartialLabelMaskingUpdate(StepListener):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Finds the loss, unless `AdaptiveBatchSelection` leads it."""
         self._running = True
-        loss, output = masking_loss(self.model, self._output)
+        loss, output = compiled_loss(self.model, PartialLabelMasking, self._output)
         if loss is None:
             raise ValueError(
                 "This callback adapts a PartialLabelMasking loss, and the model has none. "

@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.callbacks import backup_files
-from tfmlselect.losses import PartialLabelMasking
+from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
 
 
 class RunState:
-    """Saves and restores one run: model, optimizer, strategy, distribution, ratios, epoch.
+    """Saves and restores one run: model, optimizer, strategy, distribution, loss, epoch.
 
     Keras 3's random seeds, those of dropout, are among a model's variables. Keras 2 and `tf_keras`
     keep theirs out of reach: weights and plans go on the same, dropout does not.
@@ -36,22 +36,23 @@ class RunState:
         self._selection = selection
         self._iterations: int | None = None  # the optimizer's, right after `restore`
 
-    def save(self, model: tf.keras.Model, loss: PartialLabelMasking | None) -> None:
+    def save(self, model: tf.keras.Model, loss: BalancingLoss | None) -> None:
         """Writes a backup of what is now, between two epochs.
 
         Args:
             model: that is trained.
-            loss: a `PartialLabelMasking` that is adapted, or None.
+            loss: one that is adapted in the run, or None.
         """
         named = list(self._variables(model, loss))
         distribution = self._selection.distribution
         named.append(("probabilities", distribution.probabilities))
         named.append(("mass", np.float64(distribution.mass)))
+        named.append(("owed", self._selection.plan.owed))
         # Backups have the schedule values by this name.
         facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
         backup_files.write(self._directory, self._selection.epoch, named, facts)
 
-    def restore(self, model: tf.keras.Model, loss: PartialLabelMasking | None) -> int:
+    def restore(self, model: tf.keras.Model, loss: BalancingLoss | None) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
 
         Raises:
@@ -65,6 +66,8 @@ class RunState:
         variables = dict(self._variables(model, loss))
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         probabilities, mass = (backup.arrays.pop(name) for name in ("probabilities", "mass"))
+        # Not in backups of before epochs were drawn systematically.
+        owed = backup.arrays.pop("owed", np.zeros(self._selection.source.n))
         saved = {name: array.shape for name, array in backup.arrays.items()}
         if shapes != saved:
             differing = sorted(shapes.items() ^ saved.items())[:4]
@@ -76,10 +79,11 @@ class RunState:
         for name, variable in variables.items():
             variable.assign(backup.arrays[name])
         if loss is not None:
-            loss.starts_at_odds = False
+            loss.restored()
         self._iterations = _steps_of(model)
         epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
-        self._selection.resume(model, epoch, Distribution(probabilities, float(mass), values))
+        distribution = Distribution(probabilities, float(mass), values)
+        self._selection.resume(model, epoch, distribution, owed)
         return epoch
 
     def check_model(self, model: tf.keras.Model) -> None:
@@ -141,7 +145,7 @@ class RunState:
         self._iterations = None
 
     def _variables(
-        self, model: tf.keras.Model, loss: PartialLabelMasking | None
+        self, model: tf.keras.Model, loss: BalancingLoss | None
     ) -> Iterator[tuple[str, Any]]:
         for number, variable in enumerate(model.variables):
             yield f"model/{number}", variable
@@ -166,6 +170,9 @@ class RunState:
             "n": plan.n,
             "batch_size": plan.batch_size,
             "drop_remainder": plan.drop_remainder,
+            "samples_per_epoch": plan.options.samples_per_epoch,
+            "draws": plan.options.draws,
+            "importance_weights": plan.options.exponent.get_config(),
             "seed": plan.run_seed,
             "strategy": type(strategy).__name__,
             "config": hashlib.sha256(config.encode()).hexdigest(),
@@ -173,7 +180,10 @@ class RunState:
 
     def _check_identity(self, facts: dict[str, Any]) -> None:
         here = self._identity
-        differing = [name for name, value in here.items() if facts.get(name) != value]
+        # Backups of before these could be chosen say nothing of them.
+        later = ("samples_per_epoch", "draws", "importance_weights")
+        saved = {name: facts.get(name, here[name] if name in later else None) for name in here}
+        differing = [name for name, value in here.items() if saved[name] != value]
         if differing:
             hashed = ("labels", "x", "config")
             said = [

@@ -5,7 +5,6 @@ How the ratios that it aims at are updated is in `ratios`, and when, in `tfmlsel
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
@@ -16,27 +15,17 @@ from tfmlselect._checks import (
     check_argument,
     check_array,
     check_choice,
-    check_flag,
     check_number,
-    check_text,
     check_whole,
-    require,
 )
-from tfmlselect.losses.base import LabelLoss
-from tfmlselect.losses.elementwise import (
-    deserialize,
-    elementwise,
-    is_from_logits,
-    one_vs_all_logits,
-    serialize,
-)
+from tfmlselect.losses.balancing import BalancingLoss, checked_odds
 from tfmlselect.losses.masking_ratios import DIRECTIONS
 
-MASKS, DENOMINATORS, ACTIVATIONS = ("sample", "expected"), ("all", "kept"), ("sigmoid", "softmax")
+MASKS, DENOMINATORS = ("sample", "expected"), ("all", "kept")
 
 
 @tf.keras.utils.register_keras_serializable("tfmlselect")
-class PartialLabelMasking(LabelLoss):
+class PartialLabelMasking(BalancingLoss):
     """Masks entries of a loss so that each label's positives and negatives come in an ideal ratio.
 
     A label c has odds `r_c`, positives over negatives, and an ideal ratio `r̂_c`. Where r_c > r̂_c, a
@@ -103,8 +92,6 @@ class PartialLabelMasking(LabelLoss):
         single-label form. "global" is one number for all labels, all positives over all negatives.
     """
 
-    q: int
-
     def __init__(
         self,
         loss: Any = "binary_crossentropy",
@@ -124,9 +111,10 @@ class PartialLabelMasking(LabelLoss):
         name: str | None = "partial_label_masking",
         **kwargs: Any,
     ):
-        super().__init__(name=None if name is None else check_text("name", name), **kwargs)
-        odds = _checked_odds(odds)
-        self.q = len(odds)
+        odds = checked_odds(odds)
+        super().__init__(
+            loss, len(odds), from_logits=from_logits, activation=activation, name=name, **kwargs
+        )
         self.mask = check_choice("mask", mask, MASKS)
         self.denominator = check_choice("denominator", denominator, DENOMINATORS)
         self.rate = check_number("rate", rate, 0, example=0.01)
@@ -134,11 +122,7 @@ class PartialLabelMasking(LabelLoss):
         self.direction = check_choice("direction", direction, DIRECTIONS)
         self.bins = check_whole("bins", bins, 2)
         self.smoothing = check_number("smoothing", smoothing, above=0, example=1e-3)
-        self.activation = check_choice("activation", activation, ACTIVATIONS)
         self.seed = check_whole("seed", seed)
-        self.loss = deserialize(loss)
-        self.from_logits = self._settled_logits(from_logits)
-        self._entries = elementwise(self.loss, self.from_logits)
         self.starts_at_odds = isinstance(initial, str) and initial == "actual"
         self.actual = tf.Variable(odds, trainable=False, dtype=tf.float32)
         self.ideal = tf.Variable(_initial_ratios(initial, odds), trainable=False, dtype=tf.float32)
@@ -147,26 +131,6 @@ class PartialLabelMasking(LabelLoss):
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
-        self._leader: weakref.ref[Any] | None = None
-
-    def _settled_logits(self, from_logits: bool | None) -> bool:
-        """Whether predictions are logits: what the loss object says, else the argument."""
-        said = is_from_logits(self.loss)
-        given = said if from_logits is None else check_flag("from_logits", from_logits)
-        require(
-            said in (None, given),
-            "Two answers to whether predictions are logits",
-            f"from_logits={given}, and {said} from the loss object",
-            "Leave from_logits out: the loss object's own word is taken",
-        )
-        return bool(given)
-
-    def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """The inner loss of each entry, not masked: (b, q) float32."""
-        y_pred = tf.cast(y_pred, tf.float32)
-        if self.from_logits and self.activation == "softmax":
-            y_pred = one_vs_all_logits(y_pred)
-        return tf.cast(self._entries(y_true, y_pred), tf.float32)
 
     def keep_probability(self, y_true: Any) -> tf.Tensor:
         """With which probability each entry is kept: (b, q) float32, of labels (b, q)."""
@@ -197,25 +161,19 @@ class PartialLabelMasking(LabelLoss):
         whole = tf.random.stateless_uniform(shape, seed, 0, 1 << 24, tf.int32)
         return tf.cast(whole, tf.float32) / (1 << 24)
 
-    def lead(self, leader: Any) -> None:
-        """Notes which callback adapts the ratios; None: nobody does, and every call masks."""
-        self._leader = None if leader is None else weakref.ref(leader)
-
-    @property
-    def leader(self) -> Any:
-        """The callback that adapts the ratios in a fit that runs, or None."""
-        return None if self._leader is None else self._leader()
-
     @property
     def state(self) -> dict[str, tf.Variable]:
         """All that changes in a run, name -> variable."""
         return {"actual": self.actual, "ideal": self.ideal, "drawn": self._drawn}
 
+    def restored(self) -> None:
+        """The ideal ratios are those of the backup."""
+        self.starts_at_odds = False
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, with odds and ideal ratios as they are now."""
         return {
             **super().get_config(),
-            "loss": serialize(self.loss),
             "odds": np.nan_to_num(self.actual.numpy()).tolist(),
             "mask": self.mask,
             "denominator": self.denominator,
@@ -225,24 +183,12 @@ class PartialLabelMasking(LabelLoss):
             "direction": self.direction,
             "bins": self.bins,
             "smoothing": self.smoothing,
-            "from_logits": self.from_logits,
-            "activation": self.activation,
             "seed": self.seed,
         }
 
 
 def _probability(ratio: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.math.is_finite(ratio), tf.minimum(ratio, 1.0), 1.0)
-
-
-def _checked_odds(odds: Any) -> np.ndarray:
-    """(q,) float64; NaN where a label takes no part."""
-    wanted = "the positives over the negatives of each label, (q,) numbers >= 0"
-    remedy = "Pass odds=tfmlselect.label_statistics(y).odds"
-    array = np.asarray(check_array("odds", odds, wanted, remedy), np.float64)
-    ok = array.ndim == 1 and len(array) >= 2 and not np.any(array < 0)
-    check_argument(ok, "odds", odds, wanted, remedy)
-    return np.where(np.isfinite(array) & (array > 0), array, np.nan)
 
 
 def _initial_ratios(initial: Any, odds: np.ndarray) -> np.ndarray:

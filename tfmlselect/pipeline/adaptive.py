@@ -13,9 +13,10 @@ from tfmlselect._checks import check_whole
 from tfmlselect._progress import check_verbose, verbosity
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
-from tfmlselect.pipeline.plan import Plan
+from tfmlselect.pipeline.plan import PlanOptions
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.pipeline.streams import StreamSource, check_window
+from tfmlselect.schedules import Schedule
 from tfmlselect.strategies import Strategy
 
 
@@ -26,6 +27,10 @@ def adaptive_dataset(
     *,
     seed: int | None = None,
     drop_remainder: bool = False,
+    samples_per_epoch: int | None = None,
+    draws: str = "systematic",
+    importance_weights: float | Schedule = 0.0,
+    epochs: int | None = None,
     features: Any = None,
     neighbors: Any = None,
     sample_weight: Any = None,
@@ -44,6 +49,20 @@ def adaptive_dataset(
         batch_size: samples a batch, at most n.
         seed: makes plans repeatable; None: a new one each time.
         drop_remainder: leaves out the last n mod batch_size draws, so that all batches are whole.
+        samples_per_epoch: draws an epoch of `fit`, from batch_size to n: the distribution then
+            changes within a pass over the data. Whole numbers of epochs in schedules and `warmup`
+            go on counting passes. None: a pass an epoch.
+        draws: "systematic": sample i comes `n p_i` times an epoch, rounded down or up; what it was
+            owed and did not get is carried over, and equal probabilities are a permutation.
+            "independent": each batch is drawn on its own, as the published strategies do it, and
+            an epoch misses about a third of the samples.
+        importance_weights: the exponent κ of `(n p_i)^-κ`, by which each draw is weighed as the
+            third element of the batch, a number in [0, 1] or a `tfmlselect.schedules.Schedule`.
+            Their mean is 1 an epoch. 0: no weights. 1: gradients are those of uniform batches in
+            expectation.
+        epochs: the run's length for schedules, as `fit` counts them, where the fit's own number is
+            not it: `epochs=1000` with early stopping, or a loop over `fit(epochs=1)`. None: that
+            of the fit.
         features: (n, d) array or sparse matrix that neighbours are searched in where x will not do
             (images, text, several inputs, memory maps).
         neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
@@ -90,9 +109,14 @@ def adaptive_dataset(
             "Pass adaptive_dataset((x, y), ...); sample weights go into `sample_weight=`."
         )
     check_verbose(verbose)
+    epochs = None if epochs is None else check_whole("epochs", epochs, 1)
+    options = PlanOptions(
+        batch_size, seed, drop_remainder, samples_per_epoch, draws, importance_weights
+    )
     source = ArraySource(*data, sample_weight, features, neighbors)
-    plan = source.make_plan(batch_size, seed, drop_remainder)
-    return AdaptiveDataset(Selection(source, strategies.get(strategy), plan, verbose))
+    return AdaptiveDataset(
+        Selection(source, strategies.get(strategy), source.make_plan(options), epochs, verbose)
+    )
 
 
 def adaptive(
@@ -102,6 +126,9 @@ def adaptive(
     window: int = 16384,
     seed: int | None = None,
     drop_remainder: bool = False,
+    samples_per_epoch: int | None = None,
+    importance_weights: float | Schedule = 0.0,
+    epochs: int | None = None,
     features: Any = None,
     neighbors: Any = None,
     verbose: int = 1,
@@ -113,18 +140,17 @@ def adaptive(
     from front to back once an epoch, `window` samples at a time; the last window may be up to twice
     as long. Labels are collected in one pass when this is applied.
 
-    An epoch gives out n samples: sample i comes `c_i` times, expected `n p_i`, by systematic
-    resampling (c_i is n p_i rounded up or down). Inside a window all of them are shuffled, so
-    that no sample is in a batch twice. `adaptive_dataset` draws each batch from all samples, anew
-    and independently: here counts vary less, and a batch holds samples of one window, or of two
-    neighbouring ones. Shuffle a sorted source once, on disk. Warm-up epochs shuffle inside windows.
+    An epoch is drawn as in `adaptive_dataset`, but for the order: samples are shuffled inside
+    windows, so a batch holds samples of one window, or of two neighbouring ones. Shuffle a sorted
+    source once, on disk. With `samples_per_epoch` each epoch still reads the whole source.
 
     Args:
         strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object.
         batch_size: samples a batch.
         window: samples that are shuffled together, at least four batches.
         seed: makes plans repeatable; None: a new one each time.
-        drop_remainder: leaves out the last n mod batch_size emissions.
+        drop_remainder: leaves out the last n mod batch_size draws.
+        samples_per_epoch, importance_weights, epochs: as in `adaptive_dataset`.
         features: (n, d) array that neighbours are searched in, or a function of x that gives a
             vector (d,), which is called in the pass that collects labels.
         neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
@@ -147,22 +173,24 @@ def adaptive(
         >>> train = source.apply(tfml.adaptive("online_batch", batch_size=8, window=32, seed=0))
         >>> len(train)
         8
-
-    References:
-        Systematic resampling: Carpenter, Clifford and Fearnhead, "Improved particle filter for
-        nonlinear problems", IEE Proceedings 146, 1999.
     """
 
     check_verbose(verbose)
     strategies.get(strategy)  # an unknown one is refused here, and not where this is applied
-    of_plan = check_whole("batch_size", batch_size, 1), seed, drop_remainder
+    epochs = None if epochs is None else check_whole("epochs", epochs, 1)
+    options = PlanOptions(
+        batch_size,
+        seed,
+        drop_remainder,
+        samples_per_epoch,
+        importance_weights=importance_weights,
+    )
     check_window(check_whole("window", window, 1), batch_size)
-    Plan(batch_size, *of_plan)  # for its checks alone: n is known when this is applied
 
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
         with verbosity(verbose):
             stream = StreamSource(source, window, features, neighbors)
-        plan = stream.make_plan(*of_plan)
-        return AdaptiveDataset(Selection(stream, strategies.get(strategy), plan, verbose))
+        plan = stream.make_plan(options)
+        return AdaptiveDataset(Selection(stream, strategies.get(strategy), plan, epochs, verbose))
 
     return select

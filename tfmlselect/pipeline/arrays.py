@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from scipy import sparse
 
 from tfmlselect._checks import check_finite
 from tfmlselect.labels import check_labels
-from tfmlselect.pipeline.plan import Plan
+from tfmlselect.pipeline.plan import Plan, PlanOptions
+from tfmlselect.pipeline.source import weighted
 from tfmlselect.scoring.neighbors import check_features, check_given_neighbors
 
 
@@ -74,9 +75,9 @@ class ArraySource:
         matrix = isinstance(x, np.ndarray) and not isinstance(x, np.memmap) and x.ndim == 2
         return x if matrix and x.dtype.kind in "biuf" else None
 
-    def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> Plan:
+    def make_plan(self, options: PlanOptions) -> Plan:
         """A plan in which any sample may stand anywhere."""
-        return Plan(self.n, batch_size, seed, drop_remainder)
+        return Plan(self.n, options)
 
     def batch(self, ids: tf.Tensor) -> tuple:
         """The samples `ids` (b,) int64: `(x, y)` or `(x, y, sample_weight)`."""
@@ -98,20 +99,32 @@ class ArraySource:
             order = tf.numpy_function(plan.order, [], tf.int64)
             return tf.ensure_shape(order, [plan.draws])
 
-        return self._gathered(tf.data.Dataset.range(1).map(read_plan), plan.batch_size)
+        def read_weighted_plan(_):
+            both = tf.numpy_function(plan.order_and_weights, [], [tf.int64, tf.float32])
+            return tuple(tf.ensure_shape(part, [plan.draws]) for part in both)
+
+        def weighted_batch(ids, weights):
+            return weighted(self.batch(ids), weights)
+
+        once = tf.data.Dataset.range(1)
+        if not plan.options.weighs:
+            return self._gathered(once.map(read_plan), plan.batch_size)
+        return self._gathered(once.map(read_weighted_plan), plan.batch_size, weighted_batch)
 
     def in_order(self, batch_size: int) -> tf.data.Dataset:
         """All samples once, 0 to n - 1."""
         every = tf.data.Dataset.from_tensors(tf.range(self.n, dtype=tf.int64))
         return self._gathered(every, batch_size)
 
-    def _gathered(self, order: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    def _gathered(
+        self, order: tf.data.Dataset, batch_size: int, batch: Callable | None = None
+    ) -> tf.data.Dataset:
         """Cuts an order, a dataset of one vector of ids, into batches and gathers them.
 
         Each function in a pipeline costs some milliseconds an iterator; `rebatch` needs none.
         """
         ids = order.rebatch(batch_size)  # of static shape where all are whole
-        return ids.map(self.batch, num_parallel_calls=tf.data.AUTOTUNE)
+        return ids.map(batch or self.batch, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _arrays(part: Any, name: str) -> Any:

@@ -36,7 +36,8 @@ class Distribution:
     def of(cls, strategy: Strategy, epoch: int) -> Distribution:
         """What a strategy gives at the end of `epoch`; on several machines all must ask together.
 
-        Of several machines each keeps its samples' part, scaled to sum to 1.
+        Of several machines each keeps its samples' part, scaled to sum to 1. What of it a plan can
+        draw is the plan's business.
         """
         p, mass = np.asarray(strategy.probabilities(epoch)), 1.0
         if workers.are_several():

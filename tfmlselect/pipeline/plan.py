@@ -2,54 +2,136 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from tfmlselect._checks import check_flag, check_seed, check_whole, require
-from tfmlselect.sampling.draws import permute_epoch
-from tfmlselect.strategies import Strategy
+from tfmlselect import schedules
+from tfmlselect._checks import check_choice, check_flag, check_seed, check_whole, require
+from tfmlselect.sampling.draws import DRAW, epoch_generator, permute_epoch
+from tfmlselect.sampling.systematic import capped, counts_of, spread
+from tfmlselect.schedules import Schedule
+from tfmlselect.strategies import Strategy, Uniform
+
+DRAWS = ("systematic", "independent")
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanOptions:
+    """How epochs are drawn; the arguments of `adaptive_dataset` that say so, checked.
+
+    Attributes:
+        batch_size: samples a batch.
+        seed: of all draws, a whole number >= 0; None: a new one.
+        drop_remainder: whether all batches are whole.
+        samples_per_epoch: draws an epoch; None: as many as a pass over the data has.
+        draws: "systematic" or "independent".
+        importance_weights: the exponent κ in [0, 1], a number or a schedule.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+
+    batch_size: int
+    seed: int | None = None
+    drop_remainder: bool = False
+    samples_per_epoch: int | None = None
+    draws: str = "systematic"
+    importance_weights: float | Schedule = 0.0
+
+    def __post_init__(self) -> None:
+        check_whole("batch_size", self.batch_size, 1)
+        check_flag("drop_remainder", self.drop_remainder)
+        check_choice("draws", self.draws, DRAWS)
+        if self.seed is not None:
+            check_seed("seed", self.seed)
+        if self.samples_per_epoch is not None:
+            check_whole("samples_per_epoch", self.samples_per_epoch, 1)
+        exponent = schedules.fraction("importance_weights", self.importance_weights)
+        object.__setattr__(self, "importance_weights", exponent)
+
+    @property
+    def exponent(self) -> Schedule:
+        """`importance_weights` as a schedule."""
+        return schedules.get(self.importance_weights)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether batches have weights: not where their exponent is 0 throughout."""
+        return self.exponent != schedules.Constant(0.0)
 
 
 class Plan:
     """The order of the epoch that is trained now, or a fresh permutation where nobody set one.
 
+    Epochs are drawn systematically: each sample comes `m p_i` times, rounded down or up, in m
+    draws. What a sample was owed and did not get is carried over to the next epoch.
+
     Args:
         n: number of samples.
-        batch_size: samples a batch.
-        seed: of all draws, a whole number >= 0; None: a new one.
-        drop_remainder: whether the last n mod batch_size draws are left out.
+        options: how epochs are drawn.
 
     Attributes:
-        steps: batches an epoch.
+        pass_draws: draws of a pass over the data: n, but for a strategy that leaves samples out.
         draws: samples an epoch.
+        steps: batches an epoch.
         run_seed: the seed that was given, or the new one.
         repeatable: whether it was given.
         seed: of the draws on this machine; `run_seed` where one machine trains.
+        owed: (n,) float64, visits that each sample was owed in all epochs completed, less those
+            that it got.
         ids: (draws,) int64, the order that `follow` was given; None where it was given none.
+        weights: (draws,) float32 importance weights of that order.
         reads: how often pipelines fetched that order since then.
         fetches: how often pipelines fetched any order.
 
     Raises:
-        ValueError: an argument outside its range, or fewer samples than a batch holds.
+        ValueError: an epoch that does not fit the samples.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int | None, drop_remainder: bool):
+    def __init__(self, n: int, options: PlanOptions):
         self.n = n
-        self.batch_size = check_whole("batch_size", batch_size, 1)
-        require(
-            self.batch_size <= n,
-            "A batch is drawn without replacement and cannot be larger than the training set",
-            f"batch_size={batch_size}, n={n} samples",
-            f"Pass batch_size <= {n}",
-        )
-        self.drop_remainder = check_flag("drop_remainder", drop_remainder)
-        self.repeatable = seed is not None
-        self.run_seed = self.seed = _new_seed() if seed is None else check_seed("seed", seed)
-        self.steps = n // self.batch_size if self.drop_remainder else -(-n // self.batch_size)
-        self.draws = self.steps * self.batch_size if self.drop_remainder else n
+        self.options = options
+        self.batch_size = options.batch_size
+        self.drop_remainder = options.drop_remainder
+        self.repeatable = options.seed is not None
+        self.run_seed = self.seed = _new_seed() if options.seed is None else options.seed
+        self.set_pass(n)
+        self.owed = np.zeros(n)
+        self._owed_next = self.owed
         self.ids: np.ndarray | None = None
+        self.weights: np.ndarray | None = None
         self.reads = 0
         self.fetches = 0
         self._permutations = 0
+
+    def set_pass(self, draws: int) -> None:
+        """Says how many draws a pass over the data has.
+
+        Raises:
+            ValueError: a batch, or the `samples_per_epoch` asked for, is larger than that.
+        """
+        batch_size, samples = self.batch_size, self.options.samples_per_epoch
+        require(
+            samples is None or samples <= draws,
+            "An epoch is at most one pass over the data",
+            f"samples_per_epoch={samples}, n={self.n} samples, {draws} draws a pass",
+            f"Pass samples_per_epoch <= {draws}, or leave it out",
+        )
+        self.pass_draws = draws
+        self.draws = draws if samples is None else samples
+        require(
+            batch_size <= self.draws,
+            "A batch is drawn without replacement and cannot be larger than an epoch",
+            f"batch_size={batch_size}, n={self.n} samples"
+            + f", {self.draws} draws an epoch" * (self.draws != self.n),
+            f"Pass batch_size <= {self.draws}",
+        )
+        self.passes_per_epoch = self.draws / draws
+        self.steps = -(-self.draws // batch_size)
+        if self.drop_remainder:
+            self.steps = self.draws // batch_size
+            self.draws = self.steps * batch_size
 
     def draw_for_worker(self, number: int | None) -> None:
         """Gives each of several machines a seed of its own; None: one machine trains."""
@@ -64,8 +146,8 @@ class Plan:
         Arrays can be read in any order, so nothing is refused here.
         """
 
-    def follow(self, ids: np.ndarray) -> None:
-        """Sets the order that every pipeline reads from now on."""
+    def follow(self, ids: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Sets the order that every pipeline reads from now on, and its weights; None: all 1."""
         ids = np.array(ids, dtype=np.int64)
         if ids.shape != (self.draws,) or ids.min() < 0 or ids.max() >= self.n:
             received = f", ids from {ids.min()} to {ids.max()}" if ids.size else ""
@@ -75,6 +157,7 @@ class Plan:
             )
         ids.setflags(write=False)
         self.ids = ids
+        self.weights = np.ones(self.draws, np.float32) if weights is None else weights
         self.reads = 0
 
     @property
@@ -92,26 +175,104 @@ class Plan:
 
     def release(self) -> None:
         """Back to a fresh permutation for each iteration."""
-        self.ids = None
+        self.ids = self.weights = None
 
     def permutation(self, epoch: int) -> np.ndarray:
-        """The shuffled epoch that warm-up and unattached iterations go through."""
-        return permute_epoch(self.n, self.batch_size, self.seed, epoch, self.drop_remainder)
+        """The shuffled epoch that unattached iterations go through."""
+        return permute_epoch(self.n, self.batch_size, self.seed, epoch)[: self.draws]
+
+    def in_force(self, strategy: Strategy, probabilities: np.ndarray) -> np.ndarray:
+        """What an epoch can be drawn from: (n,) float64 that sums to 1.
+
+        A batch holds no sample twice. So no sample comes more often than there are whole batches,
+        and what is too much goes to the other samples in proportion.
+        """
+        if self._composed_by(strategy):
+            return probabilities
+        expected = self.draws * probabilities
+        if np.all(expected <= self._most(expected)):
+            return probabilities
+        return capped(expected, self.draws, self._most(expected)) / self.draws
 
     def drawn(self, strategy: Strategy, probabilities: np.ndarray, epoch: int) -> np.ndarray:
-        """An adaptive epoch, as the strategy composes it."""
-        return strategy.plan(probabilities, self.batch_size, self.seed, epoch, self.drop_remainder)
+        """An adaptive epoch; the same for the same arguments until `settle` was called."""
+        if self._composed_by(strategy):
+            plan = strategy.plan(
+                probabilities, self.batch_size, self.seed, epoch, self.drop_remainder
+            )
+            return plan[: self.draws] if self.options.samples_per_epoch else plan
+        return self._systematic(probabilities, epoch)
+
+    def shuffled(self, strategy: Strategy, epoch: int) -> np.ndarray:
+        """An epoch of the warm-up: every sample alike, and all that a strategy leaves out too."""
+        if self.draws == self.n and self._composed_by(strategy):
+            return self.permutation(epoch)
+        return self._systematic(np.full(self.n, 1.0 / self.n), epoch)
+
+    def settle(self) -> None:
+        """The epoch drawn last was trained: what samples are owed now counts for the next."""
+        self.owed = self._owed_next
+
+    def reset(self) -> None:
+        """Nobody is owed anything."""
+        self.owed = self._owed_next = np.zeros(self.n)
+
+    def importance_weights(
+        self, probabilities: np.ndarray, ids: np.ndarray, exponent: float
+    ) -> np.ndarray:
+        """`(n p_i)^-κ` of each draw, divided by their mean: (draws,) float32.
+
+        Args:
+            probabilities: that the epoch was drawn from, (n,).
+            ids: what was drawn, (draws,).
+            exponent: κ.
+        """
+        lowest = probabilities[probabilities > 0].min()  # of who is owed a visit and has p = 0 now
+        weights = (self.n * np.maximum(probabilities, lowest)[ids]) ** -exponent
+        return (weights / weights.mean()).astype(np.float32)
 
     def order(self) -> np.ndarray:
         """What one iteration goes through: called by the pipeline at its first element."""
-        ids = self.ids
+        return self.order_and_weights()[0]
+
+    def order_and_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """`order`, and the weight of each draw, (draws,) float32."""
+        ids, weights = self.ids, self.weights
         self.fetches += 1
-        if ids is not None:
+        if ids is not None and weights is not None:
             self.reads += 1
-            # TensorFlow takes the array's memory as a tensor of its own, and may compute in place.
-            return ids.copy()
+            # TensorFlow takes the arrays' memory as tensors of its own, and may compute in place.
+            return ids.copy(), weights.copy()
         self._permutations += 1
-        return self.permutation(self._permutations - 1)
+        return self.permutation(self._permutations - 1), np.ones(self.draws, np.float32)
+
+    def _composed_by(self, strategy: Strategy) -> bool:
+        """Whether the strategy's own `plan` makes the epochs."""
+        own = type(strategy).plan not in (Strategy.plan, Uniform.plan)
+        return own or strategy.own_plan or self.options.draws == "independent"
+
+    def _systematic(self, probabilities: np.ndarray, epoch: int) -> np.ndarray:
+        wanted = self.owed + self.draws * probabilities
+        # What a sample is owed must wait where its probability is 0 now.
+        expected = np.where(probabilities > 0, np.maximum(wanted, 0.0), 0.0)
+        # No sample comes less than 0 times. What others got too much is taken from those who are
+        # owed something, and from nobody else: who is owed nothing comes as often as p says.
+        owed = np.where(probabilities > 0, np.maximum(self.owed, 0.0), 0.0)
+        excess = expected.sum() - self.draws
+        if excess > 0 and owed.any():
+            expected -= owed * min(1.0, excess / owed.sum())
+        expected = capped(expected, self.draws, self._most(expected))
+        rng = epoch_generator(self.seed, epoch, DRAW)
+        ids = self._arranged(counts_of(expected, self.draws, rng), rng)
+        self._owed_next = wanted - np.bincount(ids, minlength=self.n)
+        return ids
+
+    def _most(self, expected: np.ndarray) -> np.ndarray | float:
+        """How often a sample may come in an epoch: one number, or (n,)."""
+        return max(1, self.draws // self.batch_size)
+
+    def _arranged(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return spread(counts, self.batch_size, rng)
 
 
 def _new_seed() -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import warnings
 import weakref
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect._progress import verbosity
@@ -29,12 +31,14 @@ class Selection:
         source: the samples.
         strategy: of this dataset alone; it is built here.
         plan: the source's.
+        epochs: the run's length, for schedules; None: that of the fit.
         verbose: 1 shows how far a long search of neighbours is, 0 is silent.
 
     Attributes:
-        source, strategy, plan: what they are called.
+        source, strategy, plan, epochs: what they are called.
         epoch: epochs completed.
         distribution: of the epoch that comes next or runs now.
+        resumed: whether the fit goes on from a backup.
         statistics: measures how epochs are drawn.
 
     Raises:
@@ -42,19 +46,29 @@ class Selection:
         RuntimeError: several machines with Keras 3, which cannot train on them.
     """
 
-    def __init__(self, source: Source, strategy: Strategy, plan: Plan, verbose: int = 1):
+    def __init__(
+        self,
+        source: Source,
+        strategy: Strategy,
+        plan: Plan,
+        epochs: int | None = None,
+        verbose: int = 1,
+    ):
         workers.check_keras()
         plan.check_strategy(strategy)
         _check_is_free(strategy)
-        self.source, self.strategy, self.plan = source, strategy, plan
+        self.source, self.strategy, self.plan, self.epochs = source, strategy, plan, epochs
         self._verbose = verbose
         self._said: set[str] = set()
         self._model: weakref.ref | None = None
         self._owner: tuple[weakref.ref, threading.Thread] | None = None
         self._device: str | None = None
         self._used = False
+        self.resumed = False
+        self._asked_for: tuple[int, bool] | None = None
         self._machines: tf.distribute.Strategy | None = None  # that trains on several machines
         self._build()
+        self.describe_run(strategy.run_epochs, length_is_known=False)
         strategy._selection = weakref.ref(self)
 
     def together(self) -> contextlib.AbstractContextManager:
@@ -100,6 +114,7 @@ class Selection:
         """The fit of `owner` is over: iterations are fresh permutations again."""
         if self._owner is not None and self._owner[0]() in (owner, None):
             self._owner = None
+            self.resumed = False
             self.plan.release()
 
     @property
@@ -116,40 +131,96 @@ class Selection:
                 check_shards(self)
                 self.plan.draw_for_worker(workers.own_number())
 
+    def describe_run(self, epochs: int, length_is_known: bool) -> None:
+        """Tells the strategy of the run.
+
+        Args:
+            epochs: how many there will be, as far as the fit knows.
+            length_is_known: whether the run will take them all.
+        """
+        self.strategy.run_epochs = self.epochs or epochs
+        self.strategy.describe_run(
+            length_is_known=length_is_known or self.epochs is not None,
+            passes_per_epoch=self.plan.passes_per_epoch,
+        )
+
+    @property
+    def passes(self) -> float:
+        """How often the data was gone through: samples drawn in all epochs completed, over n."""
+        return self.epoch * self.plan.draws / self.source.n
+
     # What it draws next.
+
+    def start(self) -> None:
+        """Draws the first epoch of a fit; a fit of another length has a distribution of its own."""
+        changed = self._asked_for not in (None, self._run)
+        if changed and self.strategy.warmup <= self.epoch > 0:
+            self._ask_strategy(self.epoch - 1)
+        self.draw()
 
     def draw(self) -> None:
         """Draws the plan of the epoch that comes next and has every pipeline follow it."""
-        if self.epoch < self.strategy.warmup:
-            ids = self.plan.permutation(self.epoch)
+        strategy, plan = self.strategy, self.plan
+        weights = None
+        if self.epoch < strategy.warmup:
+            ids = plan.shuffled(strategy, self.epoch)
         else:
-            if self.epoch == 0:  # before any visit there is no epoch to ask about: 0 stands for it
-                self._ask_strategy(0)
-            ids = self.plan.drawn(self.strategy, self.distribution.probabilities, self.epoch)
-        self.plan.follow(ids)
+            if self.epoch == 0:  # before any visit there is no epoch to ask about
+                self._ask_strategy(strategy.before_first_epoch)
+            p = self.distribution.probabilities
+            ids = plan.drawn(strategy, p, self.epoch)
+            if plan.options.weighs:
+                exponent = strategy._at(plan.options.exponent, self.epoch)
+                weights = plan.importance_weights(p, ids, exponent)
+        plan.follow(ids, weights)
 
     def advance(self, refresh: bool) -> None:
         """Counts a completed epoch and, with `refresh`, takes the strategy's new distribution."""
         self.epoch += 1
+        self.plan.settle()
         if refresh and self.epoch >= self.strategy.warmup:
             self._ask_strategy(self.epoch - 1)
 
-    def resume(self, model: tf.keras.Model, epoch: int, distribution: Distribution) -> None:
+    def resume(
+        self, model: tf.keras.Model, epoch: int, distribution: Distribution, owed: np.ndarray
+    ) -> None:
         """Goes on with a model from a backup; the strategy's state was put back already."""
         self._model = weakref.ref(model)
-        self._used = True
-        self.epoch, self.distribution = epoch, distribution
+        self._used = self.resumed = True
+        self._asked_for = None
+        self.epoch, self.distribution, self.plan.owed = epoch, distribution, owed
+
+    @property
+    def _run(self) -> tuple[int, bool]:
+        """What the strategy knows of the run's length."""
+        return self.strategy.run_epochs, self.strategy.length_is_known
 
     def _ask_strategy(self, epoch: int) -> None:
+        self._asked_for = self._run
         with self.together():
-            self.distribution = Distribution.of(self.strategy, epoch)
+            asked = Distribution.of(self.strategy, epoch)
+        p = self.plan.in_force(self.strategy, asked.probabilities)
+        self.distribution = dataclasses.replace(asked, probabilities=p)
+        cut = np.maximum(asked.probabilities - p, 0.0)
+        if cut.sum() > 0.01 and self.first_time("cut"):
+            warnings.warn(
+                "Some samples would come more often than there are batches, and no batch holds a "
+                f"sample twice. Received: {cut.sum():.0%} of the draws too many for "
+                f"{np.count_nonzero(cut > 1e-12)} samples. They go to the other samples, as "
+                "`probabilities` of the dataset shows. Use smaller batches, on a stream a larger "
+                "`window`, or a strategy that leaves more to the other samples.",
+                stacklevel=5,
+            )
 
     def _build(self) -> None:
         """Starts afresh: nothing recorded, no epoch completed."""
         replicas.outside_scopes(self._build_strategy)
+        self.plan.set_pass(self.strategy.epoch_draws() or self.source.n)
+        self.plan.reset()
         with self.together():
             self.statistics = EpochStatistics(self.source.labels, self.plan.draws)
         self.epoch = 0
+        self._asked_for = None
         self.distribution = Distribution.uniform(self.source.n, self.statistics.share)
 
     def _build_strategy(self) -> None:
@@ -162,7 +233,7 @@ class Selection:
 
     def _rebuild(self, keep: bool) -> None:
         """Builds the strategy again, afresh or with all that it remembers."""
-        epoch, distribution = self.epoch, self.distribution
+        epoch, distribution, owed = self.epoch, self.distribution, self.plan.owed
         state = {name: variable.numpy() for name, variable in self.strategy.state.items() if keep}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said when the dataset was made
@@ -170,7 +241,7 @@ class Selection:
         for name, value in state.items():
             self.strategy.state[name].assign(value)
         if keep:
-            self.epoch, self.distribution = epoch, distribution
+            self.epoch, self.distribution, self.plan.owed = epoch, distribution, owed
 
 
 def _check_is_free(strategy: Strategy) -> None:

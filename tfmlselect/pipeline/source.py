@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from tfmlselect.labels import Labels
-from tfmlselect.pipeline.plan import Plan
+from tfmlselect.pipeline.plan import Plan, PlanOptions
 
 
 class Source(Protocol):
@@ -30,8 +30,8 @@ class Source(Protocol):
         """x itself, where neighbours can be searched in it, else None."""
         ...
 
-    def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> Plan:
-        """A plan that the source's batches can follow; arguments as `Plan`."""
+    def make_plan(self, options: PlanOptions) -> Plan:
+        """A plan that the source's batches can follow."""
         ...
 
     def batches(self, plan: Plan) -> tf.data.Dataset:
@@ -45,3 +45,11 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """A checksum of some of the samples; "" where it would cost a pass over the data."""
         ...
+
+
+def weighted(batch: tuple, weights: tf.Tensor) -> tuple:
+    """A batch `(x, y)` or `(x, y, sample_weight)` with the draws' weights (b,) multiplied in."""
+    x, y, *own = batch
+    if own:
+        weights = tf.cast(weights, own[0].dtype) * own[0]
+    return x, y, weights

@@ -11,9 +11,11 @@ import tensorflow as tf
 from tfmlselect._checks import check_whole, require
 from tfmlselect._progress import Progress
 from tfmlselect.labels import check_labels
-from tfmlselect.pipeline.plan import Plan
+from tfmlselect.pipeline.plan import Plan, PlanOptions
+from tfmlselect.pipeline.source import weighted
 from tfmlselect.sampling import draws
-from tfmlselect.sampling.stream_order import emission_counts, emission_order, window_sizes
+from tfmlselect.sampling.stream_order import emission_order, window_sizes
+from tfmlselect.sampling.systematic import counts_of
 from tfmlselect.scoring.neighbors import check_features, check_given_neighbors
 from tfmlselect.strategies import Strategy
 
@@ -25,14 +27,12 @@ class StreamPlan(Plan):
     """An order that a stream can be read in: samples move within their window alone.
 
     Args:
-        n, batch_size, seed, drop_remainder: as `Plan`.
+        n, options: as `Plan`.
         sizes: of the windows, in samples of the source; they add up to n.
     """
 
-    def __init__(
-        self, n: int, batch_size: int, seed: int | None, drop_remainder: bool, sizes: np.ndarray
-    ):
-        super().__init__(n, batch_size, seed, drop_remainder)
+    def __init__(self, n: int, options: PlanOptions, sizes: np.ndarray):
+        super().__init__(n, options)
         self.sizes = sizes
 
     def check_strategy(self, strategy: Strategy) -> None:
@@ -45,17 +45,19 @@ class StreamPlan(Plan):
         )
 
     def permutation(self, epoch: int) -> np.ndarray:
-        """Every sample once, shuffled inside windows."""
+        """Every sample at most once, shuffled inside windows."""
         rng = draws.epoch_generator(self.seed, epoch, draws.PERMUTE)
-        return self._ordered(np.ones(self.n, np.int64), rng)
+        expected = np.full(self.n, self.draws / self.n)
+        return self._arranged(counts_of(expected, self.draws, rng), rng)
 
-    def drawn(self, strategy: Strategy, probabilities: np.ndarray, epoch: int) -> np.ndarray:
-        """An adaptive epoch: n emissions, in expectation as the distribution says."""
-        rng = draws.epoch_generator(self.seed, epoch, draws.DRAW)
-        return self._ordered(emission_counts(probabilities, self.n, rng), rng)
+    def _most(self, expected: np.ndarray) -> np.ndarray:
+        """About how many whole batches the window of each sample has: (n,)."""
+        totals = np.add.reduceat(expected, np.cumsum(self.sizes) - self.sizes)
+        whole = np.floor(self.draws * totals / expected.sum() / self.batch_size) - 1
+        return np.repeat(np.maximum(whole, 1.0), self.sizes)
 
-    def _ordered(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return emission_order(counts, self.sizes, self.batch_size, rng)[0][: self.draws]
+    def _arranged(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return emission_order(counts, self.sizes, self.batch_size, rng)[0]
 
 
 class StreamSource:
@@ -153,11 +155,10 @@ class StreamSource:
     def searchable(self) -> None:
         """None, since x is not held in memory."""
 
-    def make_plan(self, batch_size: int, seed: int | None, drop_remainder: bool) -> StreamPlan:
+    def make_plan(self, options: PlanOptions) -> StreamPlan:
         """An order in which a sample is never far from its place in the source."""
-        plan = StreamPlan(self.n, batch_size, seed, drop_remainder, self._sizes)
-        check_window(self._window, plan.batch_size)
-        return plan
+        check_window(self._window, options.batch_size)
+        return StreamPlan(self.n, options, self._sizes)
 
     def fingerprint(self) -> str:
         """An empty text, since a stream is known by its labels."""
@@ -169,22 +170,28 @@ class StreamSource:
         ends = np.cumsum(sizes)
 
         def read_plan(_):
-            return tf.ensure_shape(tf.numpy_function(plan.order, [], tf.int64), [plan.draws])
+            order, weights = tf.numpy_function(plan.order_and_weights, [], [tf.int64, tf.float32])
+            return tf.ensure_shape(order, [plan.draws]), tf.ensure_shape(weights, [plan.draws])
 
-        def cut(order):
+        def cut(order, weights):
             """The order where windows end, counted from each window's first sample."""
             window = tf.searchsorted(ends, order, side="right")
             places = order - tf.gather(ends - sizes, window)
-            rows = tf.RaggedTensor.from_value_rowids(places, window, nrows=len(ends))
-            return tf.data.Dataset.from_tensor_slices(rows)
+            rows = [
+                tf.RaggedTensor.from_value_rowids(values, window, nrows=len(ends))
+                for values in (places, weights)
+            ]
+            return tf.data.Dataset.from_tensor_slices(tuple(rows))
 
-        def gather(samples, places):
-            return tf.nest.map_structure(lambda part: tf.gather(part, places), samples)
+        def gather(samples, drawn):
+            places, weights = drawn
+            batch = tf.nest.map_structure(lambda part: tf.gather(part, places), samples)
+            return weighted(batch, weights) if plan.options.weighs else batch
 
         orders = tf.data.Dataset.range(1).map(read_plan).flat_map(cut)
         read = self._dataset.batch(min(_READ_AT_ONCE, self.n)).rebatch(sizes)
         windows = tf.data.Dataset.zip((read, orders)).map(gather)
-        return windows.rebatch(plan.batch_size, drop_remainder=plan.drop_remainder)
+        return windows.rebatch(plan.batch_size)
 
     def in_order(self, batch_size: int) -> tf.data.Dataset:
         """All samples once, as the source gives them."""

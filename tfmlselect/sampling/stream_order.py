@@ -8,17 +8,7 @@ the stream is done elsewhere.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-
-
-def emission_counts(probabilities: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Systematic resampling: c (n,) int64 adds up to `draws`, E[c] = draws p, |c - draws p| < 1."""
-    edges = np.cumsum(probabilities)
-    marks = np.floor(edges / edges[-1] * draws + rng.random()).astype(np.int64)
-    marks[-1] = draws
-    return np.diff(np.minimum(marks, draws), prepend=0)
 
 
 def window_sizes(n: int, window: int) -> np.ndarray:
@@ -34,7 +24,7 @@ def emission_order(
     """The emissions of an epoch, shuffled window by window, no sample twice in a batch.
 
     Where a window has fewer batches than copies of a sample, the copies that are too many go to
-    other samples of the window; a warning says so if they are more than 1 % of all emissions.
+    other samples of the window.
 
     Args:
         counts: (n,) how often each sample is emitted.
@@ -44,36 +34,28 @@ def emission_order(
     Returns:
         ids (sum of counts,) int64, and how many of them each window emits.
     """
-    parts, moved = [], 0
+    parts = []
     first = emitted = 0
     for size in sizes:
         own = counts[first : first + size].copy()
         total = int(own.sum())
         group = (emitted + np.arange(total)) // batch_size  # of each place in the window
         full = np.count_nonzero(np.bincount(group - group[0]) == batch_size) if total else 0
-        moved += _spread(own, max(1, int(full)), rng)
+        _spread(own, max(1, int(full)), rng)
         parts.append(first + _arranged(own, group, rng))
         first, emitted = first + size, emitted + total
-    if moved > 0.01 * max(emitted, 1):
-        warnings.warn(
-            f"The window is too small for the distribution. Received: {moved} of {emitted} draws "
-            "would have put a sample into a batch twice, and went to other samples. Use a larger "
-            "`window`, or a smaller pressure or batch.",
-            stacklevel=4,
-        )
     return np.concatenate(parts), np.array([len(part) for part in parts])
 
 
-def _spread(counts: np.ndarray, limit: int, rng: np.random.Generator) -> int:
-    """Gives copies of a sample above `limit` to other samples, in place; returns how many."""
-    moved = surplus = int(np.maximum(counts - limit, 0).sum())
+def _spread(counts: np.ndarray, limit: int, rng: np.random.Generator) -> None:
+    """Gives copies of a sample above `limit` to other samples, in place."""
+    surplus = int(np.maximum(counts - limit, 0).sum())
     np.minimum(counts, limit, out=counts)
     while surplus:
         below = np.flatnonzero(counts < limit)
         chosen = rng.permutation(below)[:surplus]
         counts[chosen] += 1
         surplus -= len(chosen)
-    return moved
 
 
 def _arranged(counts: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,6 +17,8 @@ from tfmlselect.strategies.positive_hardness import PositiveHardness
 from tfmlselect.strategies.rare_events import RareEvents
 from tfmlselect.strategies.recency_bias import RecencyBias
 from tfmlselect.strategies.registry import get, names
+from tfmlselect.strategies.repeat_factor import RepeatFactor
+from tfmlselect.strategies.switch import Switch
 from tfmlselect.strategies.uncertainty import Uncertainty
 from tfmlselect.strategies.uniform import Uniform
 
@@ -31,7 +33,9 @@ __all__ = [
     "PositiveHardness",
     "RareEvents",
     "RecencyBias",
+    "RepeatFactor",
     "Strategy",
+    "Switch",
     "Uncertainty",
     "Uniform",
     "get",

@@ -43,6 +43,8 @@ class Strategy:
         uses_neighbors: whether `build` searches or takes nearest neighbours.
         uses_predictions: whether `observe` does anything; where it does not, nothing is recorded.
         own_plan: whether `plan` does more than draw from `probabilities`.
+        before_first_epoch: the `epoch` that `probabilities` and `figures` are asked with before the
+            first epoch: 0, or -1 where epochs 0 and 1 may differ though nothing was recorded.
         published_warmup: the point of the run until which the source of a strategy warms up.
         passes_per_epoch: 1.0, or less where `samples_per_epoch` cuts a pass over the data into
             several epochs.
@@ -73,6 +75,7 @@ class Strategy:
     uses_neighbors = False
     uses_predictions = True
     own_plan = False
+    before_first_epoch = 0
     published_warmup: float = 0
 
     def __init__(self, *, warmup: float | None = 0, epochs: int | None = None):
@@ -137,8 +140,8 @@ class Strategy:
     def figures(self, epoch: int) -> dict[str, float]:
         """The numbers that `probabilities(epoch)` was made with, by name, to be shown beside it.
 
-        None by default. The strategies of the package name "pressure" and "mixture_weight", where
-        they have them.
+        None by default. The strategies of the package name "pressure", "mixture_weight", "share"
+        and "part", where they have them.
 
         Args:
             epoch: counted from 0, as in `probabilities`.

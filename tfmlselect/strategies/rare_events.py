@@ -41,7 +41,7 @@ class RareEvents(Strategy):
 
     **The model's outputs are probabilities of the thinned data**, too large, unless the loss knows:
     compile the model with `tfmlselect.losses.ThinnedLikelihood()`, or pass
-    `importance_weights=` to `adaptive_dataset`.
+    `importance_weights=1.0` to `adaptive_dataset`; one of them, not both.
 
     On several machines each worker counts its own samples and keeps its own shares: ρ, s and m are
     those of its shard, whose epoch does not change when others join. The probabilities sum to 1

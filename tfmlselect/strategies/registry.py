@@ -18,12 +18,14 @@ from tfmlselect.strategies.online_batch import OnlineBatch
 from tfmlselect.strategies.positive_hardness import PositiveHardness
 from tfmlselect.strategies.rare_events import RareEvents
 from tfmlselect.strategies.recency_bias import RecencyBias
+from tfmlselect.strategies.repeat_factor import RepeatFactor
 from tfmlselect.strategies.uncertainty import Uncertainty
 from tfmlselect.strategies.uniform import Uniform
 
 _STRATEGIES: dict[str, type[Strategy]] = {
     "uniform": Uniform,
     "label_balanced": LabelBalanced,
+    "repeat_factor": RepeatFactor,
     "online_batch": OnlineBatch,
     "active_bias": ActiveBias,
     "recency_bias": RecencyBias,

@@ -146,3 +146,15 @@ ASL_P = np.array([[3 / 4, 3 / 4, 1 / 5]])
 ASL_LOSS = np.array([[np.log(4 / 3) / 4, LN2 / 4, 0]])
 # 1 (3/4) (1/4) ln(3/4) - (1/4)²; (3/4) (1/4) ((1/4)/(1/2) + 2 (1/2) ln 2); 0.
 ASL_GRADIENT = np.array([[3 / 16 * np.log(3 / 4) - 1 / 16, 3 / 16 * (1 / 2 + LN2), 0]])
+
+# --- 17, positive weights: shares 1/5, 9/10, none and 1/257, exponent 1/2. Of the odds 1/4, 9, -
+# and 1/256 the inverse roots are 2, 1/3, - and 16; a limit of 10 leaves 10 of 16.
+WEIGHTS_ODDS = np.array([1 / 4, 9, NAN, 1 / 256])
+WEIGHTS_EXPONENT, WEIGHTS_LIMIT = 1 / 2, 10
+WEIGHTS = np.array([2, 1 / 3, 1, 10])
+# Row 0 all positive, row 1 none, row 2 soft: 1 + 1/2 = 3/2, 1 - (2/3)/2 = 2/3, 1, 1 + 9/3 = 4.
+WEIGHTS_Y = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [1 / 2, 1 / 2, 1 / 2, 1 / 3]])
+ENTRY_WEIGHTS = np.array([WEIGHTS, [1, 1, 1, 1], [3 / 2, 2 / 3, 1, 4]])
+# Losses of the entries, and their weighted means: (2 + 1 + 2 + 20)/4; 8/4; (6 + 4 + 2 + 12)/4.
+WEIGHTS_ELEMENTWISE = np.array([[1, 3, 2, 2], [2, 1, 2, 3], [4, 6, 2, 3]])
+WEIGHTED_LOSS = np.array([25 / 4, 2, 6])

@@ -1,0 +1,134 @@
+"""What losses share that balance the labels inside another loss: its entries, the odds, who leads.
+
+How entries are balanced is a subclass' business; when that changes in a fit, the callbacks'.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect._checks import (
+    check_argument,
+    check_array,
+    check_choice,
+    check_flag,
+    check_text,
+    require,
+    shown,
+)
+from tfmlselect.losses.base import LabelLoss
+from tfmlselect.losses.elementwise import (
+    deserialize,
+    elementwise,
+    is_from_logits,
+    one_vs_all_logits,
+    serialize,
+)
+
+ACTIVATIONS = ("sigmoid", "softmax")
+
+
+class BalancingLoss(LabelLoss):
+    """A loss around another, which weighs or drops that one's entries to balance labels.
+
+    Args:
+        loss: the inner loss: the name or an object of a Keras loss, a `LabelLoss`, or a function
+            (y, y_pred) -> (b, q).
+        q: number of labels.
+        from_logits: whether predictions are logits; None: what the inner loss says, else False.
+        activation: with logits, what makes probabilities of them.
+        name: of the loss; None: Keras picks one.
+        **kwargs: what else a Keras loss takes.
+
+    Raises:
+        ValueError: an argument outside its range, or an inner loss that balances labels itself.
+    """
+
+    q: int
+
+    def __init__(
+        self,
+        loss: Any,
+        q: int,
+        *,
+        from_logits: bool | None,
+        activation: str,
+        name: str | None,
+        **kwargs: Any,
+    ):
+        super().__init__(name=None if name is None else check_text("name", name), **kwargs)
+        self.q = q
+        self.activation = check_choice("activation", activation, ACTIVATIONS)
+        self.loss = deserialize(loss)
+        require(
+            not isinstance(self.loss, BalancingLoss),
+            "One loss balances the labels at a time",
+            f"loss={shown(self.loss)} inside of {type(self).__name__}",
+            "Pass what that one is made of, such as loss='binary_crossentropy'",
+        )
+        self.from_logits = self._settled_logits(from_logits)
+        self._entries = elementwise(self.loss, self.from_logits)
+        self._leader: weakref.ref[Any] | None = None
+
+    def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """The inner loss of each entry, not balanced: (b, q) float32."""
+        y_pred = tf.cast(y_pred, tf.float32)
+        if self.from_logits and self.activation == "softmax":
+            y_pred = one_vs_all_logits(y_pred)
+        return tf.cast(self._entries(y_true, y_pred), tf.float32)
+
+    def lead(self, leader: Any) -> None:
+        """Notes which callback adapts the loss in the fit that runs; None: nobody does."""
+        self._leader = None if leader is None else weakref.ref(leader)
+
+    @property
+    def leader(self) -> Any:
+        """The callback that adapts the loss in a fit that runs, or None."""
+        return None if self._leader is None else self._leader()
+
+    @property
+    def state(self) -> dict[str, tf.Variable]:
+        """All that changes in a run, name -> variable; backups know it by these names."""
+        raise NotImplementedError(f"{type(self).__name__} needs a `state` property.")
+
+    def restored(self) -> None:
+        """Called after the state was put back from a backup."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments that are the same in every such loss."""
+        return {
+            **super().get_config(),
+            "loss": serialize(self.loss),
+            "from_logits": self.from_logits,
+            "activation": self.activation,
+        }
+
+    def _settled_logits(self, from_logits: bool | None) -> bool:
+        """Whether predictions are logits: what the loss object says, else the argument."""
+        said = is_from_logits(self.loss)
+        given = said if from_logits is None else check_flag("from_logits", from_logits)
+        require(
+            said in (None, given),
+            "Two answers to whether predictions are logits",
+            f"from_logits={given}, and {said} from the loss object",
+            "Leave from_logits out: the loss object's own word is taken",
+        )
+        return bool(given)
+
+
+def checked_odds(odds: Any) -> np.ndarray:
+    """(q,) float64; NaN where a label takes no part: its odds are 0, NaN or infinite.
+
+    Raises:
+        ValueError: not one number >= 0 for each of two labels or more.
+    """
+    wanted = "the positives over the negatives of each label, (q,) numbers >= 0"
+    remedy = "Pass odds=tfmlselect.label_statistics(y).odds"
+    array = np.asarray(check_array("odds", odds, wanted, remedy), np.float64)
+    ok = array.ndim == 1 and len(array) >= 2 and not np.any(array < 0)
+    check_argument(ok, "odds", odds, wanted, remedy)
+    return np.where(np.isfinite(array) & (array > 0), array, np.nan)
