@@ -412,6 +412,14 @@ expect("strategies.PositiveHardness")(
     warmup=FRACTION | OPTIONAL,
     epochs=OPTIONAL,
 )
+expect("strategies.AdaptiveBalance")(
+    share=FRACTION,
+    max_repeats=NOTHING,
+    correction_rounds=NOTHING,
+    lack=NOTHING,
+    warmup=FRACTION | OPTIONAL,
+    epochs=OPTIONAL,
+)
 expect("strategies.RareEvents")(
     labels=ONE_EACH | OPTIONAL, empty_share=FRACTION, draw=NOTHING, epochs=OPTIONAL
 )

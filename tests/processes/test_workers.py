@@ -54,7 +54,7 @@ def training_set_labels():
     return workers_run.training_set(workers_run.N)[1]
 
 
-NAMES = [*tfml.strategies.names(), "correlated", "learnt", "mixture", "switch"]
+NAMES = [*tfml.strategies.names(), "correlated", "learnt", "capped", "mixture", "switch"]
 
 
 def test_each_worker_thins_its_own_samples(distributions):
@@ -122,6 +122,8 @@ def test_what_is_sent_does_not_grow_with_the_number_of_samples(distributions):
         assert each["d2ace_4000_sent"] == 16 * q**2 + 32 * q + 112  # as docs/distributed.md has it
         assert each["uncertainty_4000_sent"] == 8 * (5 * q) ** 2 + 48
         assert each["online_batch_4000_sent"] == 2 * 8 * 4096 + 48
+        # 8 q + 8 of these once, for the counts; `figures` asks for 24 q + 8 again.
+        assert each["adaptive_balance_4000_sent"] == 32 * q + 232
 
 
 @pytest.fixture(scope="module")

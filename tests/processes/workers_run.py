@@ -51,6 +51,7 @@ def each_strategy(losses):
         yield name, rare if name == "rare_events" else tfml.strategies.get(name)
     yield "correlated", tfml.strategies.HardImbalance(weighting="local", pressure=16.0)
     yield "learnt", tfml.strategies.Learnability(losses)
+    yield "capped", tfml.strategies.AdaptiveBalance(max_repeats=1.5, correction_rounds=2)
     parts = [("online_batch", 0.25), ("label_balanced", 0.75)]
     yield "mixture", tfml.strategies.Mixture(parts)
     turns = [("online_batch", 0.2), ("positive_hardness", 1.0)]  # of 100 epochs, asked after 30

@@ -6,6 +6,7 @@ A strategy says which distribution to draw from; how an epoch is drawn is in `sa
 from __future__ import annotations
 
 from tfmlselect.strategies.active_bias import ActiveBias
+from tfmlselect.strategies.adaptive_balance import AdaptiveBalance
 from tfmlselect.strategies.base import Strategy
 from tfmlselect.strategies.d2ace import D2ACE
 from tfmlselect.strategies.hard_imbalance import HardImbalance
@@ -25,6 +26,7 @@ from tfmlselect.strategies.uniform import Uniform
 __all__ = [
     "D2ACE",
     "ActiveBias",
+    "AdaptiveBalance",
     "HardImbalance",
     "LabelBalanced",
     "Learnability",

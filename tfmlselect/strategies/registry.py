@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import require, shown
 from tfmlselect.strategies.active_bias import ActiveBias
+from tfmlselect.strategies.adaptive_balance import AdaptiveBalance
 from tfmlselect.strategies.base import Strategy
 from tfmlselect.strategies.d2ace import D2ACE
 from tfmlselect.strategies.hard_imbalance import HardImbalance
@@ -34,6 +35,7 @@ _STRATEGIES: dict[str, type[Strategy]] = {
     "uncertainty": Uncertainty,
     "d2ace": D2ACE,
     "positive_hardness": PositiveHardness,
+    "adaptive_balance": AdaptiveBalance,
     "rare_events": RareEvents,
 }
 

@@ -1,0 +1,286 @@
+"""Steps saved: how many uniform steps one step of a method stands for, each at its own tuned rate.
+
+    python -m benchmarks.study.steps_saved --data-dir DIR           # runs what is missing, prints
+    python -m benchmarks.study.steps_saved --data-dir DIR --write   # and writes the cards' tables
+
+GoEmotions by a frozen sentence encoder (`goemotions_minilm.npz`: x_train, y_train, x_dev, ...), all
+labels, or those of less than 2 % of the samples, so that nine samples in ten carry none. An MLP of
+256-256, Adam, batches of 128, a learning rate that rises over 30 % of the run and falls to 0.
+Each method at each budget has five rates and three seeds: the rate is the one with the best macro
+average precision on the development part, shown is the test part. A budget is a number of steps, in
+passes of uniform batches over the data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+import tfmlselect as tfml
+from benchmarks.evidence import markers
+from benchmarks.study import data
+from tfmlselect import metrics
+from tfmlselect.schedules import Ramp
+
+FILE = Path(__file__).parent / "steps_saved.csv"
+CARDS = Path(__file__).parents[2] / "docs"
+COLUMNS = ("task", "method", "passes", "rate", "seed", "steps", "dev_macro_ap")
+FIGURES = ("macro_auc", "macro_ap", "log_loss")
+RATES = (0.004, 0.008, 0.016, 0.032, 0.064)
+SEEDS = (0, 1, 2)
+BATCH_SIZE = 128
+RARE = 0.02  # share of the samples
+BASELINE = "uniform"
+BASELINE_BUDGETS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to train.
+
+    Attributes:
+        strategy: its name, or makes it.
+        loss: makes the loss, of the labels (n, q) and the dataset.
+        updates: of the distribution, in a pass over the data; None: one.
+    """
+
+    strategy: Callable[[], tfml.strategies.Strategy]
+    loss: Callable
+    updates: int | None = 8
+
+
+def binary_cross_entropy(y, train):
+    """The plain loss."""
+    return "binary_crossentropy"
+
+
+def positive_weights(exponent):
+    """Weights of positives, by the odds of the data."""
+
+    def loss(y, train):
+        odds = tfml.label_statistics(y).odds
+        return tfml.losses.PositiveWeights("binary_crossentropy", odds=odds, exponent=exponent)
+
+    return loss
+
+
+METHODS = {
+    BASELINE: Method(tfml.strategies.Uniform, binary_cross_entropy),
+    "positive weights": Method(tfml.strategies.Uniform, positive_weights(0.25)),
+    "positive weights, falling": Method(tfml.strategies.Uniform, positive_weights(Ramp(0.25, 0.0))),
+}
+BUDGETS = {  # passes, by task and method
+    "all labels": {
+        BASELINE: BASELINE_BUDGETS,
+        "positive weights": (0.5, 1.0, 2.0, 4.0),
+        "positive weights, falling": (0.5, 1.0, 2.0, 4.0),
+    },
+    "rare labels": {
+        BASELINE: BASELINE_BUDGETS,
+    },
+}
+
+
+def main() -> None:
+    """Runs what is missing, prints the tables, and with --write puts them into the cards."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", default=os.environ.get("TFMLSELECT_DATA"))
+    parser.add_argument("--methods", help="with commas; all by default")
+    parser.add_argument("--out", type=Path, default=FILE)
+    options = parser.parse_args()
+    wanted = options.methods.split(",") if options.methods else METHODS
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    done = {tuple(row[name] for name in COLUMNS[:5]) for row in read(options.out)}
+    for task, budgets in BUDGETS.items():
+        cells = [
+            (task, method, passes, rate, seed)
+            for method in budgets
+            if method in wanted
+            for passes, rate, seed in product(budgets[method], RATES, SEEDS)
+        ]
+        missing = [cell for cell in cells if tuple(map(str, cell)) not in done]
+        if missing:
+            parts = load(options.data_dir, task)
+            for cell in tqdm(missing, desc=task):
+                append(options.out, run(parts, *cell))
+    for task in BUDGETS:
+        print(task)
+        print(table(read(options.out), task))
+
+
+def load(directory: str | None, task: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """(x, y) of each part."""
+    path = data.need(directory, "goemotions_minilm", "goemotions_minilm.npz")
+    with np.load(path) as z:
+        parts = {
+            part: (z[f"x_{part}"].astype("float32"), z[f"y_{part}"])
+            for part in ("train", "dev", "test")
+        }
+    if task == "rare labels":
+        kept = parts["train"][1].mean(axis=0) < RARE
+        parts = {part: (x, y[:, kept]) for part, (x, y) in parts.items()}
+    return parts
+
+
+class OneCycle(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """Rises to `peak` over 30 % of the steps, and falls to 0."""
+
+    def __init__(self, peak: float, steps: int):
+        self.peak, self.steps = peak, steps
+
+    def __call__(self, step):
+        """The rate of a step."""
+        done = (tf.cast(step, tf.float32) + 1.0) / self.steps
+        return self.peak * tf.minimum(done / 0.3, (1.0 - done) / 0.7 + 1e-6)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {"peak": self.peak, "steps": self.steps}
+
+
+def run(parts: dict, task: str, method: str, passes: float, rate: float, seed: int) -> dict:
+    """One fit, judged: a row."""
+    (x, y), chosen = parts["train"], METHODS[method]
+    tf.keras.backend.clear_session()
+    tf.keras.utils.set_random_seed(seed)
+    samples = None if chosen.updates is None else len(x) // chosen.updates
+    train = tfml.adaptive_dataset(
+        (x, y), chosen.strategy(), BATCH_SIZE, seed=seed, samples_per_epoch=samples
+    )
+    epochs = max(1, round(passes * len(x) / BATCH_SIZE / len(train)))
+    steps = epochs * len(train)
+    dense = tf.keras.layers.Dense
+    model = tf.keras.Sequential(
+        [
+            tf.keras.Input((x.shape[1],)),
+            dense(256, "relu"),
+            dense(256, "relu"),
+            dense(y.shape[1], "sigmoid"),
+        ]
+    )
+    model.compile(tf.keras.optimizers.Adam(OneCycle(rate, steps)), chosen.loss(y, train))
+    model.fit(train, epochs=epochs, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+    judged = {part: judge(model, *parts[part]) for part in ("dev", "test")}
+    return {
+        "task": task,
+        "method": method,
+        "passes": passes,
+        "rate": rate,
+        "seed": seed,
+        "steps": steps,
+        "dev_macro_ap": judged["dev"]["macro_ap"],
+        **judged["test"],
+    }
+
+
+def judge(model: tf.keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """The `FIGURES` of a model."""
+    p = model.predict(x, batch_size=2048, verbose=0).astype(np.float64)
+    clipped = np.clip(p, 1e-7, 1 - 1e-7)
+    return {
+        "macro_auc": metrics.macro_auc(y, p),
+        "macro_ap": metrics.macro_average_precision(y, p),
+        "log_loss": float(-np.log(np.where(y == 1, clipped, 1 - clipped)).mean()),
+    }
+
+
+def read(path: Path) -> list[dict]:
+    """The rows of a file, as texts; none where it is not there."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append(path: Path, row: dict) -> None:
+    """Adds a row."""
+    names = (*COLUMNS, *FIGURES)
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(
+            {name: f"{row[name]:.5f}" if name in names[6:] else row[name] for name in names}
+        )
+
+
+def tuned(rows: list[dict], task: str, method: str) -> dict[float, dict[str, np.ndarray]]:
+    """By budget: the rate that is best on the development part, and the figures (seeds,) there."""
+    found: dict[float, dict[str, np.ndarray]] = {}
+    own = [row for row in rows if (row["task"], row["method"]) == (task, method)]
+    for passes in sorted({float(row["passes"]) for row in own}):
+        by_rate: dict[float, list[dict]] = {}
+        for row in own:
+            if float(row["passes"]) == passes:
+                by_rate.setdefault(float(row["rate"]), []).append(row)
+        best = max(
+            by_rate, key=lambda r: np.mean([float(row["dev_macro_ap"]) for row in by_rate[r]])
+        )
+        found[passes] = {"rate": np.array(best)} | {
+            name: np.array([float(row[name]) for row in by_rate[best]])
+            for name in (*FIGURES, "steps")
+        }
+    return found
+
+
+def steps_saved(value: float, steps: float, baseline: dict, figure: str) -> str:
+    """Uniform steps for the same value of a figure, over the steps used.
+
+    Between two budgets of uniform batches the value is taken as linear in the logarithm of steps,
+    and never to fall: what a shorter run reached, a longer one could have.
+    """
+    budgets = [each["steps"].mean() for each in baseline.values()]
+    values = np.maximum.accumulate([each[figure].mean() for each in baseline.values()])
+    if value > values[-1]:
+        return f"> {budgets[-1] / steps:.1f}"
+    if value < values[0]:
+        return f"< {budgets[0] / steps:.1f}"
+    after = int(np.argmax(values >= value))
+    if after == 0:
+        return f"{budgets[0] / steps:.1f}"
+    part = (value - values[after - 1]) / (values[after] - values[after - 1])
+    logs = np.log(budgets)
+    needed = np.exp(logs[after - 1] + part * (logs[after] - logs[after - 1]))
+    return f"{needed / steps:.1f}"
+
+
+def table(rows: list[dict], task: str) -> str:
+    """Method by budget: macro-AUC / macro-AP, and the steps saved by either."""
+    baseline = tuned(rows, task, BASELINE)
+    budgets = sorted({passes for each in BUDGETS[task].values() for passes in each})
+    lines = []
+    for method in BUDGETS[task]:
+        found = tuned(rows, task, method)
+        cells = []
+        for passes in budgets:
+            if passes not in found:
+                cells.append("")
+                continue
+            auc, ap = (found[passes][name].mean() for name in ("macro_auc", "macro_ap"))
+            cell = f"{auc:.3f} / {ap:.3f}".replace("0.", ".")
+            if method != BASELINE:
+                steps = found[passes]["steps"].mean()
+                cell += ": " + " / ".join(
+                    steps_saved(found[passes][name].mean(), steps, baseline, name)
+                    for name in ("macro_auc", "macro_ap")
+                )
+            cells.append(cell)
+        lines.append([method, *cells])
+    return markers.table(["passes", *(f"{passes:g}" for passes in budgets)], lines)
+
+
+if __name__ == "__main__":
+    main()
