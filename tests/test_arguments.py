@@ -354,6 +354,12 @@ expect("losses.PartialLabelMasking", {"odds": ODDS})(
     seed=NOTHING,
     name=TEXT | OPTIONAL,
 )
+expect("losses.ThinnedLikelihood")(
+    rate=FRACTION | OPTIONAL,
+    labels=ONE_EACH | OPTIONAL,
+    from_logits=FLAG,
+    name=TEXT | OPTIONAL,
+)
 expect("losses.PositiveWeights", {"odds": ODDS})(
     loss=FUNCTION,
     odds=NOTHING,
@@ -420,6 +426,9 @@ expect("strategies.AdaptiveBalance")(
     lack=NOTHING,
     warmup=FRACTION | OPTIONAL,
     epochs=OPTIONAL,
+)
+expect("strategies.RareEvents")(
+    labels=ONE_EACH | OPTIONAL, empty_share=FRACTION, draw=NOTHING, epochs=OPTIONAL
 )
 expect("strategies.Uncertainty")(
     pressure=NOTHING,

@@ -4,7 +4,14 @@ import threading
 
 import pytest
 
-from tfmlselect._training_step import batch_labels, batch_weights, is_running, training_step
+from tfmlselect._training_step import (
+    batch_labels,
+    batch_rates,
+    batch_weights,
+    is_running,
+    note_rates,
+    training_step,
+)
 
 
 def known():
@@ -70,3 +77,17 @@ def test_weights_of_the_samples_where_there_are_any():
         with training_step("others"):
             assert batch_weights() is None
     assert batch_weights() is None
+
+
+def test_rates_are_noted_for_the_step_that_runs():
+    note_rates("lost")
+    assert batch_rates() is None
+    with training_step("outer"):
+        assert batch_rates() is None
+        note_rates("outer")
+        with training_step("inner"):
+            assert batch_rates() is None
+            note_rates("inner")
+            assert batch_rates() == "inner"
+        assert batch_rates() == "outer"
+    assert batch_rates() is None

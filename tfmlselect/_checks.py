@@ -112,6 +112,20 @@ def check_numbers(
     return tuple(map(float, value))
 
 
+def check_columns(name: str, value: Any) -> tuple[int, ...] | None:
+    """Columns of the labels: different whole numbers >= 0, one at least; None for all of them."""
+    if value is None:
+        return None
+    sequence = isinstance(value, (tuple, list))
+    sequence = sequence or (isinstance(value, np.ndarray) and value.ndim == 1)
+    ok = sequence and len(value) > 0
+    ok = ok and all(is_whole(each) and 0 <= each <= _LARGEST for each in value)
+    ok = ok and len(set(map(int, value))) == len(value)
+    wanted = "None, or different columns of the labels, whole numbers >= 0"
+    check_argument(ok, name, value, wanted, _example(name, [0]))
+    return tuple(map(int, value))
+
+
 def check_choice(name: str, value: Any, choices: Sequence[T]) -> T:
     """One of some values; 1 is not taken for True."""
     found = [choice for choice in choices if _is_same(value, choice)]

@@ -8,6 +8,7 @@ nothing about the step.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,27 +16,58 @@ from typing import Any
 _thread = threading.local()
 
 
+@dataclasses.dataclass
+class _Step:
+    labels: Any
+    weights: Any
+    rates: Any = None
+
+
 @contextlib.contextmanager
 def training_step(labels: Any, weights: Any = None) -> Iterator[None]:
     """Inside, `is_running()` is true, and the batch's labels and weights of samples are these."""
-    before = getattr(_thread, "batch", ())
-    _thread.batch = (labels, weights)
+    before = _running()
+    _thread.step = _Step(labels, weights)
     try:
         yield
     finally:
-        _thread.batch = before
+        _thread.step = before
 
 
 def is_running() -> bool:
     """Whether a training step runs, or is traced, in this thread."""
-    return bool(getattr(_thread, "batch", ()))
+    return _running() is not None
 
 
 def batch_labels() -> Any:
     """The labels of the step's batch; None outside of a training step, or where it has none."""
-    return _thread.batch[0] if is_running() else None
+    step = _running()
+    return None if step is None else step.labels
 
 
 def batch_weights() -> Any:
     """The weights of the batch's samples; None outside of a training step, or where it has none."""
-    return _thread.batch[1] if is_running() else None
+    step = _running()
+    return None if step is None else step.weights
+
+
+def note_rates(rates: Any) -> None:
+    """Notes, for the rest of the step, the rates at which the batch's samples are kept if empty.
+
+    Args:
+        rates: (b,) float32, or one number for all samples.
+    """
+    step = _running()
+    if step is not None:
+        step.rates = rates
+
+
+def batch_rates() -> Any:
+    """What `note_rates` was given in this step; None where it was not called."""
+    step = _running()
+    return None if step is None else step.rates
+
+
+def _running() -> _Step | None:
+    step: _Step | None = getattr(_thread, "step", None)
+    return step

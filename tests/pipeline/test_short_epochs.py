@@ -70,6 +70,17 @@ def test_visits_stay_near_what_was_owed(n, seed, concentration):
     assert np.abs(after).max() < 2
 
 
+@given(st.integers(1, 20), st.integers(1, 8), st.integers(1, 60), st.integers(0, 10**6))
+def test_who_is_owed_nothing_comes_as_often_as_expected(sure, some, others, seed):
+    """Samples with m p = 1 come once in each epoch, whoever of the others had a turn before."""
+    n, some = sure + others, min(some, others)
+    expected = np.concatenate([np.ones(sure), np.full(others, some / others)])
+    samples = sure + some
+    plan = Plan(n, PlanOptions(1, seed, samples_per_epoch=samples))
+    for ids in planned(plan, [expected / samples] * 8):
+        np.testing.assert_array_equal(np.bincount(ids, minlength=n)[:sure], 1)
+
+
 def test_a_probability_of_zero_is_never_drawn():
     """Not even where the sample was owed a visit when it still had one."""
     before, after = np.full(8, 1 / 8), np.array([0, 0, 0, 0, 0.25, 0.25, 0.25, 0.25])

@@ -57,7 +57,25 @@ def training_set_labels():
 NAMES = [*tfml.strategies.names(), "correlated", "learnt", "capped", "mixture", "switch"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_each_worker_thins_its_own_samples(distributions):
+    """π is that of the shard, and π = 1 of samples with a label, over the draws of all workers."""
+    rng, n = np.random.default_rng(2), 4000
+    y = workers_run.training_set(n)[1]
+    p = np.clip(0.4 * y + 0.6 * rng.random((3, n, 6)), 0, 1).astype("float32")[-1]
+    shards = [workers_run.shard(number, 2, n) for number in range(2)]
+    alone = []
+    for here in shards:
+        alone.append(tfml.strategies.RareEvents([5]))
+        alone[-1].build(y[here])
+        alone[-1].observe(np.arange(n // 2), p[here])
+    draws = [strategy.epoch_draws() for strategy in alone]
+    assert draws[0] != draws[1]
+    for each, strategy, own in zip(distributions[1], alone, draws, strict=True):
+        expected = np.asarray(strategy.probabilities(0)) * own / sum(draws)
+        np.testing.assert_allclose(each["rare_events_4000"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "rare_events"])
 def test_the_workers_distributions_together_are_that_of_one_machine(distributions, name):
     (one,), two = distributions
     expected = one[f"{name}_4000"]

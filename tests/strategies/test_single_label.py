@@ -31,12 +31,15 @@ def few_epochs(name):
         return strategies.Learnability(np.linspace(0, 1, N), warmup=1)
     if name == "adaptive_balance":  # whose share is 0 at the end of a run
         return strategies.AdaptiveBalance(warmup=1, epochs=30)
+    if name == "rare_events":
+        return strategies.RareEvents([CLASSES - 1], empty_share=0.8)
     strategy = strategies.get(name)
     if name in ("uniform", "label_balanced"):
         return strategy
     return type(strategy)(warmup=1)
 
 
+@pytest.mark.filterwarnings("ignore:RareEvents leaves most empty samples out")
 @pytest.mark.parametrize("name", strategies.names())
 def test_every_strategy_fits_class_ids(name):
     x, ids = make_data()
@@ -52,6 +55,7 @@ def test_every_strategy_fits_class_ids(name):
     assert (np.ptp(p) > 0) == (name != "uniform")
 
 
+@pytest.mark.filterwarnings("ignore:RareEvents leaves most empty samples out")
 @pytest.mark.parametrize("name", strategies.names())
 def test_class_ids_are_one_hot_labels(name):
     x, ids = make_data()

@@ -33,6 +33,7 @@ STATES = {
     "d2ace": PREDICTIONS | UNCERTAINTY | HARDNESS,
     "positive_hardness": PREDICTIONS | HARDNESS,
     "adaptive_balance": PREDICTIONS,
+    "rare_events": {"prediction_norm": ("float32", ROWS), "rates": ("float32", ROWS)},
 }
 
 

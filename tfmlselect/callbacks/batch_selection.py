@@ -24,6 +24,7 @@ from tfmlselect.callbacks.companions import (
     NextDistribution,
     OutputCheck,
     PredictionLog,
+    ThinningRates,
     WeightsExponent,
 )
 from tfmlselect.callbacks.held_out_check import ValidationDataWarning
@@ -39,6 +40,7 @@ from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
 from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, check_output
 from tfmlselect.recording.recorder import Recorder
+from tfmlselect.strategies import RareEvents
 
 
 class AdaptiveBatchSelection(ValidationDataWarning):
@@ -64,6 +66,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     `tfmlselect.callbacks.PartialLabelMaskingUpdate` shows. The exponent of a
     `tfmlselect.losses.PositiveWeights` is moved, by the dataset's own count of epochs, and shown as
     `tfmlselect.callbacks.PositiveWeightsUpdate` does.
+    A `tfmlselect.losses.ThinnedLikelihood` is told, in each step, at which rates
+    `strategies.RareEvents` keeps the batch's samples.
 
     Args:
         dataset: the `AdaptiveDataset` that is passed to `fit`, or one mapped from it.
@@ -179,6 +183,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if self._state is not None:
             self._state.check_start()
         self._reader.prepare(self.model)
+        fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
         selection.attach(self, self.model, self._options["state_device"])
         self._running = True
         self._first_epoch: int | None = None
@@ -273,8 +278,12 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     def _balancing_loss(self, model: tf.keras.Model) -> BalancingLoss | None:
         """The loss of the recorded output, if it is one to be adapted."""
-        loss = self._reader.pick(model.loss) if model.loss else None
+        loss = self._recorded_loss(model)
         return loss if isinstance(loss, BalancingLoss) else None
+
+    def _recorded_loss(self, model: tf.keras.Model) -> Any:
+        """The loss of the recorded output; None where the model is compiled without."""
+        return self._reader.pick(model.loss) if model.loss else None
 
     def _set_run_length(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
@@ -311,6 +320,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             if masking is not None:
                 companions.append(OutputCheck())
         companions.append(NextDistribution(selection))
+        if isinstance(strategy, RareEvents):
+            companions.append(ThinningRates(selection, strategy, replicas.count(self.model)))
         if masking is not None:
             companions.append(MaskingRatios(selection, self._reader, masking, self))
         if isinstance(loss, PositiveWeights):

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import _training_step
 from tfmlselect._progress import verbosity
 from tfmlselect.callbacks.masking_update import RatioUpdate
 from tfmlselect.callbacks.positive_weights_update import ExponentUpdate
 from tfmlselect.callbacks.run_state import RunState
+from tfmlselect.distributed import replicas
 from tfmlselect.losses import PartialLabelMasking, PositiveWeights
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
@@ -25,6 +27,7 @@ from tfmlselect.recording.exact_predictions import Scorer
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck
 from tfmlselect.recording.recorder import Recorder
+from tfmlselect.strategies import RareEvents
 
 
 @dataclasses.dataclass
@@ -194,6 +197,41 @@ class MaskingRatios(Companion):
 
     def _odds(self) -> np.ndarray:
         return self._selection.statistics.odds(self._selection.distribution)
+
+
+class ThinningRates(Companion):
+    """Tells each training step the rates of its batch, for a `ThinnedLikelihood` loss.
+
+    Args:
+        selection: of the dataset.
+        strategy: that thins it.
+        replica_count: how many replicas train.
+    """
+
+    records = True
+
+    def __init__(self, selection: Selection, strategy: RareEvents, replica_count: int):
+        self._selection, self._strategy = selection, strategy
+        # In the order of the plan. A recorder counts rows too, but not every fit has one.
+        self._rates = replicas.zeros([selection.plan.draws], tf.float32)
+        self._rows = replicas.zeros([replica_count], tf.int64)
+
+    def start_epoch(self) -> None:
+        """Takes the rates of the epoch that is planned."""
+        self._rows.assign(tf.zeros_like(self._rows))
+        self._rates.assign(self._strategy.rates(self._selection.plan.followed))
+
+    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
+        """Notes the rates of a batch."""
+        size = tf.unstack(tf.shape(p, out_type=tf.int64))[0]
+        replica, start, total = replicas.place_in_batch(self._rows, size)
+        rows = tf.range(start, start + size, tf.constant(1, tf.int64))
+        _training_step.note_rates(tf.gather(self._rates, rows))
+        self._rows.scatter_add(tf.IndexedSlices(total, replica))
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        replicas.free(self._rates)
 
 
 class WeightsExponent(Companion):

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._checks import shown
 from tfmlselect._training_step import batch_weights
 from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.distributed import workers
 from tfmlselect.labels import Labels
+from tfmlselect.losses import ThinnedLikelihood
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.hooks import listening
-from tfmlselect.strategies import Strategy
+from tfmlselect.strategies import RareEvents, Strategy
 
 
 def check_steps(steps: int | None, dataset: AdaptiveDataset) -> None:
@@ -102,6 +104,57 @@ def check_weights(spec: Any, labels: Labels) -> None:
             f"train step, from a dataset of {len(spec)} elements without. Put label weights "
             "into the loss, or weights of samples into adaptive_dataset(..., sample_weight=...)"
             ". If a `.map` adds the weights, pass the callback the mapped dataset."
+        )
+
+
+def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDataset) -> None:
+    """Raises if the loss corrects for another thinning than the strategy's, and warns if for none.
+
+    Args:
+        model: that is trained.
+        recorded: the compiled loss of its recorded output, or None.
+        dataset: that it is trained on.
+    """
+    selection = dataset._selection
+    strategy, q = selection.strategy, selection.source.labels.q
+    weighs = selection.plan.options.weighs
+    losses = tf.nest.flatten(model.loss)
+    for loss in (each for each in losses if isinstance(each, ThinnedLikelihood)):
+        if not isinstance(strategy, RareEvents):
+            raise ValueError(
+                "ThinnedLikelihood corrects for empty samples that RareEvents leaves out. "
+                f"Received: strategy={strategy!r}. Make the dataset with strategy='rare_events', "
+                "or compile the model with 'binary_crossentropy'."
+            )
+        if weighs:
+            raise ValueError(
+                "Thinned data are corrected for once: by ThinnedLikelihood, or by importance "
+                f"weights. Received: importance_weights={selection.plan.options.exponent!r}, and "
+                "that loss. Leave importance_weights out, or compile the model with "
+                "'binary_crossentropy'."
+            )
+        if set(strategy.protected) != set(loss.labels or range(q)):
+            raise ValueError(
+                "The loss and the strategy protect different labels. Received: "
+                f"labels={loss.labels and list(loss.labels)} of ThinnedLikelihood, and "
+                f"labels={strategy.labels and list(strategy.labels)} of RareEvents. Pass both the "
+                "same."
+            )
+        if loss.rate is not None and abs(loss.rate - strategy.rate) > 1e-6 * strategy.rate:
+            raise ValueError(
+                "The rate of the loss is not that of the strategy. Received: "
+                f"rate={loss.rate:g} of ThinnedLikelihood, and {strategy.rate:g} of RareEvents. "
+                "Pass rate=train.strategy.rate, or leave it out: the callback tells each step."
+            )
+    thins = isinstance(strategy, RareEvents) and strategy.rate < 1
+    corrects = recorded is None or isinstance(recorded, ThinnedLikelihood)
+    if thins and not corrects and not weighs and selection.first_time("thinned"):
+        warnings.warn(
+            "RareEvents leaves most empty samples out, and this loss does not know it: the model "
+            "will predict probabilities of the thinned data, which are too large. Received: "
+            f"loss={shown(recorded)}. Compile the model with tfmlselect.losses."
+            "ThinnedLikelihood(), or pass importance_weights=1.0 to adaptive_dataset.",
+            stacklevel=4,
         )
 
 

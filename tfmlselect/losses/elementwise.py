@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import require, shown
 from tfmlselect.losses.base import LabelLoss
+from tfmlselect.losses.thinned_likelihood import ThinnedLikelihood
 
 _KERAS = ("keras.", "tf_keras.")
 
@@ -30,7 +31,8 @@ def elementwise(loss: Any, from_logits: bool) -> Callable[[tf.Tensor, tf.Tensor]
             of the user's is given probabilities.
 
     Raises:
-        ValueError: none of these; or a categorical loss, which has no value for each label.
+        ValueError: none of these; or a categorical loss or a `ThinnedLikelihood`, whose value
+            is no sum over labels.
     """
     name = loss if isinstance(loss, str) else type(loss).__name__
     require(
@@ -39,6 +41,12 @@ def elementwise(loss: Any, from_logits: bool) -> Callable[[tf.Tensor, tf.Tensor]
         f"loss={shown(loss)}",
         "Pass loss='binary_crossentropy', which takes each class against the others; with "
         "from_logits=True, activation='softmax' where the model ends in logits of classes",
+    )
+    require(
+        not isinstance(loss, ThinnedLikelihood),
+        "The correction of ThinnedLikelihood is of a sample, and of none of its labels",
+        f"loss={shown(loss)}",
+        "Pass loss='binary_crossentropy', or use ThinnedLikelihood by itself",
     )
     if isinstance(loss, LabelLoss):
         return loss.entries

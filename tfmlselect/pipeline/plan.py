@@ -255,6 +255,12 @@ class Plan:
         wanted = self.owed + self.draws * probabilities
         # What a sample is owed must wait where its probability is 0 now.
         expected = np.where(probabilities > 0, np.maximum(wanted, 0.0), 0.0)
+        # No sample comes less than 0 times. What others got too much is taken from those who are
+        # owed something, and from nobody else: who is owed nothing comes as often as p says.
+        owed = np.where(probabilities > 0, np.maximum(self.owed, 0.0), 0.0)
+        excess = expected.sum() - self.draws
+        if excess > 0 and owed.any():
+            expected -= owed * min(1.0, excess / owed.sum())
         expected = capped(expected, self.draws, self._most(expected))
         rng = epoch_generator(self.seed, epoch, DRAW)
         ids = self._arranged(counts_of(expected, self.draws, rng), rng)

@@ -15,6 +15,7 @@ from tfmlselect.strategies.learnability import Learnability
 from tfmlselect.strategies.mixture import Mixture
 from tfmlselect.strategies.online_batch import OnlineBatch
 from tfmlselect.strategies.positive_hardness import PositiveHardness
+from tfmlselect.strategies.rare_events import RareEvents
 from tfmlselect.strategies.recency_bias import RecencyBias
 from tfmlselect.strategies.registry import get, names
 from tfmlselect.strategies.repeat_factor import RepeatFactor
@@ -32,6 +33,7 @@ __all__ = [
     "Mixture",
     "OnlineBatch",
     "PositiveHardness",
+    "RareEvents",
     "RecencyBias",
     "RepeatFactor",
     "Strategy",

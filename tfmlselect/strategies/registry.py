@@ -17,6 +17,7 @@ from tfmlselect.strategies.label_balanced import LabelBalanced
 from tfmlselect.strategies.learnability import Learnability
 from tfmlselect.strategies.online_batch import OnlineBatch
 from tfmlselect.strategies.positive_hardness import PositiveHardness
+from tfmlselect.strategies.rare_events import RareEvents
 from tfmlselect.strategies.recency_bias import RecencyBias
 from tfmlselect.strategies.repeat_factor import RepeatFactor
 from tfmlselect.strategies.uncertainty import Uncertainty
@@ -35,6 +36,7 @@ _STRATEGIES: dict[str, type[Strategy]] = {
     "d2ace": D2ACE,
     "positive_hardness": PositiveHardness,
     "adaptive_balance": AdaptiveBalance,
+    "rare_events": RareEvents,
 }
 
 
