@@ -235,3 +235,15 @@ def test_state_through_a_checkpoint(tmp_path):
     path = tf.train.Checkpoint(**trained.state).write(str(tmp_path / "state"))
     tf.train.Checkpoint(**fresh.state).read(path).assert_consumed()
     np.testing.assert_array_equal(fresh.probabilities(50), trained.probabilities(50))
+
+
+def test_a_part_that_leaves_samples_out():
+    with pytest.raises(
+        ValueError, match=r"leaves samples out\. Received: RareEvents\(.*Use it alone"
+    ):
+        Mixture([("rare_events", 1.0)])
+
+
+def test_epochs_of_its_own_are_known_to_its_parts():
+    assert Mixture([("uniform", 1.0)], epochs=9).parts[0][0].length_is_known
+    assert not Mixture([("uniform", 1.0)]).parts[0][0].length_is_known

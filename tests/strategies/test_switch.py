@@ -358,3 +358,10 @@ def test_predictions_are_those_of_the_first_part_that_keeps_them():
     ids = np.arange(5)
     np.testing.assert_array_equal(switch.latest_predictions(ids), parts[1].latest_predictions(ids))
     assert list(switch.score_parts(ids)) == ["0/loss", "1/positives", "1/all_labels"]
+
+
+def test_a_part_that_leaves_samples_out():
+    with pytest.raises(
+        ValueError, match=r"leaves samples out\. Received: RareEvents\(.*Use it alone"
+    ):
+        Switch([("rare_events", 1.0)])

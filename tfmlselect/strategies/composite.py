@@ -28,7 +28,7 @@ class CompositeStrategy(Strategy):
 
     Raises:
         ValueError: no parts; an object that is in two of them; one whose batches are more than
-            draws from its distribution (`own_plan`).
+            draws from its distribution (`own_plan`), or that leaves samples out (`epoch_draws`).
     """
 
     before_first_epoch = -1  # what each part is asked with is its own affair
@@ -51,6 +51,7 @@ class CompositeStrategy(Strategy):
         self.uses_neighbors = any(part.uses_neighbors for part, _ in self.parts)
         self.uses_predictions = any(part.uses_predictions for part, _ in self.parts)
         self._set_run_length(self.run_epochs)
+        self.describe_run(length_is_known=False)  # but for `epochs`
 
     def _second(self, value: Any) -> Any:
         """The second value of a part, as given or as `_second_config` has it, checked."""
@@ -80,6 +81,13 @@ class CompositeStrategy(Strategy):
                 "its own",
                 f"{part!r}",
                 "Use it alone, or turn that off (HardImbalance: correlations=False)",
+            )
+            require(
+                type(part).epoch_draws is Strategy.epoch_draws,
+                "An epoch of several strategies has one draw for each sample, and this part leaves "
+                "samples out",
+                f"{part!r}",
+                "Use it alone",
             )
 
     def _set_run_length(self, epochs: int) -> None:
