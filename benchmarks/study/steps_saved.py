@@ -1,14 +1,14 @@
 """Steps saved: how many uniform steps one step of a method stands for, each at its own tuned rate.
 
-    python -m benchmarks.study.steps_saved --data-dir DIR           # runs what is missing, prints
-    python -m benchmarks.study.steps_saved --data-dir DIR --write   # and writes the cards' tables
+    python -m benchmarks.study.steps_saved --data-dir DIR   # runs what is missing, prints tables
 
 GoEmotions by a frozen sentence encoder (`goemotions_minilm.npz`: x_train, y_train, x_dev, ...), all
 labels, or those of less than 2 % of the samples, so that nine samples in ten carry none. An MLP of
 256-256, Adam, batches of 128, a learning rate that rises over 30 % of the run and falls to 0.
 Each method at each budget has seven rates and three seeds: the rate is the one with the best macro
 average precision on the development part, shown is the test part. A budget is a number of steps, in
-passes of uniform batches over the data.
+passes of uniform batches over the data. Rows are kept in `steps_saved.csv`, from which
+`python -m benchmarks.evidence.overview` makes the tables of the cards.
 """
 
 from __future__ import annotations
@@ -28,21 +28,17 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import tfmlselect as tfml
-from benchmarks.evidence import markers
+from benchmarks.evidence.steps_table import CELL, COLUMNS, FILE, read, table
 from benchmarks.study import data
+from benchmarks.study.grid import BASELINE
 from tfmlselect import metrics
-from tfmlselect.schedules import Ramp
+from tfmlselect.schedules import Constant, Ramp
 from tfmlselect.strategies import AdaptiveBalance, RareEvents
 
-FILE = Path(__file__).parent / "steps_saved.csv"
-CARDS = Path(__file__).parents[2] / "docs"
-COLUMNS = ("task", "method", "passes", "rate", "seed", "steps", "dev_macro_ap")
-FIGURES = ("macro_auc", "macro_ap", "log_loss")
 RATES = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 SEEDS = (0, 1, 2)
 BATCH_SIZE = 128
 RARE = 0.02  # share of the samples
-BASELINE = "uniform"
 BASELINE_BUDGETS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 
@@ -54,11 +50,14 @@ class Method:
         strategy: its name, or makes it.
         loss: makes the loss, of the labels (n, q) and the dataset.
         updates: of the distribution, in a pass over the data; None: one.
+        may_stop: whether the fit has an EarlyStopping, which never stops it: then the strategy
+            does not know how long the run will be.
     """
 
     strategy: Callable[[], tfml.strategies.Strategy]
     loss: Callable
     updates: int | None = 8
+    may_stop: bool = False
 
 
 def binary_cross_entropy(y, train):
@@ -88,6 +87,15 @@ METHODS = {
     "adaptive_balance + falling positive weights": Method(
         AdaptiveBalance, positive_weights(Ramp(0.25, 0.0))
     ),
+    "adaptive_balance, length not known": Method(
+        AdaptiveBalance, binary_cross_entropy, may_stop=True
+    ),
+    "adaptive_balance, 3 correction rounds": Method(
+        lambda: AdaptiveBalance(correction_rounds=3), binary_cross_entropy
+    ),
+    "ART": Method(
+        lambda: AdaptiveBalance(Constant(0.5), lack="f1", max_repeats=1e9), binary_cross_entropy
+    ),
     "rare_events": Method(RareEvents, thinned_likelihood, None),
     "rare_events, even": Method(lambda: RareEvents(draw="even"), thinned_likelihood, None),
     "rare_events, 30 % empty": Method(
@@ -101,6 +109,9 @@ BUDGETS = {  # passes, by task and method
         "positive weights": (0.5, 1.0, 2.0, 4.0),
         "adaptive_balance": (0.5, 1.0, 2.0, 4.0),
         "adaptive_balance + falling positive weights": (0.5, 1.0, 2.0, 4.0),
+        "adaptive_balance, length not known": (1.0, 2.0, 4.0),
+        "adaptive_balance, 3 correction rounds": (1.0, 2.0, 4.0),
+        "ART": (1.0, 2.0, 4.0),
     },
     "rare labels": {
         BASELINE: BASELINE_BUDGETS,
@@ -115,7 +126,7 @@ BUDGETS = {  # passes, by task and method
 
 
 def main() -> None:
-    """Runs what is missing, prints the tables, and with --write puts them into the cards."""
+    """Runs what is missing and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", default=os.environ.get("TFMLSELECT_DATA"))
     parser.add_argument("--methods", help="with semicolons; all by default")
@@ -124,7 +135,7 @@ def main() -> None:
     wanted = options.methods.split(";") if options.methods else METHODS
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    done = {tuple(row[name] for name in COLUMNS[:5]) for row in read(options.out)}
+    done = {tuple(row[name] for name in CELL) for row in read(options.out)}
     for task, budgets in BUDGETS.items():
         cells = [
             (task, method, passes, rate, seed)
@@ -137,9 +148,9 @@ def main() -> None:
             parts = load(options.data_dir, task)
             for cell in tqdm(missing, desc=task):
                 append(options.out, run(parts, *cell))
-    for task in BUDGETS:
+    for task, budgets in BUDGETS.items():
         print(task)
-        print(table(read(options.out), task))
+        print(table(read(options.out), task, [name for name in budgets if name != BASELINE]))
 
 
 def load(directory: str | None, task: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -193,7 +204,10 @@ def run(parts: dict, task: str, method: str, passes: float, rate: float, seed: i
         ]
     )
     model.compile(tf.keras.optimizers.Adam(OneCycle(rate, steps)), chosen.loss(y, train))
-    model.fit(train, epochs=epochs, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)])
+    callbacks = [tfml.AdaptiveBatchSelection(train)]
+    if chosen.may_stop:
+        callbacks.append(tf.keras.callbacks.EarlyStopping("loss", patience=10**6))
+    model.fit(train, epochs=epochs, verbose=0, callbacks=callbacks)
     judged = {part: judge(model, *parts[part]) for part in ("dev", "test")}
     return {
         "task": task,
@@ -218,90 +232,16 @@ def judge(model: tf.keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, floa
     }
 
 
-def read(path: Path) -> list[dict]:
-    """The rows of a file, as texts; none where it is not there."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def append(path: Path, row: dict) -> None:
     """Adds a row."""
-    names = (*COLUMNS, *FIGURES)
     new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(
-            {name: f"{row[name]:.5f}" if name in names[6:] else row[name] for name in names}
+            {name: f"{row[name]:.5f}" if name in COLUMNS[6:] else row[name] for name in COLUMNS}
         )
-
-
-def tuned(rows: list[dict], task: str, method: str) -> dict[float, dict[str, np.ndarray]]:
-    """By budget: the rate that is best on the development part, and the figures (seeds,) there."""
-    found: dict[float, dict[str, np.ndarray]] = {}
-    own = [row for row in rows if (row["task"], row["method"]) == (task, method)]
-    for passes in sorted({float(row["passes"]) for row in own}):
-        by_rate: dict[float, list[dict]] = {}
-        for row in own:
-            if float(row["passes"]) == passes:
-                by_rate.setdefault(float(row["rate"]), []).append(row)
-        best = max(
-            by_rate, key=lambda r: np.mean([float(row["dev_macro_ap"]) for row in by_rate[r]])
-        )
-        found[passes] = {"rate": np.array(best)} | {
-            name: np.array([float(row[name]) for row in by_rate[best]])
-            for name in (*FIGURES, "steps")
-        }
-    return found
-
-
-def steps_saved(value: float, steps: float, baseline: dict, figure: str) -> str:
-    """Uniform steps for the same value of a figure, over the steps used.
-
-    Between two budgets of uniform batches the value is taken as linear in the logarithm of steps,
-    and never to fall: what a shorter run reached, a longer one could have.
-    """
-    budgets = [each["steps"].mean() for each in baseline.values()]
-    values = np.maximum.accumulate([each[figure].mean() for each in baseline.values()])
-    if value > values[-1]:
-        return f"> {budgets[-1] / steps:.1f}"
-    if value < values[0]:
-        return f"< {budgets[0] / steps:.1f}"
-    after = int(np.argmax(values >= value))
-    if after == 0:
-        return f"{budgets[0] / steps:.1f}"
-    part = (value - values[after - 1]) / (values[after] - values[after - 1])
-    logs = np.log(budgets)
-    needed = np.exp(logs[after - 1] + part * (logs[after] - logs[after - 1]))
-    return f"{needed / steps:.1f}"
-
-
-def table(rows: list[dict], task: str) -> str:
-    """Method by budget: macro-AUC / macro-AP, and the steps saved by either."""
-    baseline = tuned(rows, task, BASELINE)
-    budgets = sorted({passes for each in BUDGETS[task].values() for passes in each})
-    lines = []
-    for method in BUDGETS[task]:
-        found = tuned(rows, task, method)
-        cells = []
-        for passes in budgets:
-            if passes not in found:
-                cells.append("")
-                continue
-            auc, ap = (found[passes][name].mean() for name in ("macro_auc", "macro_ap"))
-            cell = f"{auc:.3f} / {ap:.3f}".replace("0.", ".")
-            if method != BASELINE:
-                steps = found[passes]["steps"].mean()
-                cell += ": " + " / ".join(
-                    steps_saved(found[passes][name].mean(), steps, baseline, name)
-                    for name in ("macro_auc", "macro_ap")
-                )
-            cells.append(cell)
-        lines.append([method, *cells])
-    return markers.table(["passes", *(f"{passes:g}" for passes in budgets)], lines)
 
 
 if __name__ == "__main__":
