@@ -51,6 +51,10 @@ BALANCE_FORMS = (
 )
 RARE = ("positive weights", "adaptive_balance", "rare_events")
 RARE_FORMS = ("rare_events, even", "rare_events, 30 % empty", "rare_events, not corrected")
+SHORT = {
+    "all labels": ("28 labels", "adaptive_balance + falling positive weights"),
+    "rare labels": ("ten rare labels", "rare_events"),
+}
 PAYS = {  # card -> task, methods
     CARDS / "adaptive_balance.md": ("all labels", ALL + BALANCE_FORMS),
     ROOT / "docs" / "balancing" / "positive_weights.md": ("all labels", ALL),
@@ -89,6 +93,8 @@ def generated() -> dict[Path, str]:
     for path, (task, methods) in PAYS.items():
         text = files.get(path, read(path))
         files[path] = between(text, "pays", "\n" + steps_table.pays(rows, task, methods) + "\n")
+    path = ROOT / "README.md"
+    files[path] = between(read(path), "pays", "\n" + steps_table.in_short(rows, SHORT) + "\n")
     losses = json.loads((CARDS / "minority_losses.json").read_text(encoding="utf-8"))
     path = CARDS / "hard_imbalance.md"
     files[path] = between(files[path], "seed claim", seed_claim(losses))

@@ -8,12 +8,12 @@ import pandas as pd
 
 from benchmarks.evidence import judgement, results, tables
 from benchmarks.evidence.markers import between, read, table
-from benchmarks.evidence.overview import CARDS, ROOT, first_paragraph
+from benchmarks.evidence.overview import CARDS, PAYS, ROOT, first_paragraph
 from tfmlselect import strategies
 
 README = ROOT / "README.md"
 MODEL = "mlp"
-NOT_MEASURED = "not measured"
+NOT_MEASURED, ON_ITS_CARD = "not measured", "on its card"
 
 
 def write(path: Path, folder: Path) -> None:
@@ -48,7 +48,9 @@ def rows(frame: pd.DataFrame) -> str:
 
 
 def gain(name: str, found: dict[str, judgement.Verdict]) -> str:
-    """A mean gain and wins-ties-losses; what the baseline is; that nobody looked."""
+    """A mean gain and wins-ties-losses; or what the baseline is, where to look, or that none did."""
     if name == results.BASELINE:
         return "0 by definition"
-    return tables.gain_over_sets(found[name]) if name in found else NOT_MEASURED
+    if name not in found:
+        return ON_ITS_CARD if CARDS / f"{name}.md" in PAYS else NOT_MEASURED
+    return tables.gain_over_sets(found[name])

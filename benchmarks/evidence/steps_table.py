@@ -123,6 +123,23 @@ seven, chosen by macro average precision on the development part; three seeds; a
 Adam, batches of 128. Budgets are in passes of uniform batches over the data."""
 
 
+def in_short(rows: list[dict], methods: dict[str, tuple[str, str]]) -> str:
+    """What stands in the README: one method for each task, at the budgets of them all.
+
+    Args:
+        methods: task -> what it is called, and the method.
+    """
+    found = {task: tuned(rows, task, method) for task, (_, method) in methods.items()}
+    budgets = [0.5, 1.0, 2.0]
+    lines = []
+    for task, (called, method) in methods.items():
+        baseline = tuned(rows, task, BASELINE)
+        for name, each in ((BASELINE, baseline), (method, found[task])):
+            cells = [cell(each[passes], baseline, name) for passes in budgets]
+            lines.append([called, name, *cells])
+    return markers.table(["", "batches", *(f"{passes:g} passes" for passes in budgets)], lines)
+
+
 def log_losses(rows: list[dict], task: str, methods: Sequence[str]) -> str:
     """Method by budget: the mean binary cross-entropy on the test part."""
     found = {method: tuned(rows, task, method) for method in (BASELINE, *methods)}
