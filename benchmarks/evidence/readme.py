@@ -48,7 +48,7 @@ def rows(frame: pd.DataFrame) -> str:
 
 
 def gain(name: str, found: dict[str, judgement.Verdict]) -> str:
-    """A mean gain and wins-ties-losses; or what the baseline is, where to look, or that none did."""
+    """A mean gain and wins-ties-losses; else where it is, or that nobody looked."""
     if name == results.BASELINE:
         return "0 by definition"
     if name not in found:

@@ -119,7 +119,7 @@ The mean binary cross-entropy on the test part, which says whether probabilities
 """
     return f"""{text}
 `python -m benchmarks.study.steps_saved`: each method has its own learning rate at each budget, of
-seven, chosen by macro average precision on the development part; three seeds; an MLP of 256-256,
+five, chosen by macro average precision on the development part; three seeds; an MLP of 256-256,
 Adam, batches of 128. Budgets are in passes of uniform batches over the data."""
 
 
