@@ -1,5 +1,6 @@
 """Two workers, each with its shard of the samples, select as one machine with all of them."""
 
+import itertools
 import logging
 import socket
 import subprocess
@@ -205,12 +206,13 @@ def test_the_first_worker_writes_for_all(fits):
 
 @pytest.mark.skipif(KERAS_3, reason="the fit of Keras 3 cannot train on several machines")
 def test_a_run_is_put_back_on_all_workers(tmp_path):
-    for each in run("resume", 2, tmp_path):
-        assert len(each["first_plans"]) == len(each["second_plans"]) == 2
-        together = np.concatenate([each["first_plans"], each["second_plans"]])
-        np.testing.assert_array_equal(together, each["whole_plans"])
-        np.testing.assert_allclose(each["second_kernel"], each["whole_kernel"], rtol=1e-5)
-        np.testing.assert_allclose(each["second_imbalance"], each["whole_imbalance"][2:])
+    for each, kind in itertools.product(run("resume", 2, tmp_path), ("whole", "short")):
+        found = {name.removeprefix(f"{kind}_"): each[name] for name in each if kind in name}
+        assert len(found["first_plans"]) == len(found["second_plans"]) == 2
+        together = np.concatenate([found["first_plans"], found["second_plans"]])
+        np.testing.assert_array_equal(together, found["run_plans"])
+        np.testing.assert_allclose(found["second_kernel"], found["run_kernel"], rtol=1e-5)
+        np.testing.assert_allclose(found["second_imbalance"], found["run_imbalance"][2:])
 
 
 @pytest.mark.skipif(KERAS_3, reason="the fit of Keras 3 cannot train on several machines")

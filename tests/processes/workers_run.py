@@ -93,7 +93,7 @@ def distributions(strategy, number, count):
 N = 84
 
 
-def make_run(strategy, number, count, rate):
+def make_run(strategy, number, count, rate, kind="whole"):
     """This worker's x, an adaptive dataset of its samples, and a model."""
     x, y, neighbors = training_set(N)
     here = shard(number, count, N)
@@ -103,25 +103,33 @@ def make_run(strategy, number, count, rate):
         model = tf.keras.Sequential([tf.keras.Input((8,)), dense])
         loss = tfml.losses.PartialLabelMasking(odds=tfml.label_statistics(y).odds, mask="expected")
         model.compile(tf.keras.optimizers.SGD(rate), loss)
-    train = tfml.adaptive_dataset(
-        (x[here], y[here]),
-        tfml.strategies.D2ACE(warmup=1, epochs=4),
-        batch_size=14 // count,
-        seed=0,
-        neighbors=neighbors[here] - here[0],
-    )
-    return x[here], train.map(lambda x, y: (x, y)), model
+    options = {"batch_size": 14 // count, "seed": 0}
+    if kind == "short":  # two thirds of a pass
+        options |= {"samples_per_epoch": 56 // count, "importance_weights": 1.0}
+        selector = tfml.strategies.AdaptiveBalance(epochs=4)
+    else:
+        options["neighbors"] = neighbors[here] - here[0]
+        selector = tfml.strategies.D2ACE(warmup=1, epochs=4)
+    train = tfml.adaptive_dataset((x[here], y[here]), selector, **options)
+    return x[here], train.map(lambda *batch: batch), model
 
 
 def resume(strategy, number, count):
     """A run of four epochs, and one that is put back after two."""
     results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        runs = {"whole": (4, None), "first": (2, folder), "second": (4, folder)}
-        for name, (epochs, place) in runs.items():
-            _, train, model = make_run(strategy, number, count, rate=0.5)
-            selection, watch = tfml.AdaptiveBatchSelection(train, backup_dir=place), Watch(train)
-            start = selection.restore(model) if name == "second" else 0
+    with tempfile.TemporaryDirectory() as parent:
+        runs = {
+            f"{kind}_{part}": (kind, epochs, place and f"{parent}/{kind}")
+            for kind in ("whole", "short")
+            for part, epochs, place in (("run", 4, ""), ("first", 2, "kept"), ("second", 4, "kept"))
+        }
+        for name, (kind, epochs, place) in runs.items():
+            _, train, model = make_run(strategy, number, count, 0.5, kind)
+            selection, watch = (
+                tfml.AdaptiveBatchSelection(train, backup_dir=place or None),
+                Watch(train),
+            )
+            start = selection.restore(model) if name.endswith("second") else 0
             run = {"initial_epoch": start, "epochs": epochs, "verbose": 0}
             history = model.fit(train, callbacks=[selection, watch], **run).history
             results |= {
