@@ -87,6 +87,9 @@ METHODS = {
     "adaptive_balance + falling positive weights": Method(
         AdaptiveBalance, positive_weights(Ramp(0.25, 0.0))
     ),
+    "adaptive_balance(0.5) + falling positive weights": Method(
+        lambda: AdaptiveBalance(0.5), positive_weights(Ramp(0.25, 0.0))
+    ),
     "adaptive_balance, length not known": Method(
         AdaptiveBalance, binary_cross_entropy, may_stop=True
     ),
@@ -97,7 +100,9 @@ METHODS = {
         lambda: AdaptiveBalance(Constant(0.5), lack="f1", max_repeats=1e9), binary_cross_entropy
     ),
     "rare_events": Method(RareEvents, thinned_likelihood, None),
-    "rare_events, even": Method(lambda: RareEvents(draw="even"), thinned_likelihood, None),
+    "rare_events, predicted": Method(
+        lambda: RareEvents(draw="predicted"), thinned_likelihood, None
+    ),
     "rare_events, 30 % empty": Method(
         lambda: RareEvents(empty_share=0.3), thinned_likelihood, None
     ),
@@ -109,6 +114,7 @@ BUDGETS = {  # passes, by task and method
         "positive weights": (0.5, 1.0, 2.0, 4.0),
         "adaptive_balance": (0.5, 1.0, 2.0, 4.0),
         "adaptive_balance + falling positive weights": (0.5, 1.0, 2.0, 4.0),
+        "adaptive_balance(0.5) + falling positive weights": (0.5, 1.0, 2.0, 4.0),
         "adaptive_balance, length not known": (1.0, 2.0, 4.0),
         "adaptive_balance, 3 correction rounds": (1.0, 2.0, 4.0),
         "ART": (1.0, 2.0, 4.0),
@@ -118,7 +124,7 @@ BUDGETS = {  # passes, by task and method
         "positive weights": (0.5, 1.0, 2.0),
         "adaptive_balance": (0.5, 1.0, 2.0),
         "rare_events": (0.5, 1.0, 2.0),
-        "rare_events, even": (0.5, 1.0, 2.0),
+        "rare_events, predicted": (0.5, 1.0, 2.0),
         "rare_events, 30 % empty": (0.5, 1.0, 2.0),
         "rare_events, not corrected": (0.5, 1.0, 2.0),
     },

@@ -19,7 +19,7 @@ FULL = pytest.mark.full
 
 def thinned(n=N, **options):
     """Samples 16 to 26 have the protected label; an epoch has these, and 6 of the 16 others."""
-    strategy = RareEvents(PROTECTED, **{"empty_share": SHARE, **options})
+    strategy = RareEvents(PROTECTED, **{"draw": "predicted", "empty_share": SHARE, **options})
     return tfml.adaptive_dataset(numbered(n), strategy, BATCH, seed=1)
 
 

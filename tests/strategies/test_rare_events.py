@@ -31,7 +31,7 @@ TABLES = {
 
 
 def built(y=Y, **options):
-    strategy = RareEvents(**options)
+    strategy = RareEvents(**{"draw": "predicted", **options})
     strategy.build(y)
     return strategy
 

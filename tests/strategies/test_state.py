@@ -33,7 +33,7 @@ STATES = {
     "d2ace": PREDICTIONS | UNCERTAINTY | HARDNESS,
     "positive_hardness": PREDICTIONS | HARDNESS,
     "adaptive_balance": PREDICTIONS,
-    "rare_events": {"prediction_norm": ("float32", ROWS), "rates": ("float32", ROWS)},
+    "rare_events": {},
 }
 
 
@@ -50,6 +50,11 @@ def state_of(strategy):
 def test_state_of_every_strategy(name):
     assert name in STATES, f"{name} has no entry in STATES"
     assert state_of(strategies.get(name)) == STATES[name]
+
+
+def test_state_of_rare_events_drawn_by_predictions():
+    expected = {"prediction_norm": ("float32", ROWS), "rates": ("float32", ROWS)}
+    assert state_of(strategies.RareEvents(draw="predicted")) == expected
 
 
 def test_state_of_a_mixture():
