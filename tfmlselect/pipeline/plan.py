@@ -9,11 +9,12 @@ import numpy as np
 from tfmlselect import schedules
 from tfmlselect._checks import check_choice, check_flag, check_seed, check_whole, require
 from tfmlselect.sampling.draws import DRAW, epoch_generator, permute_epoch
-from tfmlselect.sampling.systematic import capped, counts_of, spread
+from tfmlselect.sampling.systematic import capped, counts_of, due, spread
 from tfmlselect.schedules import Schedule
 from tfmlselect.strategies import Strategy, Uniform
 
 DRAWS = ("systematic", "independent")
+_ROUNDS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +41,14 @@ class PlanOptions:
     importance_weights: float | Schedule = 0.0
 
     def __post_init__(self) -> None:
-        check_whole("batch_size", self.batch_size, 1)
+        object.__setattr__(self, "batch_size", check_whole("batch_size", self.batch_size, 1))
         check_flag("drop_remainder", self.drop_remainder)
         check_choice("draws", self.draws, DRAWS)
         if self.seed is not None:
             check_seed("seed", self.seed)
         if self.samples_per_epoch is not None:
-            check_whole("samples_per_epoch", self.samples_per_epoch, 1)
+            samples = check_whole("samples_per_epoch", self.samples_per_epoch, 1)
+            object.__setattr__(self, "samples_per_epoch", samples)
         exponent = schedules.fraction("importance_weights", self.importance_weights)
         object.__setattr__(self, "importance_weights", exponent)
 
@@ -64,8 +66,8 @@ class PlanOptions:
 class Plan:
     """The order of the epoch that is trained now, or a fresh permutation where nobody set one.
 
-    Epochs are drawn systematically: each sample comes `m p_i` times, rounded down or up, in m
-    draws. What a sample was owed and did not get is carried over to the next epoch.
+    Epochs are drawn systematically: sample i comes `m p_i` times in m draws, in the mean, and over
+    all epochs never a whole visit more or less often than it was owed.
 
     Args:
         n: number of samples.
@@ -78,8 +80,8 @@ class Plan:
         run_seed: the seed that was given, or the new one.
         repeatable: whether it was given.
         seed: of the draws on this machine; `run_seed` where one machine trains.
-        owed: (n,) float64, visits that each sample was owed in all epochs completed, less those
-            that it got.
+        owed: (n,) float64 in [-1, 1), visits that each sample was owed in all epochs completed,
+            less those that it got.
         ids: (draws,) int64, the order that `follow` was given; None where it was given none.
         weights: (draws,) float32 importance weights of that order.
         reads: how often pipelines fetched that order since then.
@@ -189,10 +191,15 @@ class Plan:
         """
         if self._composed_by(strategy):
             return probabilities
-        expected = self.draws * probabilities
-        if np.all(expected <= self._most(expected)):
+        expected, most = self.draws * probabilities, self._most(probabilities)
+        if np.all(expected <= most):
             return probabilities
-        return capped(expected, self.draws, self._most(expected)) / self.draws
+        for _ in range(_ROUNDS):  # what a window loses makes it shorter
+            expected = capped(expected, self.draws, most)
+            most = self._most(expected)
+            if np.all(expected <= most + 1e-9):
+                break
+        return expected / self.draws
 
     def drawn(self, strategy: Strategy, probabilities: np.ndarray, epoch: int) -> np.ndarray:
         """An adaptive epoch; the same for the same arguments until `settle` was called."""
@@ -200,7 +207,7 @@ class Plan:
             plan = strategy.plan(
                 probabilities, self.batch_size, self.seed, epoch, self.drop_remainder
             )
-            return plan[: self.draws] if self.options.samples_per_epoch else plan
+            return plan[: self.draws] if self.draws < len(plan) else plan
         return self._systematic(probabilities, epoch)
 
     def shuffled(self, strategy: Strategy, epoch: int) -> np.ndarray:
@@ -252,19 +259,16 @@ class Plan:
         return own or strategy.own_plan or self.options.draws == "independent"
 
     def _systematic(self, probabilities: np.ndarray, epoch: int) -> np.ndarray:
-        wanted = self.owed + self.draws * probabilities
-        # What a sample is owed must wait where its probability is 0 now.
-        expected = np.where(probabilities > 0, np.maximum(wanted, 0.0), 0.0)
-        # No sample comes less than 0 times. What others got too much is taken from those who are
-        # owed something, and from nobody else: who is owed nothing comes as often as p says.
-        owed = np.where(probabilities > 0, np.maximum(self.owed, 0.0), 0.0)
-        excess = expected.sum() - self.draws
-        if excess > 0 and owed.any():
-            expected -= owed * min(1.0, excess / owed.sum())
-        expected = capped(expected, self.draws, self._most(expected))
+        expected = self.draws * probabilities
+        owed = self.owed
+        if np.ptp(expected) <= 1e-9 * expected[0] and not _alike(owed):
+            owed = np.zeros(self.n)  # so that equal probabilities are permutations again
+        counts, more = due(owed, expected, self.draws, self._most(expected))
         rng = epoch_generator(self.seed, epoch, DRAW)
-        ids = self._arranged(counts_of(expected, self.draws, rng), rng)
-        self._owed_next = wanted - np.bincount(ids, minlength=self.n)
+        ids = self._arranged(counts_of(counts, self.draws, rng), rng)
+        # What no batch could hold is not owed.
+        owed = owed + more - np.bincount(ids, minlength=self.n)
+        self._owed_next = np.clip(owed, -1.0, np.nextafter(1.0, 0.0))
         return ids
 
     def _most(self, expected: np.ndarray) -> np.ndarray | float:
@@ -273,6 +277,11 @@ class Plan:
 
     def _arranged(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return spread(counts, self.batch_size, rng)
+
+
+def _alike(owed: np.ndarray) -> bool:
+    """Whether all samples are as far with the visit that each is earning now."""
+    return float(np.ptp((owed - owed[0] + 0.5) % 1.0)) <= 1e-6
 
 
 def _new_seed() -> int:

@@ -53,6 +53,11 @@ def _spread(counts: np.ndarray, limit: int, rng: np.random.Generator) -> None:
     np.minimum(counts, limit, out=counts)
     while surplus:
         below = np.flatnonzero(counts < limit)
+        if not below.size:
+            raise RuntimeError(
+                "A window is to give out more draws than its batches can hold without a repeat. "
+                f"Received: {surplus} draws too many, {limit} batches. Use a larger `window`."
+            )
         chosen = rng.permutation(below)[:surplus]
         counts[chosen] += 1
         surplus -= len(chosen)

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 _ROUNDING = 1e-9  # draws; a count that is this close to a whole number is that number
+_NOTHING = 1e-200  # of the largest expected count: as good as 0
 
 
 def capped(expected: np.ndarray, draws: float, most: np.ndarray | float) -> np.ndarray:
@@ -28,7 +29,7 @@ def capped(expected: np.ndarray, draws: float, most: np.ndarray | float) -> np.n
         (n,) float64.
     """
     most = np.broadcast_to(np.asarray(most, np.float64), expected.shape)
-    positive = np.flatnonzero(expected > 0)
+    positive = np.flatnonzero(expected > _NOTHING * expected.max(initial=0.0))
     counts = np.zeros(len(expected))
     if positive.size:
         share, limit = expected[positive] / expected[positive].max(), most[positive]
@@ -36,7 +37,7 @@ def capped(expected: np.ndarray, draws: float, most: np.ndarray | float) -> np.n
         counts[positive] = limit if math.isinf(scale) else np.minimum(limit, scale * share)
     missing = draws - counts.sum()
     if missing > _ROUNDING and positive.size < len(expected):
-        others = np.flatnonzero(expected <= 0)
+        others = np.setdiff1d(np.arange(len(expected)), positive, assume_unique=True)
         counts[others] = capped(np.ones(others.size), missing, most[others])
     return counts
 
@@ -56,6 +57,68 @@ def _scale(share: np.ndarray, limit: np.ndarray, draws: float) -> float:
     scales = (draws - full) / rest
     enough = np.flatnonzero(scales <= reached[order])
     return float(scales[enough[0]]) if enough.size else math.inf
+
+
+def due(
+    owed: np.ndarray, expected: np.ndarray, draws: int, most: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """How often each sample is to come in an epoch, in the mean, by what it is owed.
+
+    Of each whole visit that a sample is owed in the course of time it gets one, at a moment that is
+    uniform in that time. So in every epoch it comes `expected` times in the mean, whatever came
+    before, and its visits are never a whole one away from what it was owed. Let φ be how far the
+    visit is that is being earned now, φ = `owed` if it has not come yet, else `owed` + 1. Then with
+    e expected, `min(1, e / (1 - φ))` if it has not come yet, and `max(0, φ + e - 1)` of later ones.
+
+    These add up to about the number of draws. They are made to by a factor on e that is the same
+    for all samples that are owed something.
+
+    Args:
+        owed: (n,) float64 in [-1, 1): visits owed so far, less those that came.
+        expected: (n,) float64 >= 0 that adds up to `draws`.
+        draws: how many draws the epoch has.
+        most: the largest count of each sample, (n,) or one number >= 1.
+
+    Returns:
+        The mean counts, which add up to `draws`, and what the samples are owed more, (n,) each.
+    """
+    waiting = owed >= 0.0
+    room = np.maximum(np.where(waiting, 1.0 - owed, -owed), 1e-12)  # 1 - φ
+    even = np.abs(owed) <= _ROUNDING  # these come as often as expected, and nothing else
+
+    def at(factor: float) -> tuple[np.ndarray, np.ndarray]:
+        more = np.where(even, expected, factor * expected)
+        counts = np.where(waiting, np.minimum(1.0, more / room), 0.0)
+        return np.minimum(counts + np.maximum(more - room, 0.0), most), more
+
+    def excess(factor: float) -> float:
+        return float(at(factor)[0].sum() - draws)
+
+    near = _ROUNDING * draws
+    low, high = 1.0, 1.0
+    below = above = excess(1.0)
+    if abs(below) <= near:
+        return at(1.0)
+    if below > 0:
+        low, below = 0.0, excess(0.0)
+        if below > 0:  # also those that are owed nothing
+            even = np.zeros_like(even)
+            below = -float(draws)
+    while above < 0:
+        low, below, high = high, above, 2.0 * high
+        above = excess(high)
+        if high > 1e12:  # nobody who is owed something can come more often
+            return expected, expected
+    for _ in range(100):  # false position, by halves where one end stays (the Illinois rule)
+        factor = (low * above - high * below) / (above - below)
+        found = excess(factor)
+        if abs(found) <= near:
+            break
+        if found < 0:
+            low, below, above = factor, found, above / 2.0
+        else:
+            high, above, below = factor, found, below / 2.0
+    return at(factor)
 
 
 def counts_of(expected: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
