@@ -116,8 +116,8 @@ BUDGETS = {  # passes, by task and method
         "adaptive_balance + falling positive weights": (0.5, 1.0, 2.0, 4.0),
         "adaptive_balance(0.5) + falling positive weights": (0.5, 1.0, 2.0, 4.0),
         "adaptive_balance, length not known": (1.0, 2.0, 4.0),
-        "adaptive_balance, 3 correction rounds": (1.0, 2.0, 4.0),
-        "ART": (1.0, 2.0, 4.0),
+        "adaptive_balance, 3 correction rounds": (1.0, 2.0),
+        "ART": (1.0, 2.0),
     },
     "rare labels": {
         BASELINE: BASELINE_BUDGETS,

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tfmlselect as tfml
 from tests.support.recorded_fits import KERNEL, Spy, Untrained, check_rows, linear, numbered, run
+from tests.support.watching import Watch
 from tfmlselect.losses.cross_entropy import binary_cross_entropy
 from tfmlselect.strategies import D2ACE, Uniform
 
@@ -166,9 +167,26 @@ def test_a_fit_that_stops_early_has_adaptive_epochs_or_says_that_it_has_none(nam
 def test_early_stopping_within_the_warmup_is_said_at_the_start():
     train, early = adaptive(strategy=Spy(warmup=3)), []
     note = tf.keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: early.append(len(said)))
-    with pytest.warns(UserWarning, match=r"patience=2, and a warm-up of 3 epochs\. Use") as said:
+    with pytest.warns(
+        UserWarning, match=r"an end after 3 epochs, and a warm-up of 3\. Use"
+    ) as said:
         run(linear(), train, 50, [note, *stopping(2)])
     assert early[1] == len(said)  # known in the first epoch, and not said again
+
+
+def test_a_warm_up_that_is_over_is_no_reason_to_warn():
+    train, model = adaptive(strategy=Spy(warmup=3)), linear()
+    run(model, train, 6)
+    run(model, train, 50, stopping(1))  # a warning would be an error
+    assert train.epoch == 8
+
+
+def test_of_several_the_earliest_stop_counts():
+    train = adaptive(strategy=Spy(warmup=3))
+    flat, early = stopping(1)
+    later = tf.keras.callbacks.EarlyStopping("flat", patience=50, mode="min")
+    with pytest.warns(UserWarning, match=r"an end after 2 epochs"):
+        run(linear(), train, 50, [flat, later, early])
 
 
 def test_few_adaptive_epochs_are_said_at_the_end():
@@ -179,8 +197,34 @@ def test_few_adaptive_epochs_are_said_at_the_end():
 
     model = linear()
     callbacks = [tf.keras.callbacks.LambdaCallback(on_epoch_end=stop)]
-    with pytest.warns(UserWarning, match=r"1 adaptive epochs of 5, .* run of 40\..*epochs=5\)"):
+    with pytest.warns(UserWarning, match=r"1 adaptive epochs of 5, .* run of 40\. Make"):
         run(model, train, 40, callbacks)
+
+
+def test_every_counts_over_short_fits():
+    asked = []
+    for fits in ([9], range(1, 10)):
+        train, model = adaptive(strategy=Spy()), linear()
+        for epochs in fits:
+            run(model, train, epochs, fit={"initial_epoch": train.epoch}, every=3)
+        asked.append(sorted(set(train.strategy.asked)))
+    assert asked[0] == asked[1] == [0, 2, 5, 8]
+
+
+def test_a_fit_that_goes_on_starts_with_the_same_distribution():
+    def stop(epoch, logs):
+        model.stop_training = epoch == 2
+
+    distributions = []
+    for parts in (False, True):
+        train = adaptive(strategy=tfml.strategies.AdaptiveBalance())
+        model, watch = linear(), Watch(train)
+        if parts:
+            run(model, train, 8, [watch, tf.keras.callbacks.LambdaCallback(on_epoch_end=stop)])
+            assert train.epoch == 3
+        run(model, train, 8, [watch], fit={"initial_epoch": train.epoch})
+        distributions.append(watch.distributions)
+    np.testing.assert_array_equal(*distributions)
 
 
 def test_a_dataset_s_own_epochs_are_the_run():

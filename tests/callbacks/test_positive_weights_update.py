@@ -156,7 +156,7 @@ def test_neither_has_to_know_of_the_other():
 def test_a_fit_without_a_leader_warns_and_stays():
     model = make_model(make_loss())
     model.evaluate(X, Y, verbose=0)  # moves nothing, so that it needs nobody
-    with pytest.warns(UserWarning, match=r"no callback moves it.* Pass AdaptiveBatchSelection"):
+    with pytest.warns(UserWarning, match=r"no callback moves it.* Pass fit AdaptiveBatchSelection"):
         history = fit_plain(model, [])
     assert KEY not in history
     np.testing.assert_allclose(history["loss"], slow_loss(model, 0.5), rtol=1e-5)
@@ -375,3 +375,30 @@ def test_evaluate_with_the_callback_leaves_no_hook():
 def test_bad_arguments(settings):
     with pytest.raises(ValueError, match=r"Received: .*\. \w+"):
         PositiveWeightsUpdate(**settings)
+
+
+class Interrupts(tf.keras.callbacks.Callback):
+    """Ctrl-C in the second epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.history.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_after_an_interrupted_fit_the_loss_weighs_everywhere(fit):
+    """In an evaluation of the model, for another model, and where it is called by hand."""
+    loss = make_loss(exponent=Ramp(1.0, 0.9))
+    model = make_model(loss)
+    extra = [Interrupts()]
+    if fit == "update":
+        extra.append(PositiveWeightsUpdate())
+    with pytest.raises(KeyboardInterrupt):
+        FITS[fit](model, callbacks=extra, validation_data=(X, Y))
+    expected = slow_loss(model, loss.exponent.numpy())
+    assert abs(expected - slow_loss(model, 0.0)) > 0.05
+    assert float(loss(Y, model(X))) == pytest.approx(expected, rel=1e-5)
+    assert model.evaluate(X, Y, batch_size=N, verbose=0) == pytest.approx(expected, rel=1e-5)
+    other = make_model(loss)
+    history = other.fit(X, Y, batch_size=N, verbose=0).history
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-5)

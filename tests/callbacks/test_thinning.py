@@ -248,7 +248,7 @@ def test_a_model_learns_the_probabilities_of_the_data_as_they_are(draw):
             run(model, train, epochs=epochs)
         p = tf.sigmoid(model(x)).numpy()
         share[corrected] = p.mean(axis=0) / y.mean(axis=0)
-    # Rates by predictions depend on when a sample was visited last, which the likelihood leaves out.
+    # Rates by predictions depend on when a sample was visited; the likelihood leaves that out.
     np.testing.assert_allclose(share[True], 1, atol=0.15 if draw == "even" else 0.25)
     assert (share[False] > 2).all()
 

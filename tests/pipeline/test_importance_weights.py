@@ -110,6 +110,25 @@ def test_they_are_multiplied_into_the_user_s_own():
     np.testing.assert_allclose(in_order, own, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "int32", "float64", "bool"])
+def test_weights_of_the_user_s_own_may_be_of_any_type(dtype):
+    x, y = numbered(27)
+    p = np.random.default_rng(0).dirichlet(np.full(27, 5.0))
+    options = {"seed": 0, "importance_weights": 1.0}
+    own = np.ones(27, dtype)
+    train = tfml.adaptive_dataset((x, y), Fixed(p), 4, sample_weight=own, **options)
+    plain = tfml.adaptive_dataset((x, y), Fixed(p), 4, **options)
+    np.testing.assert_allclose(batches(train)[0][1], batches(plain)[0][1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [np.ones(5), {"a": 1.0}], ids=["a label", "a dict"])
+def test_a_stream_has_one_weight_a_sample(weight):
+    x, y = numbered(64)
+    source = tf.data.Dataset.from_tensor_slices((x, y)).map(lambda x, y: (x, y, weight))
+    with pytest.raises(TypeError, match=r"weight of a sample is one number\. Received: "):
+        source.apply(tfml.adaptive("uniform", 4, window=32, importance_weights=1.0))
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_in_order_all_weigh_one(stream):
     x, y = numbered(27)

@@ -1,6 +1,7 @@
 """Epochs shorter than a pass over the data: what is owed is carried from one to the next."""
 
 import collections
+import warnings
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ import tfmlselect as tfml
 from tests.support.recorded_fits import Spy, check_rows, linear, numbered, run
 from tests.support.watching import Watch
 from tfmlselect.pipeline.plan import Plan, PlanOptions
+from tfmlselect.pipeline.streams import StreamPlan
+from tfmlselect.sampling.stream_order import window_sizes
 from tfmlselect.schedules import Ramp
-from tfmlselect.strategies import D2ACE, LabelBalanced, Mixture, OnlineBatch, Uniform
+from tfmlselect.strategies import D2ACE, LabelBalanced, Mixture, OnlineBatch, RareEvents, Uniform
 
 
 def planned(plan, distributions):
@@ -81,7 +84,7 @@ def test_each_sample_comes_as_often_as_expected_in_every_epoch(samples, ratio):
         likely = p > 1 / n
         for group in (likely, ~likely):
             expected = samples * p[group].sum()
-            assert found[group].sum() == pytest.approx(expected, rel=0.06, abs=0.05)
+            assert found[group].sum() == pytest.approx(expected, rel=0.06, abs=0.1)
 
 
 def test_a_probability_of_zero_is_never_drawn():
@@ -90,6 +93,60 @@ def test_a_probability_of_zero_is_never_drawn():
     for seed in range(20):
         plan = Plan(8, PlanOptions(2, seed, samples_per_epoch=4))
         assert min(planned(plan, [before, after, after])[1]) >= 4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_only_samples_that_had_their_visit(stream):
+    """Nobody who may come is owed anything: they come again, and nobody else does."""
+    options = PlanOptions(20, 0, samples_per_epoch=100)
+    plan = Plan(1000, options)
+    if stream:
+        plan = StreamPlan(1000, options, window_sizes(1000, 200))
+    for epoch in range(5):
+        plan.shuffled(LabelBalanced(), epoch)
+        plan.settle()
+    p = np.where(plan.owed < 0, 1.0, 0.0)
+    p = plan.in_force(LabelBalanced(), p / p.sum())
+    ids = plan.drawn(LabelBalanced(), p, 5)
+    assert len(ids) == 100
+    assert (p[ids] > 0).all()
+
+
+def test_uniform_epochs_are_permutations_again():
+    plan = Plan(40, PlanOptions(4, 0))
+    steep = plan.in_force(Uniform(), np.random.default_rng(0).dirichlet(np.ones(40)))
+    plans = planned(plan, [steep] * 3 + [np.full(40, 1 / 40)] * 3)
+    for ids in plans[3:]:
+        assert sorted(ids) == list(range(40))
+
+
+@pytest.mark.parametrize("tiny", [1e-309, 1e-250, 1e-30])
+def test_tiny_probabilities(tiny):
+    p = np.full(47, tiny)
+    p[:3] = 1
+    plan = Plan(47, PlanOptions(10, 0))
+    in_force = plan.in_force(Uniform(), p / p.sum())
+    assert in_force.sum() == pytest.approx(1, rel=1e-12)
+    np.testing.assert_allclose(in_force[:3], 4 / 47, rtol=1e-9)
+    assert len(plan.drawn(Uniform(), in_force, 0)) == 47
+
+
+def test_numpy_numbers():
+    train = tfml.adaptive_dataset(
+        numbered(27), "uniform", np.int32(4), samples_per_epoch=np.int64(12), epochs=np.int16(3)
+    )
+    assert len(train) == 3
+
+
+def test_a_strategy_that_leaves_samples_out_draws_independently():
+    x, y = numbered(27)
+    strategy = RareEvents([4])
+    train = tfml.adaptive_dataset((x, y), strategy, 4, seed=0, draws="independent")
+    watch = Watch(train)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the loss
+        run(linear(), train, epochs=2, callbacks=[watch])
+    assert [len(ids) for ids in watch.plans] == [strategy.epoch_draws()] * 2 == [22] * 2
 
 
 def test_a_plan_is_the_same_until_it_was_trained():

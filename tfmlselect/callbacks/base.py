@@ -34,12 +34,25 @@ class StepListener(tf.keras.callbacks.Callback):
         self._fit_over()
         remove_hook(self.model)
 
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Notes that the fit validates."""
+        if self._running:
+            self._validates(True)
+
     def on_test_end(self, logs: dict | None = None) -> None:
-        """Takes the hook off, where `evaluate` or `predict` was called with the callback."""
+        """Notes that it is over; takes the hook off, where `evaluate` had the callback."""
+        if self._running:
+            self._validates(False)
+        else:
+            remove_hook(self.model)
+
+    def on_predict_end(self, logs: dict | None = None) -> None:
+        """Takes the hook off, where `predict` was called with the callback."""
         if not self._running:
             remove_hook(self.model)
 
-    on_predict_end = on_test_end
+    def _validates(self, begins: bool) -> None:
+        """Called when a validation inside the fit begins, and when it ends."""
 
     def _together(self) -> contextlib.AbstractContextManager:
         """Inside, sums are over all machines that train the model."""

@@ -188,7 +188,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         self._running = True
         self._first_epoch: int | None = None
         self._completed_before = selection.epoch
-        self._stopping = fit_checks.early_stopping(self)
+        self._stop = fit_checks.earliest_stop(self)
         self._set_run_length(
             max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"]
         )
@@ -196,7 +196,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)
         self._companions = self._make_companions()
-        selection.start()
+        selection.start(self._is_due(selection.epoch))
         with self._together():
             for companion in self._companions:
                 companion.start()
@@ -226,8 +226,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         """What was recorded becomes a distribution, and the distribution the next plan."""
         selection = self._selection
         self._check(done=self._begun, over=True)
-        # Counted from the warm-up's end, where the first adaptive epoch needs its distribution.
-        refresh = (selection.epoch + 1 - selection.strategy.warmup) % self._options["every"] == 0
+        refresh = self._is_due(selection.epoch + 1)
         verbose = self.params.get("verbose") in (1, "auto")
         trained = Epoch(selection.distribution, refresh, logs, verbose)
         with self._together():
@@ -272,6 +271,12 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             self._summaries.restored = True
         return epoch
 
+    def _is_due(self, epoch: int) -> bool:
+        """Whether an epoch is to have a new distribution."""
+        # Counted from the warm-up's end, where the first adaptive epoch needs its distribution.
+        warmup = self._selection.strategy.warmup
+        return bool((epoch - warmup) % self._options["every"] == 0)
+
     @property
     def _selection(self) -> Selection:
         return self.dataset._selection
@@ -289,11 +294,14 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
         selection = self._selection
         done = selection.epoch
-        goes_on = selection.resumed or self._first_epoch == done
-        known = self._stopping is None and (done == 0 or goes_on)
+        # Keras says where it starts with the first epoch. Until then a fit of more epochs than are
+        # completed counts as one that goes on.
+        first = self._first_epoch
+        goes_on = first == done if first is not None else self.params["epochs"] > done
+        known = self._stop is None and (done == 0 or selection.resumed or goes_on)
         selection.describe_run(done + epochs_left, length_is_known=known)
         if self._first_epoch is not None and epochs_left > 0:
-            self._warned = fit_checks.warn_if_too_short(selection.strategy, self._stopping)
+            self._warned = fit_checks.warn_if_too_short(selection.strategy, done, self._stop)
 
     def _make_companions(self) -> list[Companion]:
         """What goes along with the fit that begins, in the order in which an epoch is finished."""
@@ -352,6 +360,10 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.check_dataset_is_read(self._selection.plan)
         for companion in self._companions:
             companion.check(done, over)
+
+    def _validates(self, begins: bool) -> None:
+        for companion in self._companions:
+            companion.validate(begins)
 
     def _fit_over(self) -> None:
         """The fit is over, however it ended."""

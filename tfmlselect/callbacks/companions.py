@@ -81,6 +81,9 @@ class Companion:
         the next one.
         """
 
+    def validate(self, begins: bool) -> None:
+        """A validation inside the fit begins, or ends."""
+
     def close(self) -> None:
         """The fit is over, however it ended."""
 
@@ -252,7 +255,11 @@ class WeightsExponent(Companion):
 
     def finish_epoch(self, epoch: Epoch) -> None:
         """Shows the exponent that the epoch was trained with."""
-        epoch.numbers.update(self._update.numbers())
+        epoch.numbers.update(self._update.finish_epoch())
+
+    def validate(self, begins: bool) -> None:
+        """Has the loss leave out weights that move."""
+        self._update.validate(begins)
 
     def close(self) -> None:
         """Nobody moves the exponent any more."""

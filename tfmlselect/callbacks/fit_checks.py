@@ -169,8 +169,10 @@ def warn_of_other_epoch(epoch: int, completed: int) -> None:
         )
 
 
-def early_stopping(callback: tf.keras.callbacks.Callback) -> Any:
-    """The EarlyStopping of the fit that calls `callback` at its start, or None.
+def earliest_stop(callback: tf.keras.callbacks.Callback) -> int | None:
+    """After how many epochs an EarlyStopping may end the fit that calls `callback` at its start.
+
+    None where the fit has none. One epoch is compared with, then `patience` that are no better.
 
     Keras tells a callback nothing of the others. But `CallbackList`, which is public, calls each of
     them: it is found among the callers.
@@ -179,36 +181,40 @@ def early_stopping(callback: tf.keras.callbacks.Callback) -> Any:
     while frame is not None:
         caller = frame.f_locals.get("self")
         if isinstance(caller, tf.keras.callbacks.CallbackList):
-            kind = tf.keras.callbacks.EarlyStopping
-            return next((each for each in caller.callbacks if isinstance(each, kind)), None)
+            return min(
+                (
+                    getattr(each, "start_from_epoch", 0) + each.patience + 1
+                    for each in caller.callbacks
+                    if isinstance(each, tf.keras.callbacks.EarlyStopping)
+                ),
+                default=None,
+            )
         frame = frame.f_back
     return None
 
 
-def warn_if_too_short(strategy: Strategy, stopping: Any) -> bool:
+def warn_if_too_short(strategy: Strategy, completed: int, stop: int | None) -> bool:
     """Warns if the warm-up takes all epochs of the run, or may; returns whether it did.
 
     Args:
         strategy: that was told of the run.
-        stopping: the fit's EarlyStopping, or None.
+        completed: epochs that the dataset has completed.
+        stop: after how many epochs the fit may stop early, or None.
     """
     run, warmup = strategy.run_epochs, strategy.warmup
     if warmup >= run:
         warnings.warn(
             "No adaptive epoch is left after the warm-up. Received: a run of "
             f"{run} epochs, the first {warmup} of them uniform. "
-            "Train longer, or make the strategy with a shorter `warmup`.",
+            "Train longer, make the strategy with a shorter `warmup`, or, where more fits follow, "
+            "pass the length of them all: adaptive_dataset(..., epochs=...).",
             stacklevel=4,
         )
         return True
-    if stopping is None:
-        return False
-    # One epoch to compare with, then `patience` that are no better.
-    least = getattr(stopping, "start_from_epoch", 0) + stopping.patience + 1
-    if warmup >= least:
+    if stop is not None and warmup > completed and warmup - completed >= stop:
         warnings.warn(
             "EarlyStopping may end this fit before an adaptive epoch. Received: "
-            f"patience={stopping.patience}, and a warm-up of {warmup} epochs. Use a larger "
+            f"an end after {stop} epochs, and a warm-up of {warmup - completed}. Use a larger "
             "patience, make the strategy with a shorter `warmup`, or pass the dataset the length "
             "that you expect: adaptive_dataset(..., epochs=...).",
             stacklevel=4,
@@ -232,6 +238,6 @@ def warn_of_few_adaptive_epochs(strategy: Strategy, first: int, completed: int) 
             "Few epochs of this fit were adaptive. Received: "
             f"{adaptive} adaptive epochs of {trained}, after a warm-up of {strategy.warmup}, for a "
             f"run of {strategy.run_epochs}. Make the strategy with a shorter `warmup`, or pass the "
-            f"dataset the length that runs really have: adaptive_dataset(..., epochs={trained}).",
+            "dataset the length that runs really have: adaptive_dataset(..., epochs=...).",
             stacklevel=4,
         )

@@ -27,10 +27,19 @@ class ExponentUpdate:
     def start_epoch(self, exponent: float) -> None:
         """Takes the exponent of the epoch that begins."""
         self._exponent = self._loss.set_exponent(exponent)
+        self.validate(False)
 
-    def numbers(self) -> dict[str, float]:
-        """What History shows of the epoch."""
+    def finish_epoch(self) -> dict[str, float]:
+        """What History shows of the epoch.
+
+        Until the next one begins, evaluations by other callbacks are validation.
+        """
+        self.validate(True)
         return {"positive_weights/exponent": self._exponent}
+
+    def validate(self, begins: bool) -> None:
+        """A validation begins, or ends."""
+        self._loss.validate(begins)
 
     def close(self) -> None:
         """The fit is over: nobody moves the exponent any more."""
@@ -103,7 +112,11 @@ class PositiveWeightsUpdate(StepListener):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the exponent."""
         if self._update is not None:
-            self._show(logs, self._update.numbers(), {})
+            self._show(logs, self._update.finish_epoch(), {})
+
+    def _validates(self, begins: bool) -> None:
+        if self._update is not None:
+            self._update.validate(begins)
 
     def _fit_over(self) -> None:
         if self._update is not None:

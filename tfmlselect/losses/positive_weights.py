@@ -144,9 +144,13 @@ class PositiveWeights(BalancingLoss):
         return exponent
 
     def lead(self, leader: Any) -> None:
-        """Notes which callback moves the weights; under one, validation may go without them."""
+        """Notes which callback moves the weights."""
         super().lead(leader)
-        self._plain_outside_steps.assign(leader is not None and self._moves)
+        self.validate(False)
+
+    def validate(self, begins: bool) -> None:
+        """Notes that a validation begins, or ends: inside one, weights that move are left out."""
+        self._plain_outside_steps.assign(begins and self._moves)
 
     @property
     def state(self) -> dict[str, tf.Variable]:
@@ -220,8 +224,8 @@ class PositiveWeights(BalancingLoss):
         self._warns = False  # once is enough
         warnings.warn(
             "The exponent of PositiveWeights has a schedule, and no callback moves it: it stays "
-            f"where it is. Received: {self!r}. Pass AdaptiveBatchSelection(train) or "
-            "tfmlselect.callbacks.PositiveWeightsUpdate() to fit.",
+            f"where it is. Received: {self!r}. Pass fit AdaptiveBatchSelection(train), or "
+            "tfmlselect.callbacks.PositiveWeightsUpdate(output) for the output of this loss.",
             stacklevel=2,
         )
 

@@ -151,10 +151,14 @@ class Selection:
 
     # What it draws next.
 
-    def start(self) -> None:
-        """Draws the first epoch of a fit; a fit of another length has a distribution of its own."""
+    def start(self, refresh: bool) -> None:
+        """Draws the first epoch of a fit; where it has another length, from a new distribution.
+
+        Args:
+            refresh: whether a new distribution is due.
+        """
         changed = self._asked_for not in (None, self._run)
-        if changed and self.strategy.warmup <= self.epoch > 0:
+        if changed and refresh and self.strategy.warmup <= self.epoch > 0:
             self._ask_strategy(self.epoch - 1)
         self.draw()
 
@@ -203,10 +207,12 @@ class Selection:
         self.distribution = dataclasses.replace(asked, probabilities=p)
         cut = np.maximum(asked.probabilities - p, 0.0)
         if cut.sum() > 0.01 and self.first_time("cut"):
+            draws, most = self.plan.draws, int(asked.probabilities.argmax())
             warnings.warn(
                 "Some samples would come more often than there are batches, and no batch holds a "
-                f"sample twice. Received: {cut.sum():.0%} of the draws too many for "
-                f"{np.count_nonzero(cut > 1e-12)} samples. They go to the other samples, as "
+                f"sample twice. Received: probabilities that ask for {cut.sum():.0%} of the draws "
+                f"too many, sample {most} to come {draws * asked.probabilities[most]:.1f} times an "
+                f"epoch instead of {draws * p[most]:.1f}. They go to the other samples, as "
                 "`probabilities` of the dataset shows. Use smaller batches, on a stream a larger "
                 "`window`, or a strategy that leaves more to the other samples.",
                 stacklevel=5,

@@ -51,5 +51,6 @@ def weighted(batch: tuple, weights: tf.Tensor) -> tuple:
     """A batch `(x, y)` or `(x, y, sample_weight)` with the draws' weights (b,) multiplied in."""
     x, y, *own = batch
     if own:
-        weights = tf.cast(weights, own[0].dtype) * own[0]
+        given = own[0] if own[0].dtype.is_floating else tf.cast(own[0], tf.float32)
+        weights = tf.cast(weights, given.dtype) * given
     return x, y, weights

@@ -95,6 +95,12 @@ class StreamSource:
                 "The stream must give single samples, with y a 0/1 vector or a class id. Received: "
                 f"y of {spec[1]}. Leave .batch(...) out, or take batches apart with .unbatch()."
             )
+        if len(spec) == 3 and not (isinstance(spec[2], tf.TensorSpec) and spec[2].shape.rank == 0):
+            raise TypeError(
+                "The weight of a sample is one number. Received: "
+                f"sample_weight of {spec[2]}. Bring it into this form with .map; put weights of "
+                "labels into the loss."
+            )
         self.n = _known_length(dataset)
         if dataset.options().deterministic is False:
             raise ValueError(
