@@ -52,7 +52,7 @@ def adaptive_dataset(
         samples_per_epoch: draws an epoch of `fit`, from batch_size to n: the distribution then
             changes within a pass over the data. Whole numbers of epochs in schedules and `warmup`
             go on counting passes. None: a pass an epoch.
-        draws: "systematic": of m draws an epoch sample i gets `m p_i`, rounded down or up; what it
+        draws: "systematic": of m draws an epoch sample i gets `m p_i` in the mean; what it
             was owed and did not get is carried over, equal probabilities are a permutation, and
             no sample comes more often than there are whole batches.
             "independent": each batch is drawn on its own, as the published strategies do it, and

@@ -1,7 +1,7 @@
 """An epoch by systematic sampling: how often each sample comes in it, and in which order.
 
-Each sample comes as often as expected, rounded down or up, so that an epoch of equal probabilities
-is a permutation. What a sample was owed and did not get is carried over by who calls this.
+A count is the expected one rounded down or up, so that an epoch of equal probabilities is a
+permutation. What a sample was owed and did not get is kept by who calls this.
 """
 
 from __future__ import annotations
