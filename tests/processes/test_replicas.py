@@ -1,7 +1,5 @@
 """Two replicas record, plan and adapt as one does with the same batches."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +7,13 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
-from tests.support.child_process import environment
+from tests.support.child_process import arrays_of
 from tfmlselect.distributed import replicas
 
 SCRIPT = Path(__file__).with_name("replicas_run.py")
 KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
 FULL = pytest.mark.full
 NOT_KERAS_3 = pytest.mark.skipif(KERAS_3, reason="Keras 3 refuses")
-
-
-def run(count, n, batch_size, rate, path):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, (count, n, batch_size, rate, path))],
-        check=False,
-        capture_output=True,
-        env=environment(),
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return dict(np.load(path))
 
 
 @pytest.mark.parametrize(
@@ -41,8 +28,8 @@ def run(count, n, batch_size, rate, path):
 )
 def test_two_replicas_are_as_one(tmp_path, n, batch_size, rate):
     """Where parts are of unequal size Keras weighs their samples differently: there rate is 0."""
-    one = run(1, n, batch_size, rate, tmp_path / "one.npz")
-    two = run(2, n, batch_size, rate, tmp_path / "two.npz")
+    one = arrays_of(SCRIPT, 1, n, batch_size, rate, tmp_path / "one.npz")
+    two = arrays_of(SCRIPT, 2, n, batch_size, rate, tmp_path / "two.npz")
     assert one.keys() == two.keys()
     for name in ("plans", "short_plans"):
         np.testing.assert_array_equal(one[name], two[name])

@@ -1,26 +1,13 @@
 """Two replicas train on thinned data as one does, each row with the rate of its sample."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.child_process import environment
+from tests.support.child_process import arrays_of
 
 SCRIPT = Path(__file__).with_name("thinning_run.py")
-
-
-def run(count, n, batch_size, rate, path):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, (count, n, batch_size, rate, path))],
-        check=False,
-        capture_output=True,
-        env=environment(),
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return dict(np.load(path))
 
 
 @pytest.mark.full
@@ -33,8 +20,8 @@ def run(count, n, batch_size, rate, path):
 )
 def test_two_replicas_are_as_one(tmp_path, n, rate):
     """Where parts are of unequal size Keras weighs their samples differently: there rate is 0."""
-    one = run(1, n, 8, rate, tmp_path / "one.npz")
-    two = run(2, n, 8, rate, tmp_path / "two.npz")
+    one = arrays_of(SCRIPT, 1, n, 8, rate, tmp_path / "one.npz")
+    two = arrays_of(SCRIPT, 2, n, 8, rate, tmp_path / "two.npz")
     np.testing.assert_array_equal(one["plans"], two["plans"])
     for name in ("rates", "kernel"):
         np.testing.assert_allclose(two[name], one[name], rtol=1e-4, err_msg=name)
