@@ -43,16 +43,21 @@ HEAD = (
 )
 
 
-ALL = ("positive weights", "adaptive_balance", "adaptive_balance + falling positive weights")
+ALL = (
+    "positive weights",
+    "adaptive_balance",
+    "adaptive_balance(0.5) + falling positive weights",
+    "adaptive_balance + falling positive weights",
+)
 BALANCE_FORMS = (
     "adaptive_balance, length not known",
     "adaptive_balance, 3 correction rounds",
     "ART",
 )
 RARE = ("positive weights", "adaptive_balance", "rare_events")
-RARE_FORMS = ("rare_events, even", "rare_events, 30 % empty", "rare_events, not corrected")
+RARE_FORMS = ("rare_events, predicted", "rare_events, not corrected")
 SHORT = {
-    "all labels": ("28 labels", "adaptive_balance + falling positive weights"),
+    "all labels": ("28 labels", "adaptive_balance(0.5) + falling positive weights"),
     "rare labels": ("ten rare labels", "rare_events"),
 }
 PAYS = {  # card -> task, methods
