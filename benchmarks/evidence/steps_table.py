@@ -137,7 +137,9 @@ def in_short(rows: list[dict], methods: dict[str, tuple[str, str]]) -> str:
         for name, each in ((BASELINE, baseline), (method, found[task])):
             cells = [cell(each[passes], baseline, name) for passes in budgets]
             lines.append([called, name, *cells])
-    return markers.table(["", "batches", *(f"{passes:g} passes" for passes in budgets)], lines)
+    return markers.table(
+        ["", "batches", *(f"{passes:g} pass{'es' * (passes != 1)}" for passes in budgets)], lines
+    )
 
 
 def log_losses(rows: list[dict], task: str, methods: Sequence[str]) -> str:
