@@ -85,7 +85,7 @@ def test_validation_evaluation_and_predictions_know_nothing_of_it():
 def test_weights_of_samples():
     x, y = numbered(N)
     weight = np.linspace(0.5, 2, N).astype("f")
-    strategy = RareEvents(PROTECTED, empty_share=SHARE)
+    strategy = RareEvents(PROTECTED, empty_share=SHARE, draw="predicted")
     train = tfml.adaptive_dataset((x, y), strategy, BATCH, seed=1, sample_weight=weight)
     loss = SpyLoss(N, labels=PROTECTED)
     seen = Seen(train, loss)
@@ -106,7 +106,9 @@ def test_mixed_precision():
 @pytest.mark.parametrize("as_dict", [False, True])
 def test_the_loss_of_one_of_several_outputs(as_dict):
     x, y = numbered(N)
-    source = tfml.adaptive_dataset((x, y), RareEvents(PROTECTED, empty_share=SHARE), BATCH, seed=1)
+    source = tfml.adaptive_dataset(
+        (x, y), RareEvents(PROTECTED, empty_share=SHARE, draw="predicted"), BATCH, seed=1
+    )
     train = source.map(lambda x, y: (x, {"a": x, "b": y} if as_dict else (x, y)))
     inputs = tf.keras.Input((1,))
     outputs = [tf.keras.layers.Dense(1, name="a"), tf.keras.layers.Dense(Q, "sigmoid", name="b")]
@@ -255,7 +257,7 @@ def test_a_model_learns_the_probabilities_of_the_data_as_they_are(draw):
 
 def test_importance_weights_are_the_other_correction():
     x, y = numbered(N)
-    strategy = RareEvents(PROTECTED, empty_share=SHARE)
+    strategy = RareEvents(PROTECTED, empty_share=SHARE, draw="predicted")
     train = tfml.adaptive_dataset((x, y), strategy, BATCH, seed=1, importance_weights=1.0)
     run(model_of("binary_crossentropy"), train, epochs=1)  # a warning would be an error
     with pytest.raises(
@@ -279,7 +281,7 @@ def test_an_epoch_has_each_sample_with_the_label_once_and_few_empty_ones():
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_short_epochs_and_streams(stream):
-    strategy = RareEvents(PROTECTED, empty_share=SHARE)
+    strategy = RareEvents(PROTECTED, empty_share=SHARE, draw="predicted")
     data = numbered(N)
     if stream:
         data = tf.data.Dataset.from_tensor_slices(data)

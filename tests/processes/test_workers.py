@@ -66,7 +66,7 @@ def test_each_worker_thins_its_own_samples(distributions):
     shards = [workers_run.shard(number, 2, n) for number in range(2)]
     alone = []
     for here in shards:
-        alone.append(tfml.strategies.RareEvents([5]))
+        alone.append(tfml.strategies.RareEvents([5], draw="predicted"))
         alone[-1].build(y[here])
         alone[-1].observe(np.arange(n // 2), p[here])
     draws = [strategy.epoch_draws() for strategy in alone]

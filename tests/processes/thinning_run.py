@@ -19,7 +19,7 @@ def main(replicas, n, batch_size, rate, result):
     with strategy.scope():
         loss = SpyLoss(n, labels=PROTECTED)
         model = model_of(loss, rate)
-        selector = tfml.strategies.RareEvents(PROTECTED, empty_share=0.35)
+        selector = tfml.strategies.RareEvents(PROTECTED, empty_share=0.35, draw="predicted")
         train = tfml.adaptive_dataset(numbered(n), selector, batch_size, seed=0)
     seen = Seen(train, loss)
     history = run(model, train, epochs=3, callbacks=[seen]).history

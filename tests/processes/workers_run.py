@@ -47,7 +47,9 @@ def shard(number, count, n):
 def each_strategy(losses):
     """All strategies, by name, with constant pressures: as different as they can be."""
     for name in tfml.strategies.names():
-        rare = tfml.strategies.RareEvents([Q - 1])  # hardly a sample here is empty of all labels
+        rare = tfml.strategies.RareEvents(
+            [Q - 1], draw="predicted"
+        )  # hardly a sample here is empty of all labels
         yield name, rare if name == "rare_events" else tfml.strategies.get(name)
     yield "correlated", tfml.strategies.HardImbalance(weighting="local", pressure=16.0)
     yield "learnt", tfml.strategies.Learnability(losses)
