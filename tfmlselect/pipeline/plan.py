@@ -234,7 +234,7 @@ class Plan:
             ids: what was drawn, (draws,).
             exponent: κ.
         """
-        lowest = probabilities[probabilities > 0].min()  # of who is owed a visit and has p = 0 now
+        lowest = probabilities[probabilities > 0].min()  # a plan of a strategy's own may draw p = 0
         weights = (self.n * np.maximum(probabilities, lowest)[ids]) ** -exponent
         return (weights / weights.mean()).astype(np.float32)
 
