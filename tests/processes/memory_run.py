@@ -57,7 +57,7 @@ def status(name):
 def main(kind, strategy, directory):
     """Makes x, sets the limit, trains, and checks that x is too large for it."""
     if kind == "sparse":
-        few, x = sparse_rows(256), sparse_rows(4096)
+        few, x = sparse_rows(256), sparse_rows(12_288)
     else:
         few, x = (rows_on_disk(n, Path(directory, str(n))) for n in (256, 8192))
     size = 4 * x.shape[0] * x.shape[1]
