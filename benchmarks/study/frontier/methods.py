@@ -153,6 +153,7 @@ METHODS: dict[str, Method] = {
     # What the package chooses.
     "adaptive_balance": Method(AdaptiveBalance),
     "recipe": Method(lambda: AdaptiveBalance(0.5), FALLING),
+    "adaptive_balance + asymmetric loss": Method(lambda: AdaptiveBalance(0.5), loss=asymmetric),
     "rare_events": Method(RareEvents, loss=thinned),
     "rare_events + positive weights": Method(RareEvents, FALLING, thinned),
     "repeat_factor": Method(RepeatFactor),

@@ -6,6 +6,7 @@ follows the steps that `model.fit` with `AdaptiveBatchSelection` takes, which a 
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -61,11 +62,11 @@ class Network:
         self._x, self._y = tf.constant(x), tf.constant(y, tf.float32)
         self._loss, self._adam, self._batch_size = loss, optimizer == "adam", batch_size
         widths = (x.shape[1], *HIDDEN, y.shape[1])
-        self._pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self._pairs = list(itertools.pairwise(widths))
         shapes = [shape for pair in self._pairs for shape in (pair, pair[1:])]
         make = [tf.Variable(tf.zeros(shape)) for shape in shapes * 3]
         self._weights, self._first, self._second = (
-            make[start::1][: len(shapes)] for start in (0, len(shapes), 2 * len(shapes))
+            make[start : start + len(shapes)] for start in range(0, len(make), len(shapes))
         )
         self._steps = tf.Variable(0.0)
         self._train = tf.function(self._train_ops, reduce_retracing=True)
