@@ -88,7 +88,7 @@ def test_a_fit_is_that_of_keras(task, optimizer, name, loss):
     network = fits._network(method.loss)
     network.start(seed=5)
     before = network.weights
-    fits._train(network, name, fit.length(task, passes), RATE[optimizer], 5, Clock())
+    assert [*fits._train(network, name, passes, RATE[optimizer], 5, Clock())][-1][1]
     there = by_keras(task, optimizer, method.strategy, loss, passes, 5, before)
     for here, other, first in zip(network.weights, there, before, strict=True):
         assert np.abs(here - first).max() > 0.01

@@ -1,7 +1,9 @@
-"""One fit of one method: as many steps as a budget has, then what it is worth."""
+"""One fit of one method: as many steps as a budget has, or until it stops; what it is worth."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +23,9 @@ from tfmlselect.strategies import RareEvents, Uniform
 
 UPDATES = 16  # of the distribution in a run, at least where epochs are long enough
 LEAST_STEPS = 4  # of an epoch
+STOPPED = math.inf  # the budget of a run that a development part stops
+PATIENCE, LONGEST = 5, 100  # passes of such a run
+CHECKS = 2  # a pass, of the development part
 _NEIGHBORS = 10
 
 
@@ -52,40 +57,68 @@ class Fits:
         self._odds = statistics.odds
 
     def run(self, name: str, passes: float, rate: float, seed: int) -> dict:
-        """Trains, and judges: what is measured on the development and the test part."""
-        method, task = METHODS[name], self.task
-        network = self._network(method.loss)
-        network.start(seed)
-        clock = Clock()
-        trained = self._train(network, name, length(task, passes), rate, seed, clock)
-        dev, test = (network.logits(x) for x, _ in (task.dev, task.test))
-        if not (np.isfinite(dev).all() and np.isfinite(test).all()):
-            return {"steps": trained, "dev_ap": 0.0}
-        thresholds = quality.best_thresholds(task.dev[1], dev)
-        return {
-            "steps": trained,
-            "step_s": clock.steps,
-            "selection_s": clock.selection,
-            "dev_ap": float(quality.average_precision(task.dev[1], dev).mean()),
-            **quality.measure(task.test[1], test, thresholds, task.thirds),
-        }
+        """Trains, and judges: what is measured on the development and the test part.
 
-    def _train(self, network, name: str, run: Length, rate, seed, clock) -> int:
-        """Trains, and returns how many steps it took."""
+        With `passes=STOPPED` the rate stays after it rose, over one pass; the run ends when the
+        development part was no better for `PATIENCE` passes, and is judged, and counted, as it was
+        when that was best. Strategies are then not told how long the run is.
+        """
+        task, clock = self.task, Clock()
+        network = self._network(METHODS[name].loss)
+        network.start(seed)
+        best = {"dev_ap": -1.0}
+        dev = test = np.zeros(0)
+        for steps, checks in self._train(network, name, passes, rate, seed, clock):
+            if not checks:
+                continue
+            logits = network.logits(task.dev[0])
+            finite = np.isfinite(logits).all()
+            value = quality.average_precision(task.dev[1], logits).mean() if finite else 0.0
+            if value > best["dev_ap"]:
+                best = {"steps": steps, "dev_ap": float(value)}
+                best |= {"step_s": clock.steps, "selection_s": clock.selection}
+                dev, test = logits, network.logits(task.test[0])
+            elif steps - best["steps"] >= PATIENCE * self._in_pass or not finite:
+                break
+            clock.skip()
+        if not (np.isfinite(dev).all() and np.isfinite(test).all()):
+            return best
+        thresholds = quality.best_thresholds(task.dev[1], dev)
+        return best | quality.measure(task.test[1], test, thresholds, task.thirds)
+
+    @property
+    def _in_pass(self) -> int:
+        return len(self.task.train[0]) // self.task.batch_size
+
+    def _schedule(self, passes: float, rate: float, most: int) -> tuple[Length, np.ndarray]:
+        """Epochs of at most so many steps, and their learning rates (epochs, steps)."""
+        if passes == STOPPED:
+            run = shortened(Length(CHECKS * LONGEST, max(1, self._in_pass // CHECKS)), most)
+            rates = rate * np.minimum((np.arange(run.epochs * run.steps) + 1) / self._in_pass, 1)
+        else:
+            run = shortened(length(self.task, passes), most)
+            rates = one_cycle(rate, run.epochs * run.steps)
+        return run, rates.reshape(run.epochs, run.steps)
+
+    def _train(
+        self, network, name: str, passes: float, rate, seed, clock
+    ) -> Iterator[tuple[int, bool]]:
+        """Trains epoch by epoch: the steps so far, and whether the run may end here."""
         method, y = METHODS[name], self.task.train[1]
         selection = self._selection(name)
         strategy, chooses = selection.strategy, None
-        run = shortened(run, (strategy.epoch_draws() or len(y)) // self.task.batch_size)
-        self._restart(selection, method, run, seed)
+        most = (strategy.epoch_draws() or len(y)) // self.task.batch_size
+        run, rates = self._schedule(passes, rate, most)
+        known = method.length_is_known and passes != STOPPED
+        self._restart(selection, method, run, seed, known)
         if method.weighs:
             chooses = method.strategy()
             chooses.build(y)
             chooses.run_epochs = run.epochs
             chooses.describe_run(
-                length_is_known=True, passes_per_epoch=selection.plan.passes_per_epoch
+                length_is_known=known, passes_per_epoch=selection.plan.passes_per_epoch
             )
         weights_of = self._positive_weights(method)
-        rates = one_cycle(rate, run.epochs * run.steps).reshape(run.epochs, run.steps)
         selection.start(refresh=True)
         for epoch in range(run.epochs):
             ids, weights = selection.plan.order_and_weights()
@@ -98,10 +131,11 @@ class Fits:
             clock.stop("steps")
             observe(chooses or strategy, ids, p)
             selection.advance(refresh=True)
-            if epoch + 1 < run.epochs:
+            last = epoch + 1 == run.epochs
+            if not last:
                 selection.draw()
-        clock.stop("selection")
-        return run.epochs * run.steps
+            clock.stop("selection")
+            yield (epoch + 1) * run.steps, last or passes == STOPPED
 
     def _selection(self, name: str) -> Selection:
         """The selection of a method, its strategy as it was before any fit.
@@ -123,7 +157,9 @@ class Fits:
             selection.strategy.state[each].assign(value)
         return selection
 
-    def _restart(self, selection: Selection, method: Method, run: Length, seed: int) -> None:
+    def _restart(
+        self, selection: Selection, method: Method, run: Length, seed: int, known: bool
+    ) -> None:
         """Makes a selection one of a new run."""
         batch = self.task.batch_size
         options = PlanOptions(
@@ -137,7 +173,7 @@ class Fits:
         plan.set_pass(selection.strategy.epoch_draws() or plan.n)
         selection.plan, selection.epoch, selection._asked_for = plan, 0, None
         selection.distribution = Distribution.uniform(plan.n, 1.0)
-        selection.describe_run(run.epochs, length_is_known=method.length_is_known)
+        selection.describe_run(run.epochs, length_is_known=known)
 
     def _positive_weights(self, method: Method):
         """A function of the epoch and the epochs: (q,) float32."""

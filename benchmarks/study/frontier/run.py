@@ -6,9 +6,10 @@
 
 First uniform batches: budgets of 1, 2, 4, ... passes until two that follow the best one are worse
 on the development part; the best one is "uniform's own best budget". Then each method at 1/8 to 1
-of it, and some to 4. At each budget: rates on a grid of powers of two, five around uniform's best
-rate there, more where the best one is at an edge; each with two seeds; the best by macro average
-precision on the development part. With that rate five further seeds, judged on the test part.
+of it, and some at twice it; last, runs that the development part stops. At each budget: rates on a
+grid of powers of two, five around uniform's best rate there, more where the best one is at an edge;
+each with two seeds; the best by macro average precision on the development part. With that rate
+five further seeds, judged on the test part.
 
 Rows are in `results/TASK-OPTIMIZER.csv`: `tune` rows have no figures but that of the development
 part. Each task and optimizer is one process with one thread.
@@ -29,6 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from benchmarks.study.frontier import quality, tasks
+from benchmarks.study.frontier.fit import STOPPED, Fits
 from benchmarks.study.frontier.methods import METHODS, UNIFORM
 from benchmarks.study.pool import run_all
 
@@ -68,6 +70,7 @@ RIVALS = {
 }
 SLOW = {name: SHORT for name in ("d2ace", "d2ace + positive weights", "placebo of d2ace")}
 SLOW["placebo of online_batch"] = SHORT
+STOPPING = ("positive weights 0.25", "adaptive_balance", "recipe", "rare_events")
 FORMS = {
     name: (*SHORT[1:], 2.0)
     for name in METHODS
@@ -136,8 +139,6 @@ class Frontier:
     """
 
     def __init__(self, task: tasks.Task, optimizer: str, path: Path):
-        from benchmarks.study.frontier.fit import Fits
-
         self._fits = Fits(task, optimizer)
         self._task, self._optimizer, self._path = task, optimizer, path
         self.rows = {key(row): row for row in read(path)}
@@ -153,6 +154,10 @@ class Frontier:
                 if center is None:
                     center = rates[passes] = self._cell(UNIFORM, passes, self._near(rates, passes))
                 self._cell(method, passes, center)
+        center = self._cell(UNIFORM, STOPPED, self._near(rates, best) - 1)
+        for method in STOPPING:
+            if method in wanted(self._task, self._optimizer, core):
+                self._cell(method, STOPPED, center)
 
     def check(self, count: int) -> str:
         """Runs rows again and says how many came out as they are."""

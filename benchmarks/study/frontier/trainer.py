@@ -177,6 +177,10 @@ class Clock:
         setattr(self, what, getattr(self, what) + now - self._mark)
         self._mark = now
 
+    def skip(self) -> None:
+        """Leaves out the time since the last stop."""
+        self._mark = time.perf_counter()
+
 
 def one_cycle(peak: float, steps: int) -> np.ndarray:
     """(steps,) learning rates that rise over 30 % of a run and fall to 0."""
