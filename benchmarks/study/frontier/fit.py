@@ -64,6 +64,7 @@ class Fits:
         when that was best. Strategies are then not told how long the run is.
         """
         task, clock = self.task, Clock()
+        seed += METHODS[name].first_seed
         network = self._network(METHODS[name].loss)
         network.start(seed)
         best = {"dev_ap": -1.0}

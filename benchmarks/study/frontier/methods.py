@@ -25,7 +25,7 @@ from tfmlselect.strategies import (
     Uniform,
 )
 
-UNIFORM = "uniform"
+UNIFORM, AGAIN = "uniform", "uniform again"
 NOT_ENDING = 10**9  # epochs of a strategy that is to act as if the run had no end
 
 
@@ -40,6 +40,7 @@ class Method:
         importance_weights: of `adaptive_dataset`.
         weighs: whether samples come uniformly, and the strategy's probabilities weigh them instead.
         length_is_known: whether the strategy is told how long the run is.
+        first_seed: what is added to the seeds of the runs.
     """
 
     strategy: Callable[[], Strategy] = Uniform
@@ -48,6 +49,7 @@ class Method:
     importance_weights: float | Schedule = 0.0
     weighs: bool = False
     length_is_known: bool = True
+    first_seed: int = 0
 
 
 class Placebo(Strategy):
@@ -144,6 +146,7 @@ def thinned(y, logits, batch):
 FALLING = Ramp(0.25, 0.0)
 METHODS: dict[str, Method] = {
     UNIFORM: Method(),
+    AGAIN: Method(first_seed=1000),
     # The strongest cheap rivals: nothing but the loss is another one.
     "positive weights 0.25": Method(exponent=0.25),
     "positive weights 0.5": Method(exponent=0.5),

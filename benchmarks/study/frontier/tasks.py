@@ -58,6 +58,11 @@ class Task:
     test: Part
 
     @property
+    def is_large(self) -> bool:
+        """Whether it is one of those of GoEmotions, whose fits take the longest and vary least."""
+        return self.name.startswith(TEXT)
+
+    @property
     def batch_size(self) -> int:
         """128, and less where an epoch would have few steps."""
         n = len(self.train[0])
