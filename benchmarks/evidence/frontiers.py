@@ -95,13 +95,8 @@ class Frontiers:
         """A method at a part of uniform's best budget."""
         return self.cells.get(method, {}).get(self.best_passes * part)
 
-    def best(self, method: str, figure: str) -> tuple[float, Cell]:
-        """The budget of a method that is best on the development part, and its cell.
-
-        Args:
-            method: its name.
-            figure: which is not looked at: the development part decides, not the test part.
-        """
+    def best(self, method: str) -> tuple[float, Cell]:
+        """The budget of a method that is best on the development part, and its cell."""
         own = {passes: self.cells[method][passes] for passes in self.budgets(method)}
         passes = max(own, key=lambda each: own[each].figures["tuned"].mean())
         return passes, own[passes]
