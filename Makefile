@@ -49,7 +49,7 @@ help:
 	@echo 'make test-docs   the same as make docs, then open every page in Chromium (CHROMIUM=path)'
 	@echo 'make bench       time the training loop'
 	@echo 'make benchmark DATA=directory  run what is missing of benchmarks/study/results (hours); what is'
-	@echo '                 in the directory says docs/evidence.md'
+	@echo '                 in the directory says docs/evidence/coverage.md'
 	@echo 'make benchmark-quick  three sets, short runs, into a temporary directory (minutes)'
 	@echo 'make lint        check style, types, and which room may import which'
 	@echo 'make clean       remove the virtual environments and the site'

@@ -1,4 +1,4 @@
-"""Writes what is generated from the committed results: parts of docs/evidence.md and README.md.
+"""Writes what is generated from the committed results: parts of docs/evidence/ and README.md.
 
 python -m benchmarks.evidence           # writes
 python -m benchmarks.evidence --check   # writes nothing, fails and names what is stale
@@ -19,12 +19,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--check", action="store_true", help="fail instead of writing")
     options = parser.parse_args(arguments)
     if options.check:
-        names = page.stale(page.PAGE, results.DIRECTORY, wanted())
+        names = page.stale(page.PAGES, results.DIRECTORY, wanted())
         names += readme.stale(readme.README, results.DIRECTORY)
         if names:
             sys.exit(f"Out of date: {', '.join(names)}. Run: python -m benchmarks.evidence")
     else:
-        page.write(page.PAGE, results.DIRECTORY, wanted())
+        page.write(page.PAGES, results.DIRECTORY, wanted())
         readme.write(readme.README, results.DIRECTORY)
 
 

@@ -10,8 +10,9 @@ Sources: the registry; each card's first paragraph; in docs/strategies costs.jso
 `python -m benchmarks.study.text_from_scratch --write` makes. Text between markers such as
 `<!-- measured -->` and `<!-- /measured -->` is replaced: the measured sentence of each card, the
 table of the seed claim in hard_imbalance.md, the correlation step in d2ace.md and uncertainty.md,
-the stale batches in how_it_works.md, and the text network in evidence.md. What else is in
-evidence.md and README's table has the results in it: `python -m benchmarks.evidence` makes it.
+the stale batches in how_it_works.md, and the table of evidence/text_from_scratch.md. The tables of
+the other pages in evidence/ and README's hold the results: `python -m benchmarks.evidence` makes
+them.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def generated() -> dict[Path, str]:
     path = ROOT / "docs" / "how_it_works.md"
     stale = json.loads(staleness.FILE.read_text(encoding="utf-8"))
     files[path] = between(read(path), "staleness", staleness.table(stale))
-    path = ROOT / "docs" / "evidence.md"
+    path = ROOT / "docs" / "evidence" / "text_from_scratch.md"
     runs = json.loads(text_table.FILE.read_text(encoding="utf-8"))
     files[path] = between(read(path), "from scratch", text_table.table(runs))
     return files

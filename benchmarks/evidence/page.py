@@ -1,8 +1,8 @@
-"""The generated parts of docs/evidence.md, and its pictures.
+"""The generated parts of the pages on the published strategies, docs/evidence/, and their pictures.
 
 What stands between markers such as `<!-- per data set -->` and `<!-- /per data set -->` is
-replaced; the rest of the page is written by hand. Pictures go to docs/evidence/; one is stale if
-the figures it was drawn from have changed, since other versions of matplotlib draw other bytes.
+replaced; the rest of a page is written by hand. Pictures lie beside the pages; one is stale if the
+figures it was drawn from have changed, since other versions of matplotlib draw other bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from benchmarks.evidence.coverage import Cell, coverage
 from benchmarks.evidence.markers import between, read, table
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "evidence.md"
+PAGES = ROOT / "docs" / "evidence"
+NAMES = ("published.md", "published_tables.md", "coverage.md")
+PICTURES = ("ranks-*.svg", "curves-*.svg")
 SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "over data sets": tables.over_data,
     "against the default": tables.against_default,
@@ -28,48 +30,65 @@ SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
 }
 
 
-def write(page: Path, folder: Path, wanted: Iterable[Cell]) -> None:
-    """Writes the page and its pictures; pictures of parts that are gone are deleted."""
-    text, pictures = generated(read(page), folder, wanted)
-    page.write_text(text, encoding="utf-8")
-    page.with_suffix("").mkdir(exist_ok=True)
-    for path in page.with_suffix("").glob("*.svg"):
+def write(pages: Path, folder: Path, wanted: Iterable[Cell]) -> None:
+    """Writes the pages and their pictures; pictures of parts that are gone are deleted."""
+    contents, pictures = generated(folder, wanted)
+    for name in NAMES:
+        text = filled(read(pages / name), contents)
+        (pages / name).write_text(text, encoding="utf-8")
+    for path in drawn(pages):
         if path.name not in pictures:
             path.unlink()
     for name, picture in pictures.items():
-        (page.with_suffix("") / name).write_text(plots.svg(picture), encoding="utf-8")
+        (pages / name).write_text(plots.svg(picture), encoding="utf-8")
 
 
-def stale(page: Path, folder: Path, wanted: Iterable[Cell]) -> list[str]:
+def stale(pages: Path, folder: Path, wanted: Iterable[Cell]) -> list[str]:
     """Names of files that are not what the results make them."""
-    text, pictures = generated(read(page), folder, wanted)
-    there = {path.name: read(path) for path in page.with_suffix("").glob("*.svg")}
-    names = [page.name] if text != read(page) else []
-    return names + [
-        f"{page.stem}/{name}"
+    contents, pictures = generated(folder, wanted)
+    texts = {name: read(pages / name) for name in NAMES}
+    there = {path.name: read(path) for path in drawn(pages)}
+    names = [name for name, text in texts.items() if filled(text, contents) != text]
+    names += [
+        name
         for name in sorted({*pictures, *there})
         if name not in pictures or pictures[name].digest != plots.digest_of(there.get(name, ""))
     ]
+    return [f"{pages.name}/{name}" for name in names]
+
+
+def drawn(pages: Path) -> list[Path]:
+    """The pictures that are there; those of other pages have other names."""
+    return [path for names in PICTURES for path in pages.glob(names)]
+
+
+def filled(text: str, contents: dict[str, str]) -> str:
+    """A page as it should be: each content between its markers, on the page that has them."""
+    for marker, content in contents.items():
+        text = between(text, marker, content)
+    return text
 
 
 def generated(
-    text: str, folder: Path, wanted: Iterable[Cell]
-) -> tuple[str, dict[str, plots.Picture]]:
-    """The page as it should be, and its pictures by name."""
+    folder: Path, wanted: Iterable[Cell]
+) -> tuple[dict[str, str], dict[str, plots.Picture]]:
+    """What stands between each pair of markers, and the pictures by name."""
     frame = results.load(folder)
     every = {names: results.part(frame, *names) for names in results.parts(frame)}
-    text = between(text, "per data set", each(every, tables.per_data))
     parts = {names: rows for names, rows in every.items() if results.compared(rows)}
-    short = tables.in_short(parts) if parts else "No results yet."
-    text = between(text, "in short", short)
-    for marker, section in SECTIONS.items():
-        text = between(text, marker, each(parts, section))
-    drawn = {"rank diagrams": rank_diagrams(parts), "curves": curves(parts)}
-    for marker, pictures in drawn.items():
-        text = between(text, marker, "\n\n".join(map(image, pictures)) or "No results yet.")
-    text = between(text, "coverage", coverage(frame, wanted, results.tuned(folder)))
-    text = between(text, "environments", environments(folder, frame))
-    return text, {picture.name: picture for pictures in drawn.values() for picture in pictures}
+    pictures = {"rank diagrams": rank_diagrams(parts), "curves": curves(parts)}
+    contents = {
+        "in short": tables.in_short(parts) if parts else "No results yet.",
+        "per data set": each(every, tables.per_data),
+        **{marker: each(parts, section) for marker, section in SECTIONS.items()},
+        **{
+            marker: "\n\n".join(map(image, made)) or "No results yet."
+            for marker, made in pictures.items()
+        },
+        "coverage": coverage(frame, wanted, results.tuned(folder)),
+        "environments": environments(folder, frame),
+    }
+    return contents, {picture.name: picture for made in pictures.values() for picture in made}
 
 
 def each(parts: dict[tuple[str, str], pd.DataFrame], section: Callable) -> str:
@@ -108,7 +127,7 @@ def curves(parts: dict[tuple[str, str], pd.DataFrame]) -> list[plots.Picture]:
 
 def image(picture: plots.Picture) -> str:
     """The link to a picture."""
-    return f"![{picture.title}]({PAGE.stem}/{picture.name})"
+    return f"![{picture.title}]({picture.name})"
 
 
 def environments(folder: Path, frame: pd.DataFrame) -> str:

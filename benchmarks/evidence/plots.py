@@ -1,4 +1,4 @@
-"""The pictures of docs/evidence.md, as SVG that one version of matplotlib draws the same each time.
+"""The pictures in docs/evidence/, as SVG that one version of matplotlib draws the same each time.
 
 Each picture carries a digest of the figures it shows, so that a stale one is noticed whatever
 version drew it.

@@ -1,4 +1,4 @@
-"""The tables of docs/evidence.md: most functions take the results of one model and one budget."""
+"""The tables in docs/evidence/: most functions take the results of one model and one budget."""
 
 from __future__ import annotations
 
@@ -227,6 +227,6 @@ def p(value: float) -> str:
 
 
 def title(model: str, budget: str) -> str:
-    """How the page calls a model under a budget."""
+    """How the pages call a model under a budget."""
     budgets = {"paper": "the papers' budget", "tuned": "the tuned budget"}
     return f"{model}, {budgets.get(budget, budget)}"

@@ -6,7 +6,7 @@
 GoEmotions in its authors' training, development and test part; an embedding, its mean over the
 words, and one hidden layer. Each run is judged on the test part at the epoch that the development
 part finds best, and at the last. After --write, `python -m benchmarks.evidence.overview` writes
-docs/evidence.md.
+docs/evidence/text_from_scratch.md.
 """
 
 from __future__ import annotations

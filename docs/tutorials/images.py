@@ -143,4 +143,4 @@ for name in ("uniform", "positive_hardness"):
 # %% [markdown]
 # One seed of a made-up set is an illustration. `python examples/images_from_paths.py` repeats a
 # comparison like it over seeds, at a learning rate that falls to 0; the [evidence
-# page](../evidence.md) judges public sets by folds.
+# page](../evidence/published.md) judges public sets by folds.

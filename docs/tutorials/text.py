@@ -155,7 +155,7 @@ for name, model in models.items():
 
 # %% [markdown]
 # One seed proves nothing.
-# [Three seeds at three learning rates](../evidence.md#a-text-network-from-scratch) show a larger
+# [Three seeds at three learning rates](../evidence/text_from_scratch.md) show a larger
 # gain where training ends early, and none in macro-AUC at a rate at which it converges. Here tuned
 # thresholds do more than the batches, and both together most: tune thresholds and the learning rate
 # first, they cost nothing.

@@ -86,6 +86,13 @@ def test_a_changed_measurement_makes_its_table_stale(monkeypatch, tmp_path, card
     assert "0.123" in overview.generated()[path].split(f"<!-- {marker} -->")[1]
 
 
+def test_the_table_of_the_text_network_has_its_place():
+    path = ROOT / "docs" / "evidence" / "text_from_scratch.md"
+    assert read(path).count("<!-- from scratch -->\n") == 1
+    assert read(path).count("<!-- /from scratch -->\n") == 1
+    assert path in overview.generated()
+
+
 def test_losses_were_measured_for_known_strategies_after_the_same_epochs():
     losses = json.loads(read(CARDS / "minority_losses.json"))
     rows = losses["strategies"]

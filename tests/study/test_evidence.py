@@ -1,4 +1,4 @@
-"""The page of evidence is what the results make it, and says so when it is not."""
+"""The pages of evidence are what the results make it, and say so when they are not."""
 
 import os
 import re
@@ -25,16 +25,27 @@ STRATEGIES = ("uniform", "d2ace", "online_batch", "uncertainty", "focal")
 WANTED = [(f"set{data}", "mlp", "uniform", fold, "paper") for data in range(9) for fold in range(3)]
 
 
+def copy_pages(root):
+    (root / "evidence").mkdir()
+    for name in evidence.NAMES:
+        shutil.copy(evidence.PAGES / name, root / "evidence" / name)
+
+
+def pages(root):
+    """The text of all pages, one after the other."""
+    return "".join((root / "evidence" / name).read_text("utf-8") for name in evidence.NAMES)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A page, its pictures and its results."""
+    """Pages, their pictures and their results."""
     root = tmp_path_factory.mktemp("made")
     (root / "results").mkdir()
     tables.random(strategies=STRATEGIES).to_csv(root / "results/mlp.csv", index=False)
     environment = pd.DataFrame([{"environment": "e", "tensorflow": "2.21", "cores": 2}])
     environment.to_csv(root / "results/environments.csv", index=False)
-    shutil.copy(evidence.PAGE, root / "evidence.md")
-    evidence.write(root / "evidence.md", root / "results", WANTED)
+    copy_pages(root)
+    evidence.write(root / "evidence", root / "results", WANTED)
     return root
 
 
@@ -44,18 +55,17 @@ def copy(made, tmp_path):
 
 
 def stale(root):
-    return evidence.stale(root / "evidence.md", root / "results", WANTED)
+    return evidence.stale(root / "evidence", root / "results", WANTED)
 
 
 def test_each_part_has_its_place_once_and_is_filled(made):
-    page = (made / "evidence.md").read_text(encoding="utf-8")
+    page = pages(made)
     markers = [
         "in short",
         "per data set",
         *evidence.SECTIONS,
         "rank diagrams",
         "curves",
-        "from scratch",  # benchmarks/evidence/overview.py writes it
         "coverage",
         "environments",
     ]
@@ -64,18 +74,16 @@ def test_each_part_has_its_place_once_and_is_filled(made):
     assert "No results yet." not in page
     assert "nan" not in re.findall(r"\w+", page)
     assert re.search(r"^\| e \| 2.21 \| 2 \| 120 \|$", page, flags=re.M)
-    pictures = {*re.findall(r"\]\(evidence/(.*)\)", page)}
-    assert pictures == {path.name for path in (made / "evidence").iterdir()}
+    pictures = {*re.findall(r"\]\((.*\.svg)\)", page)}
+    assert pictures == {path.name for path in (made / "evidence").glob("*.svg")}
     assert len(pictures) == 2
 
 
 def test_what_was_just_written_is_fresh_and_written_again_the_same(copy):
     assert stale(copy) == []
     before = {path.name: path.read_bytes() for path in (copy / "evidence").iterdir()}
-    before["page"] = (copy / "evidence.md").read_bytes()
-    evidence.write(copy / "evidence.md", copy / "results", WANTED)
-    after = {path.name: path.read_bytes() for path in (copy / "evidence").iterdir()}
-    assert {**after, "page": (copy / "evidence.md").read_bytes()} == before
+    evidence.write(copy / "evidence", copy / "results", WANTED)
+    assert {path.name: path.read_bytes() for path in (copy / "evidence").iterdir()} == before
 
 
 def test_pictures_are_the_same_in_every_process(made):
@@ -83,7 +91,7 @@ def test_pictures_are_the_same_in_every_process(made):
         "from pathlib import Path\n"
         "from benchmarks.evidence import page as evidence, plots as evidence_plots\n"
         f"root = Path({str(made)!r})\n"
-        "pictures = evidence.generated('', root / 'results', [])[1]\n"
+        "pictures = evidence.generated(root / 'results', [])[1]\n"
         "for name, picture in pictures.items():\n"
         "    text = evidence_plots.svg(picture)\n"
         "    assert text == (root / 'evidence' / name).read_text(encoding='utf-8'), name\n"
@@ -107,7 +115,8 @@ def test_changed_results_make_the_page_and_its_pictures_stale(copy):
     frame.loc[chosen, "curve_test"] = "0.5 0.6 0.7 0.8"
     frame.to_csv(path, index=False)
     assert stale(copy) == [
-        "evidence.md",
+        "evidence/published.md",
+        "evidence/published_tables.md",
         "evidence/curves-mlp-paper.svg",
         "evidence/ranks-mlp-paper.svg",
     ]
@@ -115,23 +124,27 @@ def test_changed_results_make_the_page_and_its_pictures_stale(copy):
 
 def test_pictures_too_many_or_too_few_are_stale(copy):
     (copy / "evidence/curves-mlp-paper.svg").unlink()
-    (copy / "evidence/old.svg").write_text("<svg/>", encoding="utf-8")
-    assert stale(copy) == ["evidence/curves-mlp-paper.svg", "evidence/old.svg"]
-    evidence.write(copy / "evidence.md", copy / "results", WANTED)
+    (copy / "evidence/ranks-old.svg").write_text("<svg/>", encoding="utf-8")
+    (copy / "evidence/of_another_page.svg").write_text("<svg/>", encoding="utf-8")
+    assert stale(copy) == ["evidence/curves-mlp-paper.svg", "evidence/ranks-old.svg"]
+    evidence.write(copy / "evidence", copy / "results", WANTED)
     assert stale(copy) == []
+    assert (copy / "evidence/of_another_page.svg").exists()
+    assert not (copy / "evidence/ranks-old.svg").exists()
 
 
 def test_check_fails_and_names_what_is_stale(copy, monkeypatch):
-    monkeypatch.setattr(evidence, "PAGE", copy / "evidence.md")
+    monkeypatch.setattr(evidence, "PAGES", copy / "evidence")
     monkeypatch.setattr(readme, "README", copy / "README.md")
     monkeypatch.setattr(results, "DIRECTORY", copy / "results")
     monkeypatch.setattr(command, "wanted", lambda: WANTED)
     command.main(["--check"])
-    page = copy / "evidence.md"
+    page = copy / "evidence/coverage.md"
     page.write_text(page.read_text(encoding="utf-8").replace("| e |", "| f |"), encoding="utf-8")
     table = "<!-- strategies -->\n| old |\n<!-- /strategies -->\n"
     (copy / "README.md").write_text(f"by hand\n\n{table}", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"Out of date: evidence.md, README.md. Run: python -m"):
+    out_of_date = r"Out of date: evidence/coverage.md, README.md. Run: python -m"
+    with pytest.raises(SystemExit, match=out_of_date):
         command.main(["--check"])
     command.main([])
     command.main(["--check"])
@@ -160,26 +173,26 @@ def test_readme_shows_each_strategy_with_its_gain_under_both_budgets():
 
 
 def test_hand_written_text_is_kept(copy):
-    page = copy / "evidence.md"
+    page = copy / "evidence/published.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(text.replace("## Protocol\n", "## Protocol\n\nby hand\n"), encoding="utf-8")
     assert stale(copy) == []
 
 
 def test_no_results(tmp_path):
-    shutil.copy(evidence.PAGE, tmp_path / "evidence.md")
-    evidence.write(tmp_path / "evidence.md", tmp_path, WANTED)
-    page = (tmp_path / "evidence.md").read_text(encoding="utf-8")
+    copy_pages(tmp_path)
+    evidence.write(tmp_path / "evidence", tmp_path, WANTED)
+    page = pages(tmp_path)
     assert page.count("No results yet.") == len(evidence.SECTIONS) + 5
     assert f"0 of {len(WANTED)} cells." in page
-    assert not any((tmp_path / "evidence").iterdir())
+    assert not [*(tmp_path / "evidence").glob("*.svg")]
 
 
 def test_a_baseline_alone_is_shown_and_compared_with_nothing(copy):
     alone = tables.frame(tables.row("set0", model="clif", best_macro_auc=0.654))
     alone.to_csv(copy / "results/clif.csv", index=False)
-    evidence.write(copy / "evidence.md", copy / "results", WANTED)
-    page = (copy / "evidence.md").read_text(encoding="utf-8")
+    evidence.write(copy / "evidence", copy / "results", WANTED)
+    page = pages(copy)
     assert page.count("### clif, the papers' budget") == 1
     assert "| data | uniform (folds) |\n| --- | --- |\n| set0 | 0.654 (1) |\n" in page
     assert "clif, the papers' budget |" not in page
@@ -215,7 +228,7 @@ def test_every_strategy_of_the_grid_has_a_look():
 
 
 @pytest.mark.skipif(not any(results.DIRECTORY.glob("*.csv")), reason="no results are committed yet")
-def test_the_committed_page_is_fresh():
-    names = evidence.stale(evidence.PAGE, results.DIRECTORY, command.wanted())
+def test_the_committed_pages_are_fresh():
+    names = evidence.stale(evidence.PAGES, results.DIRECTORY, command.wanted())
     names += readme.stale(readme.README, results.DIRECTORY)
     assert not names, "run: python -m benchmarks.evidence"

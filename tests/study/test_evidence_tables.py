@@ -1,4 +1,4 @@
-"""What the tables of the page say, and what they leave out, on small results."""
+"""What the tables of the pages say, and what they leave out, on small results."""
 
 import inspect
 
