@@ -117,6 +117,25 @@ class Subset(Strategy):
         return int(np.count_nonzero(self.kept))
 
 
+class ByPasses(AdaptiveBalance):
+    """`AdaptiveBalance` whose share also falls with the passes over the data that are done.
+
+    Args:
+        share: the largest share.
+        passes: after so many it has fallen to a half.
+        run: whether it falls with the run's progress too.
+    """
+
+    def __init__(self, share: float = 0.9, passes: float = 2.0, run: bool = True):
+        super().__init__(share)
+        self.passes, self.run = passes, run
+
+    def _factors(self, epoch: int) -> tf.Tensor:
+        left = max(0.0, 1.0 - (epoch + 1) / self.run_epochs) if self.run else 1.0
+        fallen = 1.0 + (epoch + 1) * self.passes_per_epoch / self.passes
+        return tf.constant([0.0, self.share * left**2 / fallen, 0.0], tf.float64)
+
+
 @dataclass(frozen=True)
 class WithRate(Schedule):
     """A share that rises and falls as the learning rate does."""
@@ -182,6 +201,15 @@ METHODS: dict[str, Method] = {
     "balance: weights become unbiased": Method(
         lambda: AdaptiveBalance(Constant(0.5)), importance_weights=Ramp(0.0, 1.0, end=0.8)
     ),
+    **{
+        f"balance: by progress and passes, half after {passes}": Method(
+            lambda passes=passes: ByPasses(passes=passes)
+        )
+        for passes in (1, 2, 4)
+    },
+    "balance: by passes, half after 2": Method(lambda: ByPasses(run=False)),
+    "recipe, by progress and passes, half after 2": Method(lambda: ByPasses(0.5), FALLING),
+    "recipe, by passes, half after 2": Method(lambda: ByPasses(0.9, run=False), FALLING),
     "recipe, length not known": Method(
         lambda: AdaptiveBalance(0.5), FALLING, length_is_known=False
     ),
