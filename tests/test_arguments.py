@@ -265,6 +265,7 @@ def turns():
 
 # The package.
 expect("label_statistics", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
+expect("potential", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
 expect("stratified_shards", {"y": Y, "workers": 2})(y=NOTHING, workers=NOTHING, seed=SEED)
 expect("adaptive_dataset", {"data": (X, Y), "strategy": "uniform", "batch_size": 2})(
     data=NOTHING,

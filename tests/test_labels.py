@@ -1,9 +1,13 @@
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from tfmlselect.labels import Labels, check_labels, label_statistics
@@ -27,7 +31,8 @@ def oracle(y):
     irlbl = [max(counts) / c if c else math.nan for c in counts]
     present = [ratio for ratio in irlbl if not math.isnan(ratio)]
     mean_ir = sum(present) / len(present)
-    variance = sum((ratio - mean_ir) ** 2 for ratio in present) / (len(present) - 1)
+    squares = sum((ratio - mean_ir) ** 2 for ratio in present)
+    variance = squares / (len(present) - 1) if len(present) > 1 else math.nan
     scumble_samples = []
     for i in range(n):
         ratios = [irlbl[j] for j in range(q) if y[i, j]]
@@ -38,6 +43,8 @@ def oracle(y):
         arithmetic = sum(ratios) / len(ratios)
         scumble_samples.append(1 - product ** (1 / len(ratios)) / arithmetic)
     cardinality = sum(counts) / n
+    shares = [c / n for c in counts]
+    errors = [math.dist(shares, y[i]) for i in range(n)]
     return {
         "counts": counts,
         "irlbl": irlbl,
@@ -48,6 +55,9 @@ def oracle(y):
         "minority": [ratio > mean_ir for ratio in irlbl],
         "cardinality": cardinality,
         "density": cardinality / q,
+        "empty": sum(not any(y[i]) for i in range(n)) / n,
+        "mean_log_irlbl": sum(map(math.log, present)) / len(present),
+        "variance_ratio": n * sum(g * g for g in errors) / sum(errors) ** 2 if any(errors) else 1,
         "cooccurrence": [
             [sum(y[i, j] and y[i, k] for i in range(n)) for k in range(q)] for j in range(q)
         ],
@@ -55,6 +65,7 @@ def oracle(y):
 
 
 MEASURES = list(oracle(SMALL.astype(int)))
+NUMBERS = [name for name, value in oracle(SMALL.astype(int)).items() if not np.ndim(value)]
 
 
 # --- check_labels -------------------------------------------------------------------------------
@@ -206,6 +217,12 @@ def test_small_table_by_hand(kind):
     assert stats.minority.tolist() == [False, False, True]  # only 4 > 7/3
     assert stats.cardinality == pytest.approx(7 / 5)
     assert stats.density == pytest.approx(7 / 15)
+    assert stats.empty == 1 / 5
+    assert stats.mean_log_irlbl == pytest.approx(math.log(2))  # (0 + 1 + 2) / 3 of ln 2
+    # Shares 0.8, 0.4, 0.2. 100 g^2 of the samples: 4 + 16 + 4, 4 + 36 + 4, 4 + 16 + 64, the second
+    # again, 64 + 16 + 4.
+    total = math.sqrt(0.24) + 2 * math.sqrt(0.44) + 2 * math.sqrt(0.84)
+    assert stats.variance_ratio == pytest.approx(5 * 2.8 / total**2)
     assert stats.cooccurrence.tolist() == [[4, 2, 1], [2, 2, 0], [1, 0, 1]]
     assert stats.counts.dtype == stats.cooccurrence.dtype == np.int64
     assert stats.irlbl.dtype == stats.scumble_samples.dtype == np.float64
@@ -224,6 +241,10 @@ def test_class_ids():
     assert stats.cardinality == 1.0
     assert stats.scumble == pytest.approx(0.0, abs=1e-15)
     assert stats.cooccurrence.tolist() == [[3, 0], [0, 1]]
+    assert stats.empty == 0.0
+    assert stats.mean_log_irlbl == pytest.approx(math.log(3) / 2)
+    # Shares 3/4 and 1/4: g is sqrt(2) / 4 three times and 3 sqrt(2) / 4 once; 4 (3 + 9) / 6^2.
+    assert stats.variance_ratio == pytest.approx(4 / 3)
 
 
 @pytest.mark.parametrize("form", ["dense", *SPARSE_FORMATS])
@@ -259,6 +280,7 @@ def test_more_positives_than_a_byte_counts():
     assert stats.counts.tolist() == [700, 700]
     assert stats.cooccurrence.tolist() == [[700, 700], [700, 700]]
     assert (stats.mean_ir, stats.cvir, stats.scumble) == (1.0, 0.0, 0.0)
+    assert (stats.empty, stats.mean_log_irlbl, stats.variance_ratio) == (0.0, 0.0, 1.0)
     assert not stats.minority.any()
 
 
@@ -267,7 +289,7 @@ def test_permuting_samples_or_labels_permutes_the_measures():
     rng = np.random.default_rng(2)
     samples, labels = rng.permutation(y.shape[0]), rng.permutation(y.shape[1])
     before, after = label_statistics(y), label_statistics(y[samples][:, labels])
-    for name in ["mean_ir", "cvir", "scumble", "cardinality", "density"]:
+    for name in [*NUMBERS, "potential"]:
         assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-12)
     for name in ["counts", "irlbl", "minority"]:
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name)[labels])
@@ -280,7 +302,8 @@ def test_repeating_the_samples_changes_counts_only():
     once, twice = label_statistics(y), label_statistics(np.vstack([y, y]))
     np.testing.assert_array_equal(twice.counts, 2 * once.counts)
     np.testing.assert_array_equal(twice.irlbl, once.irlbl)
-    assert twice.scumble == pytest.approx(once.scumble)
+    for name in [*NUMBERS, "potential"]:
+        assert getattr(twice, name) == pytest.approx(getattr(once, name))
 
 
 def test_a_label_without_positives_is_left_out_and_named():
@@ -290,8 +313,9 @@ def test_a_label_without_positives_is_left_out_and_named():
     assert len(caught) == 1
     assert caught[0].filename == __file__
     without = label_statistics(SMALL)
-    for name in ["mean_ir", "cvir", "scumble", "cardinality"]:
+    for name in ["mean_ir", "cvir", "scumble", "cardinality", "empty", "mean_log_irlbl"]:
         assert getattr(stats, name) == getattr(without, name)
+    assert stats.variance_ratio == pytest.approx(without.variance_ratio)
     np.testing.assert_array_equal(stats.irlbl, [1, np.nan, 2, 4])
     assert stats.minority.tolist() == [False, False, False, True]
 
@@ -308,7 +332,9 @@ def test_no_positives_at_all():
         stats = label_statistics(np.zeros((4, 2), int))
     assert math.isnan(stats.mean_ir)
     assert math.isnan(stats.cvir)
+    assert math.isnan(stats.mean_log_irlbl)
     assert stats.scumble == stats.cardinality == 0.0
+    assert stats.empty == stats.variance_ratio == stats.potential == 1.0
     assert not stats.minority.any()
     assert "nan" in str(stats)
 
@@ -318,6 +344,32 @@ def test_one_label_with_positives_has_no_cvir():
         stats = label_statistics([[1, 0], [0, 0]])
     assert stats.mean_ir == 1.0
     assert math.isnan(stats.cvir)
+    assert (stats.empty, stats.mean_log_irlbl, stats.variance_ratio) == (0.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("row", [[1, 0, 1], [1, 1, 1]])
+def test_rows_that_are_all_alike(row):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a label without positives
+        stats = label_statistics([row] * 7)
+    assert (stats.empty, stats.variance_ratio, stats.potential) == (0.0, 1.0, 1.0)
+
+
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(2, 5)), elements=st.integers(0, 1))
+)
+def test_any_labels(y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # labels without positives
+        stats, of_sparse = label_statistics(y), label_statistics(sparse.csr_matrix(y))
+    if y.any():
+        expected = oracle(y.astype(int))
+        for name in ["empty", "mean_log_irlbl", "variance_ratio"]:
+            assert getattr(stats, name) == pytest.approx(expected[name], rel=1e-9)
+    assert 1.0 - 1e-12 <= stats.variance_ratio <= len(y)
+    assert stats.potential >= 1.0
+    assert of_sparse.variance_ratio == stats.variance_ratio
+    assert of_sparse.potential == stats.potential
 
 
 def test_label_names_of_another_number():
@@ -366,6 +418,7 @@ def test_printed_table():
         [
             "5 samples, 4 labels, 1 of them minority labels",
             "cardinality 1.400, density 0.350, MeanIR 2.333, CVIR 0.655, SCUMBLE 0.063",
+            "20.00% without a label, mean ln IRLbl 0.693, variance ratio 1.051, potential 1.1",
             "",
             "label         positives    share      IRLbl  minority",
             "sea                   4   80.00%       1.00",
@@ -382,7 +435,7 @@ def test_printed_table():
 
 def test_every_label_is_printed_in_its_order_at_q_983():
     y = np.vstack([np.eye(983, dtype=int), np.ones((20, 983), int)])
-    rows = str(label_statistics(y)).splitlines()[4:]
+    rows = str(label_statistics(y)).splitlines()[5:]
     assert [int(row.split()[0]) for row in rows] == list(range(983))
     assert len({len(row) for row in rows}) == 1
 

@@ -28,6 +28,7 @@ from tfmlselect.distributed.shards import stratified_shards  # noqa: E402
 from tfmlselect.labels import label_statistics  # noqa: E402
 from tfmlselect.pipeline.adaptive import adaptive, adaptive_dataset  # noqa: E402
 from tfmlselect.pipeline.dataset import AdaptiveDataset  # noqa: E402
+from tfmlselect.savings import potential  # noqa: E402
 
 __all__ = [
     "AdaptiveBatchSelection",
@@ -40,6 +41,7 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "potential",
     "sampling",
     "schedules",
     "strategies",

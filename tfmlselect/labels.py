@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
+from tfmlselect import _steps_saved
 from tfmlselect._checks import require, shown
 
 _ROWS_AT_ONCE = 65536
@@ -141,6 +142,16 @@ def label_odds(positive: np.ndarray, total: float) -> np.ndarray:
     return odds
 
 
+def variance_ratio(sums: np.ndarray) -> float:
+    """R = sum w sum w g^2 / (sum w g)^2 of the sums (3,) of w, w g and w g^2; 1 where all g are 0.
+
+    What unbiased sampling by g, the size of each sample's gradient, could at most save in the
+    variance of a batch's gradient.
+    """
+    weight, first, second = sums
+    return float(weight * second / first**2) if first > 0 else 1.0
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LabelStatistics:
     """What `label_statistics` measures; `print` shows it as a table, one row a label.
@@ -158,6 +169,13 @@ class LabelStatistics:
         minority: (q,) bool, IRLbl > MeanIR.
         cardinality: labels a sample has on average.
         density: the same divided by q.
+        empty: share of the samples that have no label at all.
+        mean_log_irlbl: mean of ln IRLbl over labels with positives; NaN if there are none.
+        variance_ratio: R = n sum g^2 / (sum g)^2, at least 1, with g_i = ||f - y_i||_2 and f the
+            share of positives of each label: how unequally hard the samples are for a model that
+            predicts f for all of them, since g is then the size of a sample's gradient. 1 where
+            no sample differs from another. `AdaptiveBatchSelection` shows the same of a model in
+            training, as `selection/variance_ratio`.
         cooccurrence: (q, q) int64, samples that have both labels; the diagonal is `counts`.
     """
 
@@ -172,6 +190,9 @@ class LabelStatistics:
     minority: np.ndarray
     cardinality: float
     density: float
+    empty: float
+    mean_log_irlbl: float
+    variance_ratio: float
     cooccurrence: np.ndarray
     label_names: tuple[str, ...] | None = None
 
@@ -179,6 +200,15 @@ class LabelStatistics:
     def odds(self) -> np.ndarray:
         """(q,) float64, positives / negatives of each label; NaN where it lacks one of them."""
         return label_odds(self.counts.astype(np.float64), self.n)
+
+    @property
+    def potential(self) -> float:
+        """How many steps of uniform batches one step of selected ones may stand for, 1 or more.
+
+        An estimate from the labels alone; `tfmlselect.potential` says how sure it is and what to
+        do.
+        """
+        return _steps_saved.steps_saved(self)
 
     def __repr__(self) -> str:
         return f"<LabelStatistics: {', '.join(str(self).splitlines()[:2])}>"
@@ -190,6 +220,8 @@ class LabelStatistics:
             f"{self.n} samples, {self.q} labels, {self.minority.sum()} of them minority labels",
             f"cardinality {self.cardinality:.3f}, density {self.density:.3f}, "
             f"MeanIR {self.mean_ir:.3f}, CVIR {self.cvir:.3f}, SCUMBLE {self.scumble:.3f}",
+            f"{self.empty:.2%} without a label, mean ln IRLbl {self.mean_log_irlbl:.3f}, "
+            f"variance ratio {self.variance_ratio:.3f}, potential {self.potential:.1f}",
             f"\n{'label':<{width}}  positives    share      IRLbl  minority",
         ]
         for j, name in enumerate(names):
@@ -218,6 +250,7 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         >>> print(label_statistics(y, label_names=["sea", "boat", "whale"]))
         5 samples, 3 labels, 1 of them minority labels
         cardinality 1.400, density 0.467, MeanIR 2.333, CVIR 0.655, SCUMBLE 0.063
+        20.00% without a label, mean ln IRLbl 0.693, variance ratio 1.051, potential 1.1
         <BLANKLINE>
         label  positives    share      IRLbl  minority
         sea            4   80.00%       1.00
@@ -229,7 +262,14 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         Measures and random resampling algorithms. Neurocomputing 163, 2015.
         SCUMBLE: F. Charte et al. Concurrence among imbalanced labels and its influence on
         multilabel resampling algorithms. HAIS 2014.
+        Variance ratio: its square root is the criterion of A. Katharopoulos and F. Fleuret. Not all
+        samples are created equal: Deep learning with importance sampling. ICML 2018.
     """
+    return measure(y, label_names, stacklevel=3)
+
+
+def measure(y: Any, label_names: Sequence[str] | None, stacklevel: int) -> LabelStatistics:
+    """What `label_statistics` returns; its warning names the line so many calls above this one."""
     given = _check_sparse(y, "y") if sparse.issparse(y) else sparse.csr_matrix(check_labels(y)[0])
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
@@ -242,19 +282,25 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         warnings.warn(
             "Labels without positives have no IRLbl and are left out of MeanIR and CVIR. Received: "
             f"{len(empty)} of {q} labels: {', '.join(shown)}. Drop columns that are not needed.",
-            stacklevel=2,
+            stacklevel=stacklevel,
         )
     irlbl = np.full(q, np.nan)
     irlbl[present] = counts.max() / counts[present]
     # fsum is exact: the order of the labels cannot decide whether IRLbl exceeds MeanIR.
     mean_ir = math.fsum(irlbl[present]) / present.sum() if present.any() else math.nan
+    logs = np.log(irlbl[present])
+    mean_log_irlbl = math.fsum(logs) / len(logs) if len(logs) else math.nan
     cvir = np.std(irlbl[present], ddof=1) / mean_ir if present.sum() > 1 else math.nan
-    per_sample = np.maximum(np.diff(matrix.indptr), 1)
+    labels_of = np.diff(matrix.indptr)
+    per_sample = np.maximum(labels_of, 1)
     ratios = np.where(present, irlbl, 1.0)
     geometric = np.exp((matrix @ np.log(ratios)) / per_sample)
     arithmetic = np.maximum((matrix @ ratios) / per_sample, 1.0)  # 1 for a sample without labels
     # Never below 0 by the inequality of the means, but for rounding.
     scumble_samples = np.maximum(1.0 - geometric / arithmetic, 0.0)
+    # ||f - y_i||^2 without making y dense: sum f^2 - 2 sum_{j in i} f_j + |i|.
+    share = counts / n
+    errors = np.sqrt(np.maximum(share @ share - 2.0 * (matrix @ share) + labels_of, 0.0))
 
     return LabelStatistics(
         n=n,
@@ -268,6 +314,9 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         minority=minority_labels(counts),
         cardinality=matrix.nnz / n,
         density=matrix.nnz / (n * q),
+        empty=float(np.mean(labels_of == 0)),
+        mean_log_irlbl=mean_log_irlbl,
+        variance_ratio=variance_ratio(np.array([n, errors.sum(), errors @ errors])),
         cooccurrence=(matrix.T @ matrix).toarray(),
         label_names=names,
     )

@@ -207,7 +207,7 @@ class _Contract:
         self._run(visits=[(ids, p, (self._y[ids] - p) ** 2) for ids, p in self._visits])
 
     def uses_predictions_is_true(self) -> None:
-        """Where `uses_predictions` is False nothing is recorded: `observe` must change nothing."""
+        """Where `uses_predictions` is False none are kept: `observe` must change nothing."""
         if not self._make().uses_predictions:
             _require_same(self._usual[3:], self._usual[:3])
 

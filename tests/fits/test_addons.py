@@ -14,7 +14,14 @@ N, Q, SIZE, EPOCHS = 67, 4, 16, 6
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, 6)).astype("float32")
 Y = (X[:, :Q] > [0.0, 0.3, 0.6, 1.2]).astype("float32")
-FIGURES = ["effective_sample_size", "entropy", "unique_samples", "minority_share", "passes"]
+FIGURES = [
+    "effective_sample_size",
+    "entropy",
+    "unique_samples",
+    "minority_share",
+    "passes",
+    "variance_ratio",
+]
 
 
 def make_model():

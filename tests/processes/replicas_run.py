@@ -34,7 +34,15 @@ def main(replicas, n, batch_size, rate, result):
     progress = tfml.callbacks.TrainingProgress(counts)
     callbacks = [tfml.AdaptiveBatchSelection(train), progress, watch]
     warnings.filterwarnings("error", "This fit validates")
-    model.fit(train, epochs=3, verbose=0, callbacks=callbacks, validation_data=(x, y))
+    fit = {"verbose": 0, "validation_data": (x, y)}
+    history = model.fit(train, epochs=3, callbacks=callbacks, **fit).history
+    with strategy.scope():
+        plain = tf.keras.models.clone_model(model)
+        plain.set_weights(model.get_weights())
+        plain.compile(tf.keras.optimizers.SGD(0.0), "binary_crossentropy")
+    uniform = tfml.adaptive_dataset((x, y), "uniform", batch_size=batch_size, seed=0)
+    callbacks = [tfml.AdaptiveBatchSelection(uniform)]
+    of_uniform = plain.fit(uniform, epochs=2, callbacks=callbacks, **fit).history
     with strategy.scope():
         odds, falling = tfml.label_statistics(y).odds, tfml.schedules.Ramp(0.5, 0.0)
         weights = tfml.losses.PositiveWeights(odds=odds, exponent=falling, odds_of="draws")
@@ -51,12 +59,14 @@ def main(replicas, n, batch_size, rate, result):
         )
     short = Watch(balanced)
     callbacks = [tfml.AdaptiveBatchSelection(balanced), short]
-    weighted.fit(balanced, epochs=4, verbose=0, callbacks=callbacks, validation_data=(x, y))
+    weighted.fit(balanced, epochs=4, callbacks=callbacks, **fit)
     state = {f"state_{name}": each.numpy() for name, each in selector.state.items()}
     np.savez(
         result,
         plans=watch.plans,
         distributions=[*watch.distributions, train.probabilities],
+        variance_ratio=history["selection/variance_ratio"],
+        uniform_variance_ratio=of_uniform["selection/variance_ratio"],
         recall=progress.history["recall"],
         ideal=loss.ideal.numpy(),
         kernel=model.get_weights()[0],

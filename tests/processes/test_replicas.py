@@ -37,6 +37,9 @@ def test_two_replicas_are_as_one(tmp_path, n, batch_size, rate):
         np.testing.assert_allclose(two[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
     assert one["distributions"][2].max() > 1.5 / n
     assert one["short_distributions"][1].max() > 1.5 / n
+    ratios = [*one["variance_ratio"], *one["uniform_variance_ratio"]]
+    assert len(ratios) == 5
+    assert min(ratios) > 1.01
 
 
 def test_without_a_strategy_rows_begin_at_the_batch():

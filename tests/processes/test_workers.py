@@ -158,7 +158,7 @@ def test_a_fit_selects_as_on_one_machine(fits):
 
 def test_all_workers_have_the_same_model_and_the_same_figures(fits):
     first, second = fits[1]
-    own = ("plans", "distribution", "masses", "prediction", "expected")
+    own = ("plans", "drawn_from", "distribution", "masses", "prediction", "expected")
     shared = [name for name in first if not name.endswith(own) and "written" not in name]
     assert {"learning_kernel", "learning_ideal", "learning_recall", "learning_entropy"} < {*shared}
     for name in shared:
@@ -188,6 +188,29 @@ def test_attention_is_of_all_workers_draws(fits):
     for each in (first, second):
         np.testing.assert_allclose(each["still_label_attention"], seen, rtol=1e-9)
     assert np.ptp(seen[3]) > 0.1
+
+
+def test_the_variance_ratio_is_of_all_samples(fits):
+    (one,), (first, second) = fits
+    y = training_set_labels()
+    errors = np.linalg.norm(
+        y - np.concatenate([first["still_expected"], second["still_expected"]]), axis=1
+    )
+    exact = (errors**2).mean() / errors.mean() ** 2
+    for each in (one, first, second):
+        np.testing.assert_allclose(each["uniform_variance_ratio"], [exact] * 2, rtol=1e-5)
+        assert each["still_variance_ratio"][0] == pytest.approx(exact, rel=1e-5)  # the warm-up
+    for epoch in range(4):
+        ids = [first["still_plans"][epoch], 42 + second["still_plans"][epoch]]
+        weights = [
+            1 / each["still_drawn_from"][epoch][each["still_plans"][epoch]]
+            for each in (first, second)
+        ]
+        g, w = errors[np.concatenate(ids)], np.concatenate(weights)
+        expected = w.sum() * (w @ g**2) / (w @ g) ** 2
+        for each in (first, second):
+            assert each["still_variance_ratio"][epoch] == pytest.approx(expected, rel=1e-5)
+    assert abs(first["still_variance_ratio"][3] - exact) > 1e-4
 
 
 def test_the_first_worker_writes_for_all(fits):

@@ -109,6 +109,8 @@ def make_run(strategy, number, count, rate, kind="whole"):
     if kind == "short":  # two thirds of a pass
         options |= {"samples_per_epoch": 56 // count, "importance_weights": 1.0}
         selector = tfml.strategies.AdaptiveBalance(epochs=4)
+    elif kind == "uniform":
+        selector = tfml.strategies.Uniform()
     else:
         options["neighbors"] = neighbors[here] - here[0]
         selector = tfml.strategies.D2ACE(warmup=1, epochs=4)
@@ -167,6 +169,7 @@ def fit(strategy, number, count):
         history = model.fit(train, epochs=4, verbose=0, callbacks=callbacks).history
         results |= {
             f"{name}_plans": watch.plans,
+            f"{name}_drawn_from": watch.distributions,
             f"{name}_distribution": train.mass * train.probabilities,
             f"{name}_masses": [*watch.masses, train.mass],
             f"{name}_prediction": train.strategy.state["prediction"].numpy(),
@@ -180,6 +183,10 @@ def fit(strategy, number, count):
             for figure, values in history.items()
             if figure.startswith("selection/")
         }
+    _, train, model = make_run(strategy, number, count, 0.0, "uniform")
+    callbacks = [tfml.AdaptiveBatchSelection(train)]
+    history = model.fit(train, epochs=2, verbose=0, callbacks=callbacks).history
+    results["uniform_variance_ratio"] = history["selection/variance_ratio"]
     if folder is not None:
         results |= {f"written_{name}": value for name, value in written(folder).items()}
         shutil.rmtree(folder)

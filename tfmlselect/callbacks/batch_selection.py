@@ -19,12 +19,14 @@ from tfmlselect.callbacks.companions import (
     Backup,
     Companion,
     Epoch,
+    ErrorLog,
     ExactPredictions,
     MaskingRatios,
     NextDistribution,
     OutputCheck,
     PredictionLog,
     ThinningRates,
+    VarianceRatio,
     WeightsExponent,
 )
 from tfmlselect.callbacks.held_out_check import ValidationDataWarning
@@ -40,6 +42,7 @@ from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
 from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, check_output
 from tfmlselect.recording.recorder import Recorder
+from tfmlselect.recording.squared_errors import ErrorRecorder
 from tfmlselect.strategies import RareEvents
 
 
@@ -55,6 +58,13 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     * `selection/unique_samples`: share of the n samples that were drawn at least once;
     * `selection/passes`: samples drawn since the run began, divided by n;
     * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR);
+    * `selection/variance_ratio`: R = 1 + CV^2 of g_i = ||p_i - y_i||_2, the size of each sample's
+      gradient, over the whole training set, however it was drawn: a draw of sample i weighs 1/p_i
+      of the epoch's distribution. The predictions are those that the steps made, each by the model
+      of its step. An estimate, and of the samples with p_i > 0 alone. It says what drawing
+      by g could at most save in the variance of the gradients. NaN where the outputs are no
+      probabilities, or the steps hand over other rows than planned; left out where they hand over
+      none that can be read;
     * `selection/shard_imbalance`, on several machines: the largest mass of a worker's shard over
       its share of the draws;
 
@@ -312,24 +322,28 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         loss = self._balancing_loss(self.model)
         masking = loss if isinstance(loss, PartialLabelMasking) else None
         used = strategy.uses_predictions
+        count = replicas.count(self.model)
         companions: list[Companion] = []
+        recorder: Recorder | ErrorRecorder
         if options["scores"] == "record" and (used or summaries is not None):
             order = None
             if options["check_order"]:
                 order = OrderCheck(labels.matrix, selection.plan.draws)
-            count = replicas.count(self.model)
-            recorder = Recorder(selection.plan, strategy, self._reader, losses, order, count)
-            companions.append(PredictionLog(selection, recorder, errors))
+            log = Recorder(selection.plan, strategy, self._reader, losses, order, count)
+            companions.append(PredictionLog(selection, log, errors))
+            recorder = log
         else:
+            recorder = ErrorRecorder(selection.plan.draws, self._reader, count)
+            companions.append(ErrorLog(recorder))
             if used:
                 samples, n = self.dataset.in_order(), selection.source.n
                 scorer = Scorer(self.model, samples, n, strategy, self._reader, losses, errors)
                 companions.append(ExactPredictions(selection, scorer))
             if masking is not None:
                 companions.append(OutputCheck())
-        companions.append(NextDistribution(selection))
+        companions += [VarianceRatio(selection, recorder), NextDistribution(selection)]
         if isinstance(strategy, RareEvents):
-            companions.append(ThinningRates(selection, strategy, replicas.count(self.model)))
+            companions.append(ThinningRates(selection, strategy, count))
         if masking is not None:
             companions.append(MaskingRatios(selection, self._reader, masking, self))
         if isinstance(loss, PositiveWeights):
@@ -350,6 +364,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if not self._running:
             return
         fit_checks.check_weights(self.dataset.element_spec, self._selection.source.labels)
+        for companion in self._companions:
+            companion.watch(y, y_pred)
         recording = [companion for companion in self._companions if companion.records]
         if recording:
             p = self._reader.probabilities(y_pred)

@@ -18,7 +18,8 @@ from tfmlselect._progress import verbosity
 from tfmlselect.callbacks.masking_update import RatioUpdate
 from tfmlselect.callbacks.positive_weights_update import ExponentUpdate
 from tfmlselect.callbacks.run_state import RunState
-from tfmlselect.distributed import replicas
+from tfmlselect.distributed import replicas, workers
+from tfmlselect.labels import variance_ratio
 from tfmlselect.losses import PartialLabelMasking, PositiveWeights
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
@@ -27,6 +28,7 @@ from tfmlselect.recording.exact_predictions import Scorer
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck
 from tfmlselect.recording.recorder import Recorder
+from tfmlselect.recording.squared_errors import ErrorRecorder
 from tfmlselect.strategies import RareEvents
 
 
@@ -70,6 +72,9 @@ class Companion:
 
     def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """One training step, as it is traced: labels and outputs as they are, p (b, q)."""
+
+    def watch(self, y: Nested, y_pred: Nested) -> None:
+        """The same step, for what must go on where outputs are no probabilities (b, q)."""
 
     def check(self, done: int, over: bool) -> None:
         """After 1, 2, 4, 8, ... steps, and when the epoch is over: `done` steps were done."""
@@ -117,6 +122,64 @@ class PredictionLog(Companion):
     def close(self) -> None:
         """Gives the memory back."""
         self._recorder.close()
+
+
+class ErrorLog(Companion):
+    """Records how far predictions are off, where no log of the predictions is kept."""
+
+    def __init__(self, recorder: ErrorRecorder):
+        self._recorder = recorder
+
+    def start_epoch(self) -> None:
+        """Starts at the first draw."""
+        self._recorder.start_epoch()
+
+    def watch(self, y: Nested, y_pred: Nested) -> None:
+        """Takes in a batch, if it can be read."""
+        self._recorder.record(y, y_pred)
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self._recorder.close()
+
+
+class VarianceRatio(Companion):
+    """Shows how unequal the gradients of all samples are, estimated from those that were drawn.
+
+    Args:
+        selection: of the dataset.
+        recorder: of the predictions' errors.
+    """
+
+    def __init__(self, selection: Selection, recorder: Recorder | ErrorRecorder):
+        self._selection, self._recorder = selection, recorder
+        self._warms_up = False
+
+    def start_epoch(self) -> None:
+        """Notes whether the plan that was drawn is one of the warm-up."""
+        self._warms_up = self._selection.epoch < self._selection.strategy.warmup
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Adds R, unless no prediction was recorded."""
+        squares = self._recorder.squared_errors().astype(np.float64)
+        weights = self._weights(epoch.distribution)[: len(squares)]
+        known = np.isfinite(squares)
+        w, g2 = weights[known], squares[known]
+        sums = [w.sum(), w @ np.sqrt(g2), w @ g2]
+        counts = [len(squares), np.isinf(squares).sum()]
+        draws, unknown, *sums = workers.total(np.array([*counts, *sums])).numpy()
+        if draws:
+            readable = unknown == 0 and sums[0] > 0
+            ratio = variance_ratio(np.array(sums)) if readable else np.nan
+            epoch.numbers["selection/variance_ratio"] = ratio
+
+    def _weights(self, distribution: Distribution) -> np.ndarray:
+        """What each draw of the epoch stands for, in samples of this machine: 1 / (draws p_i)."""
+        plan, p = self._selection.plan, distribution.probabilities
+        if self._warms_up:
+            return np.full(plan.draws, plan.n / plan.draws)
+        lowest = p[p > 0].min()  # a plan of a strategy's own may draw p = 0
+        return 1.0 / (plan.draws * np.maximum(p, lowest)[plan.followed])
 
 
 class ExactPredictions(Companion):

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, is_whole
+from tfmlselect._checks import check_argument, holds_numbers, is_whole
 from tfmlselect.distributed import replicas
 from tfmlselect.labels import are_class_ids, one_hot
 from tfmlselect.losses.elementwise import is_from_logits
@@ -95,11 +95,11 @@ class OutputReader:
         y = tf.convert_to_tensor(self.pick(y))
         if self._single_label and are_class_ids(y):
             return one_hot(y, self.q)
-        if y.shape.rank != 2 or y.shape[-1] != self.q:
+        if y.shape.rank != 2 or y.shape[-1] != self.q or not _holds_values(y.dtype):
             raise ValueError(
                 f"The labels in the train step are not those of the dataset: wanted (b, {self.q})"
-                f". Received: y of shape {y.shape}. If a `.map` changed them on purpose, pass "
-                "AdaptiveBatchSelection(train, check_order=False)."
+                f" numbers. Received: y of shape {y.shape}, {y.dtype.name}. If a `.map` "
+                "changed them on purpose, pass AdaptiveBatchSelection(train, check_order=False)."
             )
         return y
 
@@ -110,6 +110,11 @@ class OutputReader:
     def _output_of(self, y_pred: Nested) -> tf.Tensor:
         y_pred = self.pick(y_pred)
         self._check_width(y_pred.shape)
+        if not _holds_values(y_pred.dtype):
+            raise ValueError(
+                f"The model must predict numbers. Received: an output of {y_pred.dtype}. Name the "
+                "right one of several outputs: output=... of the callback."
+            )
         return y_pred
 
     def _check_width(self, shape: Any) -> None:
@@ -214,9 +219,19 @@ def check_output(output: Any, several: bool = False) -> None:
     )
 
 
+def are_outside(p: tf.Tensor) -> tf.Tensor:
+    """Which rows of p (b, q) lie outside [0, 1]: (b,) bool."""
+    return tf.reduce_any(_is_outside(p), axis=1)
+
+
 def rows_outside(p: tf.Tensor) -> tf.Tensor:
     """How many rows of p (b, q) lie outside [0, 1]: int64."""
-    return tf.math.count_nonzero(tf.reduce_any(_is_outside(p), axis=1))
+    return tf.math.count_nonzero(are_outside(p))
+
+
+def _holds_values(dtype: tf.DType) -> bool:
+    """Whether numbers can be made of it: TensorFlow casts text too, and fails in the step."""
+    return dtype == tf.bool or holds_numbers(dtype)
 
 
 def _is_outside(p: tf.Tensor) -> tf.Tensor:

@@ -17,6 +17,7 @@ from tfmlselect.distributed import replicas
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
 from tfmlselect.recording.outputs import Nested, OutputReader, no_probabilities, rows_outside
+from tfmlselect.recording.squared_errors import SquaredErrors
 from tfmlselect.recording.visits import observe_finite, visit_rounds
 from tfmlselect.scoring.row_chunks import chunk_rows
 from tfmlselect.strategies import Strategy
@@ -61,6 +62,7 @@ class Recorder:
         self._plan, self._strategy, self._reader, self._order = plan, strategy, reader, order
         self._predictions = replicas.zeros([plan.draws, reader.q], tf.float32)
         self._losses = replicas.zeros([plan.draws, reader.q], tf.float32) if losses else None
+        self._errors = SquaredErrors(plan.draws, reader)
         # How many rows all replicas have written; each keeps a count of its own. int64: what XLA
         # is to touch must be on the step's device, and int32 stays on the host.
         self._rows = replicas.zeros([replica_count], tf.int64)
@@ -92,6 +94,7 @@ class Recorder:
         if self._losses is not None:
             losses = self._reader.losses(y, y_pred)
             self._losses.scatter_update(tf.IndexedSlices(losses, rows))
+        self._errors.note(y, p, rows)
         if self._order is not None:
             self._order.note(self._reader.matrices(y), rows)
         self._rows.scatter_add(tf.IndexedSlices(total, replica))
@@ -168,8 +171,13 @@ class Recorder:
             rows = tf.range(start, stop, dtype=tf.int64)
             errors.add(self._plan.followed[start:stop], tf.gather(self._predictions, rows))
 
+    def squared_errors(self) -> np.ndarray:
+        """Of the epoch's draws, as `SquaredErrors.read` gives them."""
+        return self._errors.read(int(self._rows[0]))
+
     def close(self) -> None:
         """Gives the log's memory back."""
+        self._errors.close()
         for variable in (self._predictions, self._losses):
             if variable is not None:
                 replicas.free(variable)

@@ -42,7 +42,7 @@ class Strategy:
 
     Attributes:
         uses_neighbors: whether `build` searches or takes nearest neighbours.
-        uses_predictions: whether `observe` does anything; where it does not, nothing is recorded.
+        uses_predictions: whether `observe` does anything; if not, no predictions are kept.
         own_plan: whether `plan` does more than draw from `probabilities`.
         before_first_epoch: the `epoch` that `probabilities` and `figures` are asked with before the
             first epoch: 0, or -1 where epochs 0 and 1 may differ though nothing was recorded.

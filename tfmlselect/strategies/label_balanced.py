@@ -23,7 +23,7 @@ class LabelBalanced(Strategy):
 
     With `share=1.0`, the published form, a sample without labels is never drawn; below that every
     sample keeps at least `1 - share` of what uniform batches would give it. Looks at labels alone,
-    from the first epoch on: nothing is recorded.
+    from the first epoch on: no predictions are kept.
 
     Args:
         share: how much of the distribution is balanced, in [0, 1]: a number or a

@@ -52,7 +52,7 @@ class RareEvents(Strategy):
     Args:
         labels: the protected columns of the labels; None: all labels.
         empty_share: h, in (0, 1).
-        draw: "even", π = ρ for every empty sample, and nothing is recorded; or "predicted", as
+        draw: "even", π = ρ for every empty sample, and no predictions are kept; or "predicted", as
             above.
         epochs: the run's length, which changes nothing here.
 

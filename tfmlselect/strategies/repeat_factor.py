@@ -20,7 +20,7 @@ class RepeatFactor(Strategy):
         r_i = max over the labels j of i of max(1, sqrt(t / f_j)),
 
     1 for a sample without labels, or with frequent ones alone (`f_j >= t`). Looks at labels alone,
-    from the first epoch on: nothing is recorded.
+    from the first epoch on: no predictions are kept.
 
     Args:
         threshold: the share t of the samples below which a label is rare, in (0, 1].
