@@ -178,7 +178,7 @@ def compared(pairs: list, figure: str) -> str:
 
 
 def stopped(found: Found, optimizer: str) -> str:
-    """Method by task: steps to the best of a stopped run over uniform's, and the gain in macro-AP."""
+    """Task by method: steps to where a stopped run was best, over uniform's; gain in macro-AP."""
     here = {
         name: each
         for name, each in of(found, optimizer).items()
@@ -206,7 +206,7 @@ def any_cells(here: dict[str, Frontiers], method: str) -> set[float]:
 
 
 def costs(found: Found, optimizer: str) -> str:
-    """Method: seconds of choosing over seconds of the steps, median over tasks at uniform's best."""
+    """Method: seconds of choosing over those of steps, at uniform's best, over tasks."""
     here = of(found, optimizer)
     rows = []
     for method in [UNIFORM, *methods_of(here)]:

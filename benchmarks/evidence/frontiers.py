@@ -89,7 +89,8 @@ class Frontiers:
     def best_passes(self) -> float:
         """Uniform's own best budget, by the development part, as the runs were planned by it."""
         cells = self.cells[UNIFORM]
-        return max(self.budgets(UNIFORM), key=lambda passes: cells[passes].figures["tuned"].mean())
+        tuned = {passes: cells[passes].figures["tuned"].mean() for passes in self.budgets(UNIFORM)}
+        return run.best_budget(tuned)
 
     def at(self, method: str, part: float) -> Cell | None:
         """A method at a part of uniform's best budget."""

@@ -51,25 +51,18 @@ def mixed(share, b):
 
 
 def test_table_of_the_oracle():
-    expected = shown(oracle.AdaptiveBalanceOracle(Y, epochs=4))
+    expected = shown(oracle.AdaptiveBalanceOracle(Y))
     np.testing.assert_allclose(expected.lacks(), LACKS, rtol=1e-6)
     np.testing.assert_allclose(expected.balance(), B, rtol=1e-6)
-    np.testing.assert_allclose(expected.probabilities(0), mixed(0.405, B), rtol=1e-6)
+    np.testing.assert_allclose(expected.probabilities(0), mixed(0.45, B), rtol=1e-6)
     expected = shown(oracle.AdaptiveBalanceOracle(Y, lack="f1"))
     np.testing.assert_allclose(expected.lacks(), LACKS_F1, rtol=1e-12)
 
 
-def test_table_where_the_length_is_known():
-    strategy = shown(built(epochs=4))
-    # The mean lack is .8. After the first epoch a quarter of the run is done: .9 * .8 * (3/4)².
-    for epoch, share in [(0, 0.405), (1, 0.18), (2, 0.045), (3, 0.0), (9, 0.0)]:
-        assert strategy.figures(epoch) == pytest.approx({"share": share, "lack": 0.8}, rel=1e-6)
-        np.testing.assert_allclose(strategy.probabilities(epoch), mixed(share, B), rtol=1e-6)
-
-
-def test_table_where_the_length_is_not_known():
-    strategy = shown(built())
-    for epoch in (0, 50, 500):
+@pytest.mark.parametrize("epochs", [None, 4])
+def test_table_however_long_the_run_is(epochs):
+    strategy = shown(built(epochs=epochs))
+    for epoch in (0, 3, 500):
         assert strategy.figures(epoch) == pytest.approx({"share": 0.45, "lack": 0.8}, rel=1e-6)
         np.testing.assert_allclose(strategy.probabilities(epoch), mixed(0.45, B), rtol=1e-6)
 
@@ -94,28 +87,14 @@ def test_where_labels_are_learnt_alike_the_share_has_let_go():
     np.testing.assert_allclose(strategy.probabilities(0), 1 / 7, rtol=1e-5)
 
 
-def test_the_fit_says_whether_the_length_is_known():
+def test_the_first_epoch_s_distribution():
     strategy = built()
-    strategy.run_epochs = 4
-    shown(strategy)
-    assert strategy.figures(0)["share"] == pytest.approx(0.45, rel=1e-6)
-    strategy.describe_run(length_is_known=True)
-    assert strategy.figures(0)["share"] == pytest.approx(0.405, rel=1e-6)
-    strategy.describe_run(length_is_known=False)
-    assert strategy.figures(0)["share"] == pytest.approx(0.45, rel=1e-6)
-
-
-@pytest.mark.parametrize("length_is_known", [True, False])
-def test_the_first_epoch_s_distribution(length_is_known):
-    strategy = built(epochs=4 if length_is_known else None)
     assert strategy.before_first_epoch == -1
     assert strategy.figures(-1) == {"share": 0.9, "lack": 1.0}
     np.testing.assert_allclose(strategy.probabilities(-1), mixed(0.9, B_BEFORE), rtol=1e-12)
 
 
 def test_a_share_of_ones_own():
-    strategy = shown(built(share=0.25, epochs=4))
-    assert strategy.figures(0)["share"] == pytest.approx(0.25 * 0.8 * 0.75**2, rel=1e-6)
     assert shown(built(share=0.25)).figures(0)["share"] == pytest.approx(0.125, rel=1e-6)
     np.testing.assert_allclose(shown(built(share=0.0)).probabilities(0), 1 / 6, rtol=1e-12)
 
@@ -149,8 +128,8 @@ def test_the_rule_of_art_for_classes():
 
 
 def test_no_sample_is_repeated_too_often():
-    strategy = shown(built(epochs=4, max_repeats=1.5))
-    p = mixed(0.405, B)
+    strategy = shown(built(max_repeats=1.5))
+    p = mixed(0.45, B)
     assert p[0] > 1.5 / 6 > p[5]  # of all samples the first alone is over the cap
     expected = np.append(0.25, p[1:] * 0.75 / p[1:].sum())
     assert expected.max() == 0.25
@@ -215,12 +194,10 @@ def test_a_correction_has_nothing_to_do_where_no_label_is_rarer():
 
 SETTINGS = [
     {},
-    {"epochs": 4},
-    {"epochs": 4, "share": 0.3, "max_repeats": 2.0},
-    {"lack": "f1", "epochs": 4},
+    {"share": 0.3, "max_repeats": 2.0},
     {"lack": "f1"},
     {"share": 1.0, "max_repeats": 3.0, "correction_rounds": 3},
-    {"correction_rounds": 40, "epochs": 4},
+    {"correction_rounds": 40},
 ]
 
 
@@ -258,7 +235,7 @@ def test_a_schedule_agrees():
 def test_many_rows_are_taken_in_chunks(monkeypatch):
     monkeypatch.setattr("tfmlselect.scoring.row_chunks.CHUNK_ENTRIES", 64)
     y = make_labels(np.random.default_rng(1), 50, 6)  # chunks of 10 rows
-    slow, strategy = oracle.AdaptiveBalanceOracle(y, epochs=5), built(y, epochs=5)
+    slow, strategy = oracle.AdaptiveBalanceOracle(y), built(y)
     observe_epoch(strategy, slow, np.random.default_rng(2))
     np.testing.assert_allclose(strategy.probabilities(0), slow.probabilities(0), rtol=2e-6)
 
@@ -314,8 +291,8 @@ def test_a_label_without_negatives_is_judged_by_its_positives():
 
 
 def test_samples_without_labels_keep_the_floor():
-    p = shown(built(epochs=4)).probabilities(0).numpy()
-    assert p[4] == p.min() == pytest.approx(0.595 / 6, rel=1e-6)
+    p = shown(built()).probabilities(0).numpy()
+    assert p[4] == p.min() == pytest.approx(0.55 / 6, rel=1e-6)
 
 
 @pytest.mark.parametrize("rounds", [0, 3])
@@ -355,7 +332,7 @@ def test_the_latest_visit_counts():
 
 
 def test_parts_and_latest_predictions():
-    strategy = shown(built(epochs=4))
+    strategy = shown(built())
     parts = strategy.score_parts(np.array([5, 0, 4]))
     np.testing.assert_allclose(parts["lacking_labels"], 6 * B[[5, 0, 4]], rtol=1e-6)
     p = strategy.latest_predictions(np.array([0, 5]))
@@ -363,19 +340,19 @@ def test_parts_and_latest_predictions():
 
 
 def test_a_run_that_was_put_back_knows_that_it_has_begun():
-    strategy, again = shown(built(epochs=4)), built(epochs=4)
+    strategy, again = shown(built()), built()
     for name, variable in strategy.state.items():
         again.state[name].assign(variable)
-    assert again.figures(1) == strategy.figures(1) != built(epochs=4).figures(1)
+    assert again.figures(1) == strategy.figures(1) != built().figures(1)
 
 
 @pytest.mark.parametrize(
     "strategy",
     [
-        AdaptiveBalance(epochs=30, max_repeats=1.5, correction_rounds=3),
+        AdaptiveBalance(max_repeats=1.5, correction_rounds=3),
         AdaptiveBalance(Ramp(1.0, 0.0), lack="f1", warmup=2),
     ],
-    ids=["known", "schedule"],
+    ids=["by lack", "schedule"],
 )
 def test_contract(strategy):
     check_strategy(strategy)
@@ -383,7 +360,7 @@ def test_contract(strategy):
 
 def test_compiled_by_xla():
     y = make_labels(np.random.default_rng(1), 50, 6)
-    strategy = built(y, epochs=5, correction_rounds=2, max_repeats=2)
+    strategy = built(y, correction_rounds=2, max_repeats=2)
     observe_epoch(strategy, oracle.AdaptiveBalanceOracle(y), np.random.default_rng(2))
     compiled = tf.function(strategy.probabilities, jit_compile=True)(1)
     np.testing.assert_allclose(compiled, strategy.probabilities(1), rtol=1e-6)
@@ -391,12 +368,11 @@ def test_compiled_by_xla():
 
 def test_inside_a_mixture():
     mixture = Mixture([(AdaptiveBalance(), 0.5), ("uniform", 0.5)], epochs=4)
-    mixture.describe_run(length_is_known=False)  # by the fit: the mixture's own epochs count
     mixture.build(Y)
     shown(mixture)
-    expected = 0.5 * mixed(0.405, B) + 0.5 / 6
+    expected = 0.5 * mixed(0.45, B) + 0.5 / 6
     np.testing.assert_allclose(mixture.probabilities(0), expected, rtol=1e-6)
-    assert mixture.figures(0)["0/share"] == pytest.approx(0.405, rel=1e-6)
+    assert mixture.figures(0)["0/share"] == pytest.approx(0.45, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import tfmlselect as tfml
 from benchmarks.study.frontier import tasks
 from benchmarks.study.frontier.methods import FALLING, METHODS, Placebo, Subset, WithRate
 from benchmarks.study.frontier.run import (
+    BEFORE,
     CORE,
     FORMS,
     MORE,
@@ -70,12 +71,12 @@ def test_what_is_wanted_of_a_task():
     x = np.zeros((300, 2), "float32")
     filled = np.where(Y.any(axis=1)[:, None], Y, np.uint8([1, 0, 0]))
     task = tasks.Task("birds", (x, filled), (x, Y), (x, Y))
-    assert set(FORMS) <= set(wanted(task, "adam", core=False))
+    assert {*FORMS, *BEFORE} <= set(wanted(task, "adam", core=False))
     assert not {*FORMS, *SLOW} & set(wanted(task, "sgd", core=False))
     assert set(wanted(task, "adam", core=True)) == set(CORE)
     empty = Y * (np.arange(300) < 100)[:, None]
     task = tasks.Task("goemotions-dose-5", (x, empty), (x, Y), (x, Y))
-    assert set(wanted(task, "adam", core=False)) == {*CORE, *THINNING, *MORE}
+    assert set(wanted(task, "adam", core=False)) == {*CORE, *THINNING}
 
 
 def test_thirds_of_labels_by_their_positives():

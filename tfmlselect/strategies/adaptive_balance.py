@@ -31,11 +31,9 @@ class AdaptiveBalance(CompiledStrategy):
         b_i = Σ_j Y_ij lack_j / c_j / Σ_j lack_j,   p_i = (1 - λ) / n + λ b_i.
 
     D is Tjur's coefficient of discrimination, of the latest recorded predictions; before any visit
-    every label lacks all. The share `λ = 0.9 · mean_j lack_j · (1 - t)²` falls as labels are learnt
-    and as the run goes on, t being the part of it that is done when the coming epoch begins. Where
-    the length of the run is not known, what labels lack beside the usual one lets go:
-    `λ = 0.9 · mean_j clip(1 - D_j / D̄, 0, 1)`, with `D̄ = Σ_j c_j D_j / Σ_j c_j`, 0.01 at least.
-    Then no p_i is above `max_repeats / n`: what is cut off goes to the others in proportion.
+    every label lacks all. The share falls as labels come near to the usual one, however long the
+    run is: `λ = 0.9 · mean_j clip(1 - D_j / D̄, 0, 1)`, with `D̄ = Σ_j c_j D_j / Σ_j c_j`, 0.01 at
+    least. Then no p_i is above `max_repeats / n`: what is cut off goes to the others in proportion.
 
     Labels without positives take no part; if no label has positives, the distribution is uniform.
     State: 4 bytes per (sample, label).
@@ -47,8 +45,8 @@ class AdaptiveBalance(CompiledStrategy):
         correction_rounds: rounds of a correction for labels that come together; see below.
         lack: what a label lacks: "tjur", 1 - D_j; "f1", 1 - F1 at a threshold of 0.5.
         warmup: first epochs that are uniform permutations.
-        epochs: the run's length; None: that of the fit, or 100 where used alone, and then its
-            length counts as not known.
+        epochs: the run's length, for a `share` that is a schedule; None: that of the fit, or 100
+            where used alone.
 
     Raises:
         ValueError: an argument outside its range.
@@ -68,7 +66,9 @@ class AdaptiveBalance(CompiledStrategy):
 
     Deviations and open points:
         The method is our own, from no paper. Samples that were not visited yet take no part in D,
-        so that short epochs need not wait for a whole pass.
+        so that short epochs need not wait for a whole pass. Other ways for the share to fall were
+        tried, with the run's progress, with passes, with the learning rate: "When it lets go" in
+        the documentation has what they gave.
 
         With `correction_rounds`, each round replaces the lacks in b by weights
         `w_j <- w_j (t_j / s_j)^0.3`, within [lack_j / 10, 10 lack_j], for labels below the median
@@ -135,13 +135,8 @@ class AdaptiveBalance(CompiledStrategy):
     def _factors(self, epoch: int) -> tf.Tensor:
         """λ of the epoch after `epoch`, by factors of 1, mean lack, mean relative lack: (3,)."""
         if isinstance(self.share, Schedule):
-            factors = [self._at(self.share, epoch + 1), 0.0, 0.0]
-        elif self.length_is_known:
-            left = max(0.0, 1.0 - (epoch + 1) / self.run_epochs)
-            factors = [0.0, self.share * left**2, 0.0]
-        else:
-            factors = [0.0, 0.0, self.share]
-        return tf.constant(factors, tf.float64)
+            return tf.constant([self._at(self.share, epoch + 1), 0.0, 0.0], tf.float64)
+        return tf.constant([0.0, 0.0, self.share], tf.float64)
 
     def _distribution_ops(self, factors: tf.Tensor) -> tf.Tensor:
         lacks, share, _ = self._measured(factors)

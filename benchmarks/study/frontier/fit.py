@@ -110,7 +110,7 @@ class Fits:
         strategy, chooses = selection.strategy, None
         most = (strategy.epoch_draws() or len(y)) // self.task.batch_size
         run, rates = self._schedule(passes, rate, most)
-        known = method.length_is_known and passes != STOPPED
+        known = passes != STOPPED
         self._restart(selection, method, run, seed, known)
         if method.weighs:
             chooses = method.strategy()

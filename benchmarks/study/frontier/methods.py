@@ -26,7 +26,6 @@ from tfmlselect.strategies import (
 )
 
 UNIFORM, AGAIN = "uniform", "uniform again"
-NOT_ENDING = 10**9  # epochs of a strategy that is to act as if the run had no end
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,6 @@ class Method:
         loss: of a batch, where it is not the cross-entropy.
         importance_weights: of `adaptive_dataset`.
         weighs: whether samples come uniformly, and the strategy's probabilities weigh them instead.
-        length_is_known: whether the strategy is told how long the run is.
         first_seed: what is added to the seeds of the runs.
     """
 
@@ -48,7 +46,6 @@ class Method:
     loss: Loss = cross_entropy
     importance_weights: float | Schedule = 0.0
     weighs: bool = False
-    length_is_known: bool = True
     first_seed: int = 0
 
 
@@ -117,23 +114,26 @@ class Subset(Strategy):
         return int(np.count_nonzero(self.kept))
 
 
-class ByPasses(AdaptiveBalance):
-    """`AdaptiveBalance` whose share also falls with the passes over the data that are done.
+class ByLack(AdaptiveBalance):
+    """`AdaptiveBalance` whose share is what the labels lack, and falls in other ways beside that.
 
     Args:
         share: the largest share.
-        passes: after so many it has fallen to a half.
-        run: whether it falls with the run's progress too.
+        run: whether it falls with the part of the run that is done.
+        passes: of the data, after which it has fallen to a half; None: it does not fall by them.
     """
 
-    def __init__(self, share: float = 0.9, passes: float = 2.0, run: bool = True):
+    def __init__(self, share: float = 0.9, *, run: bool = False, passes: float | None = None):
         super().__init__(share)
-        self.passes, self.run = passes, run
+        self.run, self.passes = run, passes
 
     def _factors(self, epoch: int) -> tf.Tensor:
-        left = max(0.0, 1.0 - (epoch + 1) / self.run_epochs) if self.run else 1.0
-        fallen = 1.0 + (epoch + 1) * self.passes_per_epoch / self.passes
-        return tf.constant([0.0, self.share * left**2 / fallen, 0.0], tf.float64)
+        share = self.share
+        if self.run:
+            share *= max(0.0, 1.0 - (epoch + 1) / self.run_epochs) ** 2
+        if self.passes is not None:
+            share /= 1.0 + (epoch + 1) * self.passes_per_epoch / self.passes
+        return tf.constant([0.0, share, 0.0], tf.float64)
 
 
 @dataclass(frozen=True)
@@ -189,30 +189,25 @@ METHODS: dict[str, Method] = {
     "placebo of online_batch": Method(lambda: Placebo(OnlineBatch(warmup=0.1), same_labels=True)),
     "placebo of d2ace": Method(lambda: Placebo(D2ACE(warmup=0.1), same_labels=True)),
     "weights of adaptive_balance in the loss": Method(AdaptiveBalance, weighs=True),
-    # When balance lets go.
+    # When balance lets go, and how much the recipe takes of both.
     "balance: share falls in a line": Method(lambda: AdaptiveBalance(Ramp(0.5, 0.0))),
     "balance: share falls by half of the run": Method(
         lambda: AdaptiveBalance(Ramp(0.9, 0.0, end=0.5))
     ),
-    "balance: by lack alone": Method(lambda: AdaptiveBalance(epochs=NOT_ENDING)),
-    "balance: by lack beside the usual label": Method(AdaptiveBalance, length_is_known=False),
+    "balance: by lack alone": Method(ByLack),
+    "balance: by lack and progress": Method(lambda: ByLack(run=True)),
+    "balance: by lack and passes": Method(lambda: ByLack(passes=2.0)),
+    "balance: by lack, progress and passes": Method(lambda: ByLack(run=True, passes=2.0)),
     "balance: with the learning rate": Method(lambda: AdaptiveBalance(WithRate(0.5))),
     "balance: half throughout": Method(lambda: AdaptiveBalance(Constant(0.5))),
     "balance: weights become unbiased": Method(
         lambda: AdaptiveBalance(Constant(0.5)), importance_weights=Ramp(0.0, 1.0, end=0.8)
     ),
-    **{
-        f"balance: by progress and passes, half after {passes}": Method(
-            lambda passes=passes: ByPasses(passes=passes)
-        )
-        for passes in (1, 2, 4)
-    },
-    "balance: by passes, half after 2": Method(lambda: ByPasses(run=False)),
-    "recipe, by progress and passes, half after 2": Method(lambda: ByPasses(0.5), FALLING),
-    "recipe, by passes, half after 2": Method(lambda: ByPasses(0.9, run=False), FALLING),
-    "recipe, length not known": Method(
-        lambda: AdaptiveBalance(0.5), FALLING, length_is_known=False
+    "recipe: by lack and progress": Method(lambda: ByLack(0.5, run=True), FALLING),
+    "recipe: by lack and passes": Method(lambda: ByLack(passes=2.0), FALLING),
+    "recipe: by lack, progress and passes": Method(
+        lambda: ByLack(0.5, run=True, passes=2.0), FALLING
     ),
-    "recipe with the full share": Method(AdaptiveBalance, FALLING),
-    "recipe, weights stay": Method(lambda: AdaptiveBalance(0.5), 0.25),
+    "recipe: the full share": Method(AdaptiveBalance, FALLING),
+    "recipe: weights that stay": Method(lambda: AdaptiveBalance(0.5), 0.25),
 }

@@ -76,7 +76,7 @@ def corrected(y, lacks, rounds):
 
 
 class AdaptiveBalanceOracle:
-    """Adaptive balance on `y` (n, q), in a run of `epochs`, None: of unknown length.
+    """Adaptive balance on `y` (n, q), in a run of `epochs`.
 
     `share` is the largest share, or a function of the part of the run that is done.
     """
@@ -118,16 +118,11 @@ class AdaptiveBalanceOracle:
 
     def share_at(self, epoch):
         """11.2: λ of the epoch after `epoch`, which is -1 before the first one."""
-        done = 0.0
-        if self.epochs is not None:
-            done = min(1.0, (epoch + 1) / self.epochs)
         if self.mean_lack() == 0:
             return 0.0
         if callable(self.share):
-            return self.share(done)
-        if self.epochs is None:
-            return self.share * self.mean_lack(self.usual())
-        return self.share * self.mean_lack() * (1 - done) ** 2
+            return self.share(min(1.0, (epoch + 1) / self.epochs))
+        return self.share * self.mean_lack(self.usual())
 
     def balance(self):
         """11.2 and 11.4: b."""
