@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from benchmarks.evidence.frontiers import Frontiers, Saved
 from benchmarks.evidence.markers import table
-from benchmarks.study.frontier import quality, tasks
+from benchmarks.study.frontier import quality
 from benchmarks.study.frontier.fit import STOPPED
 from benchmarks.study.frontier.methods import AGAIN, METHODS, UNIFORM
 
 Found = dict[tuple[str, str], Frontiers]
 BY = {"auc_all": "macro-AUC", "ap_all": "macro-AP"}
 HALF = 1 / 2
+RECIPE, BALANCE, THINNED = "recipe", "adaptive_balance", "rare_events"
 PARTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 PART_NAMES = {1 / 8: "an eighth", 1 / 4: "a quarter", 1 / 2: "half", 1.0: "all"}
 
@@ -236,12 +237,129 @@ def levels(found: Found, optimizer: str) -> str:
     return table(["", *(f"{part:g}" for part in parts)], rows)
 
 
-def chosen_or_not(rows: Callable[[Iterable[str]], str]) -> str:
-    """A table over the tasks that forms were chosen on, and over the others."""
-    others = [name for name in tasks.NAMES if name not in tasks.CHOSEN_ON]
-    return f"{rows(tasks.CHOSEN_ON)}\n\n{rows(others)}"
+def forms(found: Found, optimizer: str, names: Sequence[str]) -> str:
+    """Form by task: macro-AP at a quarter, half and all of uniform's best budget."""
+    here = {name: each for name, each in of(found, optimizer).items() if name in names}
+    rows = []
+    for method in [UNIFORM, *methods_of(here)]:
+        if method.startswith(("balance:", "recipe")) or method in (UNIFORM, AGAIN, BALANCE):
+            cells = [
+                " / ".join(
+                    f"{cell.mean('ap_all'):.3f}".removeprefix("0") if cell else "-"
+                    for cell in (each.at(method, part) for part in PARTS[1:])
+                )
+                for each in here.values()
+            ]
+            rows.append([f"`{method}`", *cells])
+    return table(["", *here], rows)
 
 
 def signed(value: float) -> str:
     """A difference to three places."""
     return f"{value:+.3f}".replace("-0.000", "0.000").replace("+0.000", "0.000")
+
+
+GROUPS = {  # what their labels are like -> whether a task's figures say so
+    "imbalanced labels": lambda empty, log_irlbl: empty < 0.9 and log_irlbl >= 1.0,
+    "nine samples in ten, or more, without labels": lambda empty, log_irlbl: empty >= 0.9,
+    "labels about equally frequent": lambda empty, log_irlbl: empty < 0.9 and log_irlbl < 1.0,
+}
+
+
+def grouped(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -> dict[str, dict]:
+    """Tasks by what their labels are like: group -> name -> frontiers."""
+    here = of(found, optimizer)
+    return {
+        group: {
+            name: each
+            for name, each in here.items()
+            if belongs(float(figures[name]["empty"]), float(figures[name]["mean_log_irlbl"]))
+        }
+        for group, belongs in GROUPS.items()
+    }
+
+
+def by_group(
+    found: Found, optimizer: str, figures: dict[str, dict[str, str]], methods: Sequence[str]
+) -> str:
+    """Group by method: what is saved, and what it ends with."""
+    rows = []
+    for group, here in grouped(found, optimizer, figures).items():
+        for method in methods:
+            own = {name: each for name, each in here.items() if each.at(method, HALF)}
+            if own and (len(own) > 1 or len(here) == 1):
+                rows.append(
+                    [
+                        group,
+                        str(len(own)),
+                        f"`{method}`",
+                        *(both_medians(own, method, part) for part in (1 / 4, 1 / 2)),
+                        signed(np.mean([gain(each, method) for each in own.values()])),
+                    ]
+                )
+    head = ["", "tasks", "method", "saved at a quarter", "saved at half", "its best, macro-AP"]
+    return table(head, rows)
+
+
+def expected(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -> str:
+    """What was hoped for before the runs, and what they gave."""
+    groups = grouped(found, optimizer, figures)
+    imbalanced, empty, _ = groups.values()
+    every = of(found, optimizer)
+    rows = [
+        [
+            "`recipe`, imbalanced labels: saved at half",
+            "1.8",
+            both_medians(imbalanced, RECIPE, HALF),
+        ],
+        [
+            "`adaptive_balance`, imbalanced labels: saved at half",
+            "1.3",
+            both_medians(imbalanced, BALANCE, HALF),
+        ],
+        [
+            "`rare_events`, nine in ten without labels: saved at half",
+            "2.5",
+            both_medians(empty, THINNED, HALF),
+        ],
+    ]
+    for method in (RECIPE, BALANCE):
+        own = {name: each for name, each in every.items() if each.at(method, HALF)}
+        late = [name for name, each in own.items() if behind(each, method)]
+        worse = [name for name, each in own.items() if is_behind(each, method)]
+        steps = np.median([steps_to_best(each, method) for each in own.values()])
+        rows += [
+            [f"`{method}`: fewer than 0.95 saved at half", "none", listed(late, own)],
+            [
+                f"`{method}`: its best below uniform's by a standard error",
+                "none",
+                listed(worse, own),
+            ],
+            [f"`{method}`: steps to its best, over uniform's", "0.7", f"{steps:.2f}"],
+        ]
+    for method in (RECIPE, BALANCE):
+        pairs = {
+            name: (each.cells[UNIFORM].get(STOPPED), each.cells.get(method, {}).get(STOPPED))
+            for name, each in every.items()
+        }
+        pairs = {name: pair for name, pair in pairs.items() if all(pair)}
+        if pairs:
+            steps = np.median([own.steps / base.steps for base, own in pairs.values()])
+            gained = np.mean(
+                [own.mean("ap_all") - base.mean("ap_all") for base, own in pairs.values()]
+            )
+            rows.append(
+                [
+                    f"`{method}`, stopped by the development part: steps over uniform's; macro-AP",
+                    "0.7; no loss",
+                    f"{steps:.2f}; {signed(gained)} ({len(pairs)} tasks)",
+                ]
+            )
+    return table(["", "hoped for", "measured"], rows)
+
+
+def listed(names: Sequence[str], all_of: Sequence[str] | dict) -> str:
+    """How many, and which."""
+    if not names:
+        return f"none of {len(all_of)}"
+    return f"{len(names)} of {len(all_of)}: {', '.join(names)}"
