@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.evidence import page, readme, results
+from benchmarks.evidence import frontier_page, page, readme, results
 from benchmarks.study.grid import wanted
 
 
@@ -20,12 +20,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.check:
         names = page.stale(page.PAGES, results.DIRECTORY, wanted())
-        names += readme.stale(readme.README, results.DIRECTORY)
+        names += readme.stale(readme.README, results.DIRECTORY) + frontier_page.stale()
         if names:
             sys.exit(f"Out of date: {', '.join(names)}. Run: python -m benchmarks.evidence")
     else:
         page.write(page.PAGES, results.DIRECTORY, wanted())
         readme.write(readme.README, results.DIRECTORY)
+        frontier_page.write()
 
 
 if __name__ == "__main__":

@@ -306,6 +306,8 @@ def expected(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -
     groups = grouped(found, optimizer, figures)
     imbalanced, empty, _ = groups.values()
     every = of(found, optimizer)
+    if not every:
+        return "No results yet."
     rows = [
         [
             "`recipe`, imbalanced labels: saved at half",
@@ -330,11 +332,7 @@ def expected(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -
         steps = np.median([steps_to_best(each, method) for each in own.values()])
         rows += [
             [f"`{method}`: fewer than 0.95 saved at half", "none", listed(late, own)],
-            [
-                f"`{method}`: its best below uniform's by a standard error",
-                "none",
-                listed(worse, own),
-            ],
+            [f"`{method}`: its best is a standard error below", "none", listed(worse, own)],
             [f"`{method}`: steps to its best, over uniform's", "0.7", f"{steps:.2f}"],
         ]
     for method in (RECIPE, BALANCE):
@@ -363,3 +361,23 @@ def listed(names: Sequence[str], all_of: Sequence[str] | dict) -> str:
     if not names:
         return f"none of {len(all_of)}"
     return f"{len(names)} of {len(all_of)}: {', '.join(names)}"
+
+
+def task_table(figures: dict[str, dict[str, str]]) -> str:
+    """What is learnt on."""
+    head = ["", "samples", "features", "labels", "empty", "mean ln IRLbl", "MeanIR", "R", "batch"]
+    rows = [
+        [
+            name,
+            f"{int(row['n']):,}",
+            row["d"],
+            row["q"],
+            f"{float(row['empty']):.1%}",
+            f"{float(row['mean_log_irlbl']):.2f}",
+            f"{float(row['mean_ir']):.1f}",
+            f"{float(row['variance_ratio']):.2f}",
+            row["batch_size"],
+        ]
+        for name, row in figures.items()
+    ]
+    return table(head, rows)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.evidence import steps_table, text_table
+from benchmarks.evidence import text_table
 from benchmarks.evidence.markers import between, read
 from benchmarks.speed import staleness
 from tfmlselect import strategies
@@ -42,34 +42,6 @@ HEAD = (
     "state, bytes per (sample, label)",
     "update, s (passes of NumPy)",
 )
-
-
-ALL = (
-    "positive weights",
-    "adaptive_balance",
-    "adaptive_balance(0.5) + falling positive weights",
-    "adaptive_balance + falling positive weights",
-)
-BALANCE_FORMS = (
-    "adaptive_balance, length not known",
-    "adaptive_balance, 3 correction rounds",
-    "ART",
-)
-RARE = ("positive weights", "adaptive_balance", "rare_events")
-RARE_FORMS = ("rare_events, predicted", "rare_events, not corrected")
-SHORT = {
-    "all labels": ("28 labels", "adaptive_balance(0.5) + falling positive weights"),
-    "rare labels": ("ten rare labels", "rare_events"),
-}
-PAYS = {  # card -> task, methods
-    CARDS / "adaptive_balance.md": ("all labels", ALL + BALANCE_FORMS),
-    ROOT / "docs" / "balancing" / "positive_weights.md": ("all labels", ALL),
-    CARDS / "rare_events.md": ("rare labels", RARE + RARE_FORMS),
-    ROOT / "docs" / "balancing" / "thinned_likelihood.md": (
-        "rare labels",
-        ("rare_events", "rare_events, not corrected"),
-    ),
-}
 
 
 def main() -> None:
@@ -95,12 +67,6 @@ def generated() -> dict[Path, str]:
     for name in ("d2ace", "uncertainty"):
         path = CARDS / f"{name}.md"
         files[path] = between(files[path], "correlation step", correlation_step(costs))
-    rows = steps_table.read()
-    for path, (task, methods) in PAYS.items():
-        text = files.get(path, read(path))
-        files[path] = between(text, "pays", "\n" + steps_table.pays(rows, task, methods) + "\n")
-    path = ROOT / "README.md"
-    files[path] = between(read(path), "pays", "\n" + steps_table.in_short(rows, SHORT) + "\n")
     losses = json.loads((CARDS / "minority_losses.json").read_text(encoding="utf-8"))
     path = CARDS / "hard_imbalance.md"
     files[path] = between(files[path], "seed claim", seed_claim(losses))

@@ -202,7 +202,12 @@ class Frontier:
 
     def _cell(self, method: str, passes: float, center: int) -> int:
         """Tunes and runs one method at one budget; returns the best rate, as a power of two."""
-        tried = range(center - 2, center + 3)
+        known = [
+            round(math.log2(float(rate)))
+            for name, budget, rate, _ in self.rows
+            if (name, float(budget)) == (method, passes)
+        ]
+        tried = range(min([center - 2, *known]), max([center + 2, *known]) + 1)
         while True:
             values = {rate: self._dev(method, passes, rate) for rate in tried}
             best = max(values, key=values.__getitem__)

@@ -1,0 +1,188 @@
+"""What is generated from the frontiers: parts of pages, of cards and of README, two pictures."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+
+from benchmarks.evidence import frontier_plots, frontier_tables, frontiers, plots
+from benchmarks.evidence.markers import between, read
+from benchmarks.study.frontier import run, task_figures, tasks
+from benchmarks.study.frontier.methods import AGAIN
+from tfmlselect import _steps_saved
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+FORMS_ON = (*tasks.CHOSEN_ON, "yeast", "digits", "Corel5k", "yahoo-Arts1")
+ADAM, SGD = run.OPTIMIZERS
+BALANCED = ("positive weights 0.25", "adaptive_balance", "recipe")
+EMPTY = (*BALANCED, "rare_events", "rare_events + positive weights")
+IN_SHORT = (
+    "recipe",
+    "adaptive_balance",
+    "rare_events",
+    "positive weights 0.25",
+    "positive weights 0.5",
+    "asymmetric loss",
+    "adaptive_balance + asymmetric loss",
+    "repeat_factor",
+    "online_batch",
+    "d2ace",
+    "d2ace + positive weights",
+    "weights of adaptive_balance in the loss",
+    "placebo of adaptive_balance",
+    "placebo of d2ace",
+    "random half",
+    AGAIN,
+)
+SHOWN = ("goemotions", "bibtex", "enron", "goemotions-under-2", "goemotions-dose-5", "yeast")
+FITTED = ("birds", "enron", "bibtex", "goemotions", "goemotions-under-2", "goemotions-dose-5")
+PICTURES = DOCS / "evidence"
+
+
+def write() -> None:
+    """Writes what changed, and pictures whose figures did."""
+    texts, pictures = generated()
+    for path, text in texts.items():
+        if read(path) != text:
+            path.write_text(text, encoding="utf-8")
+    for picture in pictures:
+        path = PICTURES / picture.name
+        if picture.digest != plots.digest_of(read(path)):
+            path.write_text(plots.svg(picture), encoding="utf-8")
+
+
+def stale() -> list[str]:
+    """Names of files that are not what the rows make them."""
+    texts, pictures = generated()
+    names = [str(path.relative_to(ROOT)) for path, text in texts.items() if read(path) != text]
+    return names + [
+        picture.name
+        for picture in pictures
+        if picture.digest != plots.digest_of(read(PICTURES / picture.name))
+    ]
+
+
+def generated() -> tuple[dict[Path, str], list[plots.Picture]]:
+    """Each file as it should be, and the pictures."""
+    found, figures = frontiers.load(), task_figures.read()
+    texts = {}
+    for path, contents in pages(found, figures).items():
+        text = read(path)
+        for marker, content in contents.items():
+            text = between(text, marker, f"\n{content}\n")
+        texts[path] = text
+    adam = frontier_tables.of(found, ADAM)
+    pictures = [
+        frontier_plots.frontiers_picture(
+            "frontiers.svg",
+            "Macro average precision by steps; each point at its own rate, mean of five seeds",
+            {name: adam[name] for name in SHOWN if name in adam},
+        ),
+        frontier_plots.calibration_picture(
+            "gauge.svg",
+            "The gauge: what was predicted and what was saved",
+            calibration(found, figures),
+            FITTED,
+        ),
+    ]
+    return texts, pictures
+
+
+def pages(
+    found: frontier_tables.Found, figures: dict[str, dict[str, str]]
+) -> dict[Path, dict[str, str]]:
+    """File -> marker -> what stands there."""
+    t = frontier_tables
+    few = t.by_group(found, ADAM, figures, (*BALANCED, "rare_events"))
+    balance = ("adaptive_balance", "recipe", "positive weights 0.25", "placebo of adaptive_balance")
+    weights = tuple(name for name in IN_SHORT if "weights 0." in name)
+    return {
+        ROOT / "README.md": {"pays": few},
+        DOCS / "evidence.md": {"in short": t.in_short(found, ADAM, IN_SHORT), "groups": few},
+        DOCS / "evidence" / "frontiers.md": {
+            "tasks": t.task_table(figures),
+            "expected": t.expected(found, ADAM, figures),
+            "in short": t.in_short(found, ADAM),
+            "in short sgd": t.in_short(found, SGD),
+            "groups sgd": t.by_group(found, SGD, figures, EMPTY),
+            "at half": t.by_task(found, ADAM, (AGAIN, *EMPTY)),
+            "at a quarter": t.by_task(found, ADAM, (AGAIN, *EMPTY), 1 / 4),
+            "at half sgd": t.by_task(found, SGD, (AGAIN, *EMPTY)),
+            "levels": t.levels(found, ADAM),
+            "equal steps half": t.equal_steps(found, ADAM, 1 / 2),
+            "equal steps best": t.equal_steps(found, ADAM, 1.0),
+            "cross-entropy": t.calibration(found, ADAM),
+            "stopped": t.stopped(found, ADAM),
+            "costs": t.costs(found, ADAM),
+            "gauge": gauge_table(found, figures),
+        },
+        DOCS / "strategies" / "adaptive_balance.md": {
+            "pays": t.in_short(found, ADAM, (*balance, "weights of adaptive_balance in the loss")),
+            "lets go": t.forms(found, ADAM, FORMS_ON),
+        },
+        DOCS / "strategies" / "rare_events.md": {"pays": empty_table(found, figures)},
+        DOCS / "balancing" / "thinned_likelihood.md": {"pays": empty_table(found, figures)},
+        DOCS / "balancing" / "positive_weights.md": {
+            "pays": t.in_short(found, ADAM, (*weights, "positive weights falling", "recipe"))
+        },
+    }
+
+
+def empty_table(found: frontier_tables.Found, figures: dict[str, dict[str, str]]) -> str:
+    """What is saved on tasks that most samples of are empty."""
+    here = frontier_tables.of(found, ADAM)
+    names = [name for name in here if float(figures[name]["empty"]) >= run.EMPTY]
+    some = {(name, ADAM): here[name] for name in names}
+    return frontier_tables.by_task(some, ADAM, EMPTY)
+
+
+def predicted(figures: dict[str, str]) -> float:
+    """What the gauge says of a task."""
+    numbers = {name: float(figures[name]) for name in task_figures.FIGURES}
+    return _steps_saved.steps_saved(SimpleNamespace(**numbers))
+
+
+def calibration(found: frontier_tables.Found, figures: dict[str, dict[str, str]]) -> pd.DataFrame:
+    """Predicted and realised saving of each task, by the better of recipe and thinning."""
+    rows = []
+    for name, each in frontier_tables.of(found, ADAM).items():
+        saved = [
+            each.saved(method, frontier_tables.HALF, "ap_all")
+            for method in (frontier_tables.RECIPE, frontier_tables.THINNED)
+        ]
+        there = [one for one in saved if one is not None]
+        if there:
+            best = max(there, key=lambda one: one.times)
+            rows.append(
+                {
+                    "task": name,
+                    "predicted": predicted(figures[name]),
+                    "saved": best.times,
+                    "bound": best.bound,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def gauge_table(found: frontier_tables.Found, figures: dict[str, dict[str, str]]) -> str:
+    """Task by prediction and what was saved, and how well they agree."""
+    shown = calibration(found, figures)
+    if shown.empty:
+        return "No results yet."
+    rows = [
+        [row.task, f"{row.predicted:.1f}", f"{row.bound}{row.saved:.1f}"]
+        for row in shown.itertuples()
+    ]
+    unseen = shown[~shown["task"].isin(FITTED)]
+    logs = unseen[["predicted", "saved"]].map(math.log)
+    rank = unseen[["predicted", "saved"]].corr(method="spearman").iloc[0, 1]
+    off = math.exp((logs["predicted"] - logs["saved"]).abs().median())
+    text = (
+        f"On the {len(unseen)} tasks that it was not fitted on: rank correlation {rank:.2f}; half "
+        f"of the predictions are within a factor of {off:.2f}."
+    )
+    return frontier_tables.table(["", "predicted", "saved at half, macro-AP"], rows) + f"\n\n{text}"
