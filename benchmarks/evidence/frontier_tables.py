@@ -39,7 +39,7 @@ def in_short(found: Found, optimizer: str, methods: Sequence[str] | None = None)
     """Method by question: over all tasks that have it."""
     here = of(found, optimizer)
     head = ["", "tasks", *(f"saved at {PART_NAMES[part]}" for part in (1 / 4, 1 / 2))]
-    head += ["behind at half", "best, macro-AP", "behind", "steps to its best"]
+    head += ["behind at half", "best, macro-AP", "behind", "steps to uniform's best"]
     rows = []
     for method in methods or methods_of(here):
         own = {name: each for name, each in here.items() if each.at(method, HALF)}
@@ -84,16 +84,20 @@ def behind(found: Frontiers, method: str) -> bool:
     return saved is not None and saved.times < 0.95
 
 
-def uniform_best(found: Frontiers) -> tuple[float, np.ndarray]:
-    """Uniform's best budget, and macro-AP there of both sets of seeds."""
-    cells = [found.cells.get(name, {}).get(found.best_passes) for name in (UNIFORM, AGAIN)]
-    values = [cell.figures["ap_all"] for cell in cells if cell is not None]
-    return found.best_passes, np.concatenate(values)
+def uniform_at(found: Frontiers, passes: float) -> np.ndarray:
+    """Macro-AP of uniform batches at a budget, of both sets of seeds where there are two."""
+    cells = [found.cells.get(name, {}).get(passes) for name in (UNIFORM, AGAIN)]
+    return np.concatenate([cell.figures["ap_all"] for cell in cells if cell is not None])
+
+
+def uniform_best(found: Frontiers) -> np.ndarray:
+    """The same where the development part finds it best, of all budgets."""
+    return uniform_at(found, found.best(UNIFORM)[0])
 
 
 def gain(found: Frontiers, method: str) -> float:
     """Macro-AP at a method's own best budget, less that of uniform batches at theirs."""
-    return found.best(method)[1].mean("ap_all") - float(uniform_best(found)[1].mean())
+    return found.best(method)[1].mean("ap_all") - float(uniform_best(found).mean())
 
 
 def is_behind(found: Frontiers, method: str) -> bool:
@@ -101,15 +105,26 @@ def is_behind(found: Frontiers, method: str) -> bool:
 
     The error is that of seeds.
     """
-    theirs = uniform_best(found)[1]
+    theirs = uniform_best(found)
     own = found.best(method)[1].figures["ap_all"]
     error = math.sqrt(own.var(ddof=1) / len(own) + theirs.var(ddof=1) / len(theirs))
     return gain(found, method) < -error
 
 
 def steps_to_best(found: Frontiers, method: str) -> float:
-    """Steps of a method's best budget over those of uniform's."""
-    return found.best(method)[1].steps / found.cells[UNIFORM][found.best_passes].steps
+    """Steps to the macro-AP of uniform's best budget, over the steps of that; infinity if never.
+
+    Between budgets as in `Frontiers.equal`.
+    """
+    goal = uniform_at(found, found.best_passes).mean()
+    cells = [found.cells[method][passes] for passes in found.budgets(method)]
+    steps = np.array([cell.steps for cell in cells])
+    values = np.maximum.accumulate([cell.mean("ap_all") for cell in cells])
+    if values[-1] < goal:
+        return math.inf
+    rising = np.append(True, np.diff(values) > 0)
+    needed = np.exp(np.interp(goal, values[rising], np.log(steps[rising])))
+    return float(needed / found.cells[UNIFORM][found.best_passes].steps)
 
 
 def by_task(found: Found, optimizer: str, methods: Sequence[str], part: float = HALF) -> str:
@@ -333,7 +348,7 @@ def expected(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -
         rows += [
             [f"`{method}`: fewer than 0.95 saved at half", "none", listed(late, own)],
             [f"`{method}`: its best is a standard error below", "none", listed(worse, own)],
-            [f"`{method}`: steps to its best, over uniform's", "0.7", f"{steps:.2f}"],
+            [f"`{method}`: steps to uniform's best, in parts of them", "0.7", f"{steps:.2f}"],
         ]
     for method in (RECIPE, BALANCE):
         pairs = {

@@ -1,4 +1,4 @@
-"""What is learnt: twenty tasks of public sets, each with one split that never changes.
+"""What is learnt: twenty-one tasks of public sets, each with one split that never changes.
 
 Tabular sets are split by fold 0 of their committed folds. GoEmotions by a frozen sentence encoder
 has its own split, and gives several tasks: all labels; the labels under 10, 5 and 2 % of the
@@ -26,7 +26,6 @@ TABULAR = (
     "medical",
     "yeast",
     "scene",
-    "CAL500",
     "digits",
     "Corel5k",
     "bibtex",
