@@ -15,6 +15,7 @@ from benchmarks.study.frontier.run import (
     SLOW,
     STOPPING,
     THINNING,
+    THINNING_FORMS,
     wanted,
 )
 
@@ -63,7 +64,7 @@ def test_a_share_with_the_learning_rate():
 
 
 def test_every_method_is_run_somewhere():
-    names = {*CORE, *THINNING, *MORE, *RIVALS, *SLOW, *FORMS, *STOPPING, "uniform"}
+    names = {*CORE, *THINNING, *THINNING_FORMS, *MORE, *RIVALS, *SLOW, *FORMS, *STOPPING, "uniform"}
     assert names == set(METHODS)
 
 

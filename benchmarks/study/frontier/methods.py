@@ -178,6 +178,8 @@ METHODS: dict[str, Method] = {
     "adaptive_balance + asymmetric loss": Method(lambda: AdaptiveBalance(0.5), loss=asymmetric),
     "rare_events": Method(RareEvents, loss=thinned),
     "rare_events + positive weights": Method(RareEvents, FALLING, thinned),
+    "rare_events without correction": Method(RareEvents),
+    "rare_events by predictions": Method(lambda: RareEvents(draw="predicted"), loss=thinned),
     "repeat_factor": Method(RepeatFactor),
     "online_batch": Method(lambda: OnlineBatch(warmup=0.1)),
     "online_batch + positive weights": Method(lambda: OnlineBatch(warmup=0.1), FALLING),
@@ -200,6 +202,8 @@ METHODS: dict[str, Method] = {
     "balance: by lack, progress and passes": Method(lambda: ByLack(run=True, passes=2.0)),
     "balance: with the learning rate": Method(lambda: AdaptiveBalance(WithRate(0.5))),
     "balance: half throughout": Method(lambda: AdaptiveBalance(Constant(0.5))),
+    "balance: ART": Method(lambda: AdaptiveBalance(Constant(0.5), lack="f1", max_repeats=1e9)),
+    "balance: 3 correction rounds": Method(lambda: AdaptiveBalance(correction_rounds=3)),
     "balance: weights become unbiased": Method(
         lambda: AdaptiveBalance(Constant(0.5)), importance_weights=Ramp(0.0, 1.0, end=0.8)
     ),

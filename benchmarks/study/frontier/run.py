@@ -48,6 +48,7 @@ EMPTY = 0.4  # from this share of samples without labels on, thinning is tried
 FAST_NEIGHBORS = 20_000  # samples up to which neighbours are searched
 CORE = (AGAIN, "positive weights 0.25", "adaptive_balance", "recipe")
 THINNING = ("rare_events", "rare_events + positive weights")
+THINNING_FORMS = ("rare_events without correction", "rare_events by predictions")
 MORE = ("positive weights falling", "positive weights 0.5", "asymmetric loss")
 RIVALS = (
     "positive weights 1",
@@ -108,6 +109,8 @@ def wanted(task: tasks.Task, optimizer: str, core: bool) -> dict[str, tuple[floa
         found |= dict.fromkeys(THINNING, WHOLE)
     if core or "-dose-" in task.name:
         return found
+    if THINNING[0] in found:
+        found |= dict.fromkeys(THINNING_FORMS, SHORT)
     found |= dict.fromkeys(MORE, SHORT)
     if not task.is_large or task.name in LONG_TEXT:
         found |= dict.fromkeys(RIVALS, SHORT)
