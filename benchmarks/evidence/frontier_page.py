@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.evidence import frontier_plots, frontier_tables, frontiers, plots
 from benchmarks.evidence.markers import between, read
 from benchmarks.study.frontier import run, task_figures, tasks
-from benchmarks.study.frontier.methods import AGAIN
+from benchmarks.study.frontier.methods import AGAIN, UNIFORM
 from tfmlselect import _steps_saved
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +20,7 @@ FORMS_ON = (*tasks.CHOSEN_ON, "yeast", "digits", "Corel5k", "yahoo-Arts1")
 ADAM, SGD = run.OPTIMIZERS
 BALANCED = ("positive weights 0.25", "adaptive_balance", "recipe")
 EMPTY = (*BALANCED, "rare_events", "rare_events + positive weights")
+THINNED = ("rare_events", *run.THINNING_FORMS)
 IN_SHORT = (
     "recipe",
     "adaptive_balance",
@@ -97,6 +98,11 @@ def pages(
 ) -> dict[Path, dict[str, str]]:
     """File -> marker -> what stands there."""
     t = frontier_tables
+    thinned = {
+        (name, optimizer): each
+        for (name, optimizer), each in found.items()
+        if float(figures[name]["empty"]) >= run.EMPTY
+    }
     few = t.by_group(found, ADAM, figures, (*BALANCED, "rare_events"))
     balance = ("adaptive_balance", "recipe", "positive weights 0.25", "placebo of adaptive_balance")
     weights = tuple(name for name in IN_SHORT if "weights 0." in name)
@@ -124,20 +130,15 @@ def pages(
             "pays": t.in_short(found, ADAM, (*balance, "weights of adaptive_balance in the loss")),
             "lets go": t.forms(found, ADAM, FORMS_ON),
         },
-        DOCS / "strategies" / "rare_events.md": {"pays": empty_table(found, figures)},
-        DOCS / "balancing" / "thinned_likelihood.md": {"pays": empty_table(found, figures)},
+        DOCS / "strategies" / "rare_events.md": {"pays": t.by_task(thinned, ADAM, EMPTY)},
+        DOCS / "balancing" / "thinned_likelihood.md": {
+            "pays": t.by_task(thinned, ADAM, EMPTY),
+            "cross-entropy": t.calibration_by_task(thinned, ADAM, (UNIFORM, *THINNED)),
+        },
         DOCS / "balancing" / "positive_weights.md": {
             "pays": t.in_short(found, ADAM, (*weights, "positive weights falling", "recipe"))
         },
     }
-
-
-def empty_table(found: frontier_tables.Found, figures: dict[str, dict[str, str]]) -> str:
-    """What is saved on tasks that most samples of are empty."""
-    here = frontier_tables.of(found, ADAM)
-    names = [name for name in here if float(figures[name]["empty"]) >= run.EMPTY]
-    some = {(name, ADAM): here[name] for name in names}
-    return frontier_tables.by_task(some, ADAM, EMPTY)
 
 
 def predicted(figures: dict[str, str]) -> float:

@@ -181,6 +181,24 @@ def calibration(found: Found, optimizer: str) -> str:
     return table(["", *(f"at {PART_NAMES[part]}" for part in PARTS)], rows)
 
 
+def calibration_by_task(found: Found, optimizer: str, methods: Sequence[str]) -> str:
+    """Task by method: cross-entropy on the test part at half and all of uniform's best budget."""
+    rows = []
+    for name, each in of(found, optimizer).items():
+        if "-dose-" not in name:
+            cells = [[each.at(method, part) for part in (HALF, 1.0)] for method in methods]
+            rows.append(
+                [
+                    name,
+                    *(
+                        " / ".join(f"{cell.mean('nll'):.4f}" for cell in pair) if all(pair) else "-"
+                        for pair in cells
+                    ),
+                ]
+            )
+    return table(["", *(f"`{name}`" for name in methods)], rows)
+
+
 def compared(pairs: list, figure: str) -> str:
     """A cell of `equal_steps`."""
     gains, won, lost = [], 0, 0
