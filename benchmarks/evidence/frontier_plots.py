@@ -103,7 +103,10 @@ def calibration_picture(name: str, title: str, shown: pd.DataFrame, sets: Sequen
 
 
 def draw_calibration(shown: pd.DataFrame, title: str, sets: Sequence[str]) -> Figure:
-    """Points with names, and the line on which they would lie if the gauge were right."""
+    """Points with names, and the line on which they would lie if the gauge were right.
+
+    Triangles are as good as uniform batches' best, or better: at least so much is saved.
+    """
     figure = Figure(figsize=(8.5, 6.5), layout="constrained")
     axes = figure.subplots()
     low = 0.9 * min(1.0, shown["saved"].min(), shown["predicted"].min())
@@ -121,9 +124,9 @@ def draw_calibration(shown: pd.DataFrame, title: str, sets: Sequence[str]) -> Fi
             textcoords="offset points",
             fontsize=8,
         )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.axes.set_xscale("log", base=2)
-        axis.axes.set_yscale("log", base=2)
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlim(low, high)

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.study.frontier import run
 from benchmarks.study.frontier.methods import AGAIN, UNIFORM
 
-FIGURES = ("auc_all", "ap_all", "f1_all")
+PLATEAU = 0.05  # of all that uniform batches rise: what is left is noise
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Saved:
 
     Attributes:
         times: how many uniform steps one step stands for.
-        bound: "" where that is measured; ">" where uniform batches got as far at no budget, which
-            counts as their best one; "<" where their shortest budget was better already.
+        bound: "" where that is measured; ">" where it is as good as uniform batches' best, or
+            better, so that more steps of theirs say little; "<" where their shortest budget was
+            better already.
     """
 
     times: float
@@ -124,18 +125,21 @@ class Frontiers:
         """Uniform steps for the same value, over the cell's steps.
 
         Between two budgets of uniform batches values are taken as linear in the logarithm of the
-        steps, and never to fall: what a shorter run reached, a longer one could have.
+        steps, and never to fall: what a shorter run reached, a longer one could have. Near their
+        best they hardly rise, and how many steps a value takes there is noise: what lies above
+        `1 - PLATEAU` of their rise counts as much as that.
         """
         steps, values = self.baseline(figure)
         values = np.maximum.accumulate(values)
-        value = cell.mean(figure)
-        if value > values[-1]:
-            return Saved(float(steps[values == values[-1]][0] / cell.steps), ">")
+        value, bound = cell.mean(figure), ""
+        plateau = values[-1] - PLATEAU * (values[-1] - values[0])
+        if value > plateau:
+            value, bound = plateau, ">"
         if value < values[0]:
             return Saved(float(steps[0] / cell.steps), "<")
         rising = np.append(True, np.diff(values) > 0)
         needed = np.exp(np.interp(value, values[rising], np.log(steps[rising])))
-        return Saved(float(needed / cell.steps))
+        return Saved(float(needed / cell.steps), bound)
 
 
 def _cell(rows: list[dict], seeds: tuple[int, ...]) -> Cell | None:

@@ -57,8 +57,9 @@ def test_cells_and_the_best_budget():
     [
         (0.4, Saved(2.0)),  # 200 uniform steps for 100
         (0.5, Saved(math.sqrt(2) * 2)),  # half-way between 200 and 400 in logarithms
-        (0.6, Saved(4.0)),
-        (0.7, Saved(4.0, ">")),
+        (0.57, Saved(4.0 / 2**0.15)),  # uniform rises by .4: up to .58 its steps are counted
+        (0.6, Saved(4.0 / 2**0.1, ">")),
+        (0.7, Saved(4.0 / 2**0.1, ">")),
         (0.1, Saved(1.0, "<")),
     ],
 )
