@@ -34,8 +34,8 @@ QUICK_OLDER := $(QUICK) $(addprefix --ignore=tests/,$(WITHOUT_KERAS))
 	test-docs bench benchmark benchmark-quick clean
 
 help:
-	@echo 'make quickstart  train on real data with uniform and with adaptive batches, draw the curves'
-	@echo '                 STRATEGY=name picks the strategy, EPOCHS=n the length, SEED=n the seed'
+	@echo 'make quickstart  train a small ConvNet with uniform and with adaptive batches, draw the curves'
+	@echo '                 STRATEGY=name picks the strategy, EPOCHS=n the length, SEED=n the first seed'
 	@echo 'make test        run the tests with Keras 3, but for the slow ones (minutes)'
 	@echo 'make test-tf-keras, make test-addons  run those that meet Keras with tf_keras, and with'
 	@echo '                 TensorFlow 2.15, Keras 2.15 and TensorFlow Addons (Python 3.10 or 3.11)'

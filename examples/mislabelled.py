@@ -20,8 +20,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import numpy as np
 import tensorflow as tf
-from river.datasets import Yeast
 from sklearn.datasets import load_digits
+from yeast import make_model, read_yeast
 
 import tfmlselect as tfml
 
@@ -35,11 +35,9 @@ def load(data):
         x, digit = load_digits(return_X_y=True)
         y = np.eye(10, dtype="float32")[digit]
         return (x / 16).astype("float32"), y, [f"digit {j}" for j in range(10)]
-    samples = list(Yeast())
-    x = np.array([list(features.values()) for features, _ in samples], "float32")
-    y = np.array([list(labels.values()) for _, labels in samples], "float32")
+    x, y, label_names = read_yeast()
     low, high = x.min(axis=0), x.max(axis=0)
-    return (x - low) / (high - low), y, list(samples[0][1])
+    return (x - low) / (high - low), y, label_names
 
 
 def plant(y, share, rng):
@@ -54,14 +52,6 @@ def plant(y, share, rng):
         wrong[planted] = y[rng.permutation(planted)]
         if (wrong != y)[planted].any(axis=1).all():
             return wrong, planted
-
-
-def make_model(q):
-    """The network of the quickstart."""
-    layers = [tf.keras.layers.Dense(128, activation="relu") for _ in range(2)]
-    model = tf.keras.Sequential([*layers, tf.keras.layers.Dense(q, activation="sigmoid")])
-    model.compile(tf.keras.optimizers.Adam(1e-3), "binary_crossentropy")
-    return model
 
 
 class Search(tf.keras.callbacks.Callback):

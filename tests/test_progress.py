@@ -109,14 +109,14 @@ def source():
 @pytest.mark.usefixtures("all_is_long")
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_the_search_of_neighbours(capsys, verbose):
-    tfml.adaptive_dataset((X.copy(), Y), verbose=verbose)
+    tfml.adaptive_dataset((X.copy(), Y), "d2ace", verbose=verbose)
     assert capsys.readouterr().out.splitlines() == lines("Searching neighbours", 4096) * verbose
 
 
 @pytest.mark.usefixtures("all_is_long")
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_the_pass_over_a_stream(capsys, verbose):
-    source().apply(tfml.adaptive(batch_size=4, features=lambda x: x, verbose=verbose))
+    source().apply(tfml.adaptive("d2ace", 4, features=lambda x: x, verbose=verbose))
     shown = lines("Reading the stream's labels", 1024) + lines("Searching neighbours", 4096)
     assert capsys.readouterr().out.splitlines() == shown * verbose
 

@@ -22,7 +22,7 @@ NAMES = ("published.md", "published_tables.md", "coverage.md")
 PICTURES = ("ranks-*.svg", "curves-*.svg")
 SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "over data sets": tables.over_data,
-    "against the default": tables.against_default,
+    "against d2ace": tables.against_d2ace,
     "ranks": tables.ranking,
     "reach": tables.reach,
     "costs": tables.costs,

@@ -79,7 +79,7 @@ def epoch_table(name, x, y, neighbors, rounds: int, epochs: int) -> None:
         neighbors = nearest_neighbors(x, 6)
         print(f"neighbour search, once: {time.perf_counter() - started:.2f} s")
     started = time.perf_counter()
-    tfml.adaptive_dataset((x, y), batch_size=BATCH, neighbors=neighbors, seed=0)
+    tfml.adaptive_dataset((x, y), "d2ace", BATCH, neighbors=neighbors, seed=0)
     print(f"build() with neighbours given: {time.perf_counter() - started:.2f} s")
 
     def plain():

@@ -2,7 +2,7 @@
 
     python benchmarks/speed/shard_imbalance.py
 
-Trains the quickstart's network on Yeast with each strategy, takes the distribution that it ends
+Trains the network of `examples/yeast.py` with each strategy, takes the distribution that it ends
 with, deals the samples out to workers, and prints the largest mass of a shard over its share of
 the samples (`selection/shard_imbalance`): with 1.10, the samples of one worker are drawn 10 % less
 often than they would be on one machine.
@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # as in the quickstart
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 sys.path.append(str(Path(__file__).parents[2] / "examples"))
 
 import numpy as np
 import tensorflow as tf
-from quickstart import load_yeast, make_model
+from yeast import load_yeast, make_model
 
 import tfmlselect as tfml
 

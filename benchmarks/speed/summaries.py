@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[2] / "examples"))
 
 import numpy as np
 import tensorflow as tf
-from quickstart import load_yeast
+from yeast import load_yeast
 
 import tfmlselect as tfml
 from tfmlselect.callbacks.tensorboard import SelectionSummaries
@@ -58,7 +58,7 @@ def main(sets=None):
     sets = sets or {"Yeast": load_yeast(seed=0)[0], "made up": make_many()}
     for name, (x, y) in sets.items():
         n, q = y.shape
-        train = tfml.adaptive_dataset((x, y), batch_size=128, seed=0, features=x[:, :64])
+        train = tfml.adaptive_dataset((x, y), "d2ace", batch_size=128, seed=0, features=x[:, :64])
         dense = tf.keras.layers.Dense
         model = tf.keras.Sequential([dense(256, "relu"), dense(q, "sigmoid")])
         model.compile("adam", "binary_crossentropy")

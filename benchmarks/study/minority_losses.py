@@ -4,9 +4,10 @@
     python benchmarks/study/minority_losses.py --write  # stores minority_losses.json in docs
 
 The papers on batch selection for multi-label data start from that observation. Network, data and
-split are the quickstart's; a seed decides split, weights and batches. After some epochs the
-training part is predicted in inference mode, and the binary cross-entropy (natural log, mean over
-labels) averaged over the samples with a minority label, IRLbl > MeanIR, and over those without.
+split are those of `examples/yeast.py`; a seed decides split, weights and batches. After some epochs
+the training part is predicted in inference mode, and the binary cross-entropy (natural log, mean
+over labels) averaged over the samples with a minority label, IRLbl > MeanIR, and over those
+without.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # as in the quickstart
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 sys.path.append(str(Path(__file__).parents[2] / "examples"))
 
 import numpy as np
 import tensorflow as tf
-from quickstart import load_yeast, make_model
+from yeast import load_yeast, make_model
 
 import tfmlselect as tfml
 from benchmarks.study.variants import of_paper
@@ -31,7 +32,7 @@ from benchmarks.study.variants import of_paper
 LOSSES = Path(__file__).parents[2] / "docs" / "strategies" / "minority_losses.json"
 STRATEGIES = ("uniform", "hard_imbalance", "d2ace", "positive_hardness")
 MEASURED_AFTER = (1, 5, 10, 20, 40)  # epochs
-BATCH = 64  # the quickstart's
+BATCH = 64
 NOTE = (
     "losses are means over seeds; a ratio is that of the means, ratio_min and ratio_max are "
     "those of single seeds"
@@ -96,7 +97,7 @@ def measure(epochs: int, seeds: int) -> dict:
             )
     return {
         "note": NOTE,
-        "data": "Yeast, the training part (70 %) of the quickstart",
+        "data": "Yeast, the training part (70 %)",
         "seeds": seeds,
         "epochs": epochs,
         "batch_size": BATCH,

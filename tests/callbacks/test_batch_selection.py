@@ -217,7 +217,8 @@ def test_a_fit_that_goes_on_starts_with_the_same_distribution():
 
     distributions = []
     for parts in (False, True):
-        train = adaptive(strategy=tfml.strategies.AdaptiveBalance())
+        falling = tfml.schedules.Ramp(0.9, 0.0)  # by the length of the run
+        train = adaptive(strategy=tfml.strategies.AdaptiveBalance(falling))
         model, watch = linear(), Watch(train)
         if parts:
             run(model, train, 8, [watch, tf.keras.callbacks.LambdaCallback(on_epoch_end=stop)])

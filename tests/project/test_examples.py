@@ -14,6 +14,8 @@ pytest.importorskip("river")
 pytest.importorskip("matplotlib")
 pytest.importorskip("mlxtend")
 
+import tfmlselect as tfml
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 NUMBER = r"[+-]?\d+(?:\.\d+)?"
@@ -51,8 +53,9 @@ def table_rows(text, names):
     return rows
 
 
-@pytest.fixture(scope="module")
-def quickstart():
+@pytest.fixture
+def quickstart(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
     return load_example("quickstart")
 
 
@@ -61,15 +64,23 @@ def digits():
     return load_example("digits")
 
 
-def test_quickstart_shows_both_strategies_and_draws_them(tmp_path):
-    out = run_example("quickstart", "--epochs", "2", cwd=tmp_path)
-    assert "Class14         24" in out  # the label statistics
-    table = out[out.index("Macro-AUC") :].splitlines()
-    rows = [line.split() for line in table]
-    assert ["epoch", "uniform", "d2ace", "uniform", "d2ace"] in rows
-    aucs = [list(map(float, row[1:3])) for row in rows if row[:1] in (["1"], ["2"])]
-    assert aucs[0][0] == aucs[0][1]  # the same weights and, in the warm-up, the same batches
-    assert aucs[1][0] != aucs[1][1]
+def test_quickstart_shows_each_method_and_draws_them(tmp_path):
+    out = run_example("quickstart", "--epochs", "2", "--seeds", "1", cwd=tmp_path)
+    assert re.search(r"^9 +63 +0\.32% +298\.54 +\*", out, re.MULTILINE)  # the label statistics
+    names = ["uniform", "adaptive_balance", "adaptive_balance(0.5) + falling positive weights"]
+    assert re.findall(r"^[ABC]: (.+)$", out, re.MULTILINE) == names
+    rows = table_rows(out, [" 0.125", " 0.250"])
+    last = [
+        float(re.search(rf"^seed 0, {re.escape(name)}: .* ({NUMBER})$", out, re.MULTILINE)[1])
+        for name in names
+    ]
+    assert rows[" 0.250"] == last
+    assert len(set(last)) == 3  # no method trains like another
+    assert f"uniform came to {last[0]:.3f} in 0.25 passes" in out
+    for name, reached in zip(names, last, strict=True):
+        said = re.search(rf"^{re.escape(name)}: (never|after)", out, re.MULTILINE)[1]
+        if reached > last[0]:
+            assert said == "after"
     picture = (tmp_path / "quickstart.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert 20_000 < len(picture) < 1_000_000
@@ -85,18 +96,29 @@ def test_quickstart_names_the_known_strategies_when_given_another(quickstart, tm
     assert not picture.exists()
 
 
-def test_quickstart_gives_learnability_a_reference(quickstart, tmp_path, capsys):
-    # Warnings are errors: without a reference, Learnability warns.
-    picture = tmp_path / "quickstart.png"
-    quickstart.main(["--strategy", "learnability", "--epochs", "2", "--output", str(picture)])
-    out = capsys.readouterr().out
-    reference = out.index("reference: the model of the uniform run")
-    assert out.index("strategy='uniform'") < out.index("strategy='learnability'") < reference
-    assert picture.exists()
+def test_quickstart_gives_strategies_what_they_need_from_a_model(quickstart, digits):
+    (x, y), _ = digits.long_tailed_digits(n_train=60, n_test=30)
+    model = quickstart.make_model(x.shape[1:], y.shape[1])
+    strategy, features = quickstart.make_strategy("learnability", model, x, y)
+    assert strategy.reference_losses.shape == (60,)
+    assert features is None
+    strategy, features = quickstart.make_strategy("hard_imbalance", model, x, y)
+    assert features.shape == (60, 128)
+    train = tfml.adaptive_dataset((x, y), strategy, 10, features=features)  # else it refuses images
+    assert train.strategy is strategy
+    _, features = quickstart.make_strategy("online_batch", None, x, y)
+    assert features is None
 
 
-def test_yeast_is_whole_and_scaled_by_the_training_part(quickstart):
-    (x_train, y_train), (x_test, y_test), label_names = quickstart.load_yeast(seed=0)
+def test_the_weights_of_the_quickstart_fall(quickstart):
+    y = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], "float32")
+    loss = quickstart.make_loss(quickstart.WITH_WEIGHTS, y)
+    assert [loss.schedule(epoch, 4) for epoch in range(4)] == [0.25, 0.1875, 0.125, 0.0625]
+    assert quickstart.make_loss("uniform", y) == "binary_crossentropy"
+
+
+def test_yeast_is_whole_and_scaled_by_the_training_part():
+    (x_train, y_train), (x_test, y_test), label_names = load_example("yeast").load_yeast(seed=0)
     assert x_train.shape == (1691, 103)
     assert x_test.shape == (726, 103)
     assert y_train.sum() + y_test.sum() == 10241  # cardinality 4.237 of 2417 samples
@@ -273,7 +295,8 @@ def test_mislabelled_prints_counts_beside_chance(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_mislabelled_plants_label_sets_of_others():
+def test_mislabelled_plants_label_sets_of_others(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
     example = load_example("mislabelled")
     y = np.random.default_rng(0).integers(0, 2, (200, 3))
     for seed in range(5):

@@ -30,8 +30,6 @@ def softmax_model():
 def few_epochs(name):
     if name == "learnability":
         return strategies.Learnability(np.linspace(0, 1, N), warmup=1)
-    if name == "adaptive_balance":  # whose share is 0 at the end of a run
-        return strategies.AdaptiveBalance(warmup=1, epochs=30)
     if name == "rare_events":
         return strategies.RareEvents([CLASSES - 1], empty_share=0.8)
     strategy = strategies.get(name)

@@ -22,7 +22,7 @@ from tfmlselect.strategies import Strategy
 
 def adaptive_dataset(
     data: tuple[Any, Any],
-    strategy: str | Strategy = "d2ace",
+    strategy: str | Strategy = "adaptive_balance",
     batch_size: int = 32,
     *,
     seed: int | None = None,
@@ -45,7 +45,8 @@ def adaptive_dataset(
             scipy.sparse (rows become dense), np.memmap (stays on disk), tensors, lists of strings.
             y: 0/1 labels (n, q), dense or scipy.sparse; or integer class ids (n,) for single-label
             data. Batches hold x and y as given; float64 becomes Keras' floatx.
-        strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object.
+        strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object. The default
+            gives labels draws by what each still lacks; it looks at labels and predictions alone.
         batch_size: samples a batch, at most n.
         seed: makes plans repeatable; None: a new one each time.
         drop_remainder: leaves out the last n mod batch_size draws, so that all batches are whole.
@@ -64,9 +65,9 @@ def adaptive_dataset(
         epochs: the run's length for schedules, as `fit` counts them, where the fit's own number is
             not it: `epochs=1000` with early stopping, or a loop over `fit(epochs=1)`. None: that
             of the fit.
-        features: (n, d) array or sparse matrix that neighbours are searched in where x will not do
-            (images, text, several inputs, memory maps).
-        neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
+        features: for strategies that search neighbours, (n, d) array or sparse matrix that they are
+            searched in where x will not do (images, text, several inputs, memory maps).
+        neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
         sample_weight: (n,), becomes the third element of each batch.
         verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
             silent.
@@ -86,7 +87,7 @@ def adaptive_dataset(
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=(64, 8)).astype("float32")
         >>> y = (x[:, :3] > 1).astype("float32")
-        >>> train = tfml.adaptive_dataset((x, y), strategy="d2ace", batch_size=16, seed=0)
+        >>> train = tfml.adaptive_dataset((x, y), batch_size=16, seed=0)
         >>> model = tf.keras.Sequential([tf.keras.layers.Dense(3, activation="sigmoid")])
         >>> model.compile("adam", "binary_crossentropy")
         >>> history = model.fit(
@@ -121,7 +122,7 @@ def adaptive_dataset(
 
 
 def adaptive(
-    strategy: str | Strategy = "d2ace",
+    strategy: str | Strategy = "adaptive_balance",
     batch_size: int = 32,
     *,
     window: int = 16384,
@@ -146,15 +147,16 @@ def adaptive(
     source once, on disk. With `samples_per_epoch` each epoch still reads the whole source.
 
     Args:
-        strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object.
+        strategy: as in `adaptive_dataset`.
         batch_size: samples a batch.
         window: samples that are shuffled together, at least four batches.
         seed: makes plans repeatable; None: a new one each time.
         drop_remainder: leaves out the last n mod batch_size draws.
         samples_per_epoch, importance_weights, epochs: as in `adaptive_dataset`.
-        features: (n, d) array that neighbours are searched in, or a function of x that gives a
-            vector (d,), which is called in the pass that collects labels.
-        neighbors: precomputed (n, k) ids of nearest neighbours, nearest first.
+        features: for strategies that search neighbours, (n, d) array that they are searched in, or
+            a function of x that gives a vector (d,), which is called in the pass that collects
+            labels.
+        neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
         verbose: 1 shows how far the pass over the labels and the search of neighbours are, where
             they take longer than 2 s; 0 is silent.
 
@@ -171,7 +173,7 @@ def adaptive(
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
         >>> x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
         >>> source = tf.data.Dataset.from_tensor_slices((x, (x[:, :3] > 1).astype("float32")))
-        >>> train = source.apply(tfml.adaptive("online_batch", batch_size=8, window=32, seed=0))
+        >>> train = source.apply(tfml.adaptive(batch_size=8, window=32, seed=0))
         >>> len(train)
         8
     """
