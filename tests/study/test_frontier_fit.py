@@ -71,6 +71,14 @@ def falling(y):
     return tfml.losses.PositiveWeights("binary_crossentropy", odds=odds, exponent=methods.FALLING)
 
 
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_fit_leaves_nothing_behind(task, name):
+    fits = fit.Fits(task, "adam")
+    first, other, again = (fits.run(name, 2, 0.01, seed=seed) for seed in (3, 4, 3))
+    assert first["dev_ap"] == again["dev_ap"] != other["dev_ap"]
+    assert fits.run(name, 1, 0.01, seed=3)["steps"] < first["steps"]
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize(
     ("name", "loss"),

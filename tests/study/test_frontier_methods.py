@@ -34,6 +34,8 @@ def test_a_placebo_hands_probabilities_to_samples_of_the_same_labels():
     placebo = observed(Placebo(inner, same_labels=True))
     own, handed = inner.probabilities(3).numpy(), placebo.probabilities(3).numpy()
     assert np.mean(own == handed) < 0.5
+    assert placebo.warmup == inner.warmup
+    assert set(placebo.state) == set(inner.state)
     for labels in np.unique(Y, axis=0):
         rows = (labels == Y).all(axis=1)
         np.testing.assert_array_equal(np.sort(own[rows]), np.sort(handed[rows]))

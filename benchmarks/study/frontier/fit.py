@@ -136,7 +136,8 @@ class Fits:
             if not last:
                 selection.draw()
             clock.stop("selection")
-            yield (epoch + 1) * run.steps, last or passes == STOPPED
+            looks = [(each * run.steps * CHECKS) // self._in_pass for each in (epoch, epoch + 1)]
+            yield (epoch + 1) * run.steps, last or (passes == STOPPED and looks[0] < looks[1])
 
     def _selection(self, name: str) -> Selection:
         """The selection of a method, its strategy as it was before any fit.

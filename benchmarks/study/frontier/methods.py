@@ -58,7 +58,7 @@ class Placebo(Strategy):
     """
 
     def __init__(self, inner: Strategy, same_labels: bool):
-        super().__init__()
+        super().__init__(warmup=inner._warmup)
         self.inner, self.same_labels = inner, same_labels
         self.uses_neighbors = inner.uses_neighbors
         self.uses_predictions = inner.uses_predictions
@@ -70,9 +70,11 @@ class Placebo(Strategy):
         groups = np.zeros(len(y), int)
         if self.same_labels:
             groups = np.unique(y, axis=0, return_inverse=True)[1].ravel()
-        mixed = np.random.default_rng(0).permutation(len(y))
-        partner = np.empty(len(y), np.int64)
-        partner[np.argsort(groups, kind="stable")] = mixed[np.argsort(groups[mixed], kind="stable")]
+        rng = np.random.default_rng(0)
+        partner = np.arange(len(y))
+        for group in np.unique(groups):
+            circle = rng.permutation(np.flatnonzero(groups == group))
+            partner[circle] = np.roll(circle, 1)  # nobody keeps its own, but who is alone
         self.partner = tf.constant(partner)
 
     def observe(self, ids, y_pred, loss=None) -> None:
@@ -82,6 +84,11 @@ class Placebo(Strategy):
     def probabilities(self, epoch: int) -> tf.Tensor:
         """Those of each sample's partner."""
         return tf.gather(self.inner.probabilities(epoch), self.partner)
+
+    @property
+    def state(self) -> dict[str, tf.Variable]:
+        """That of the other."""
+        return self.inner.state
 
     def describe_run(self, *, length_is_known: bool, passes_per_epoch: float = 1.0) -> None:
         """Hands on what is known of the run."""

@@ -132,6 +132,11 @@ def best_budget(values: Mapping[float, float]) -> float:
     return min(passes for passes, value in values.items() if value >= 0.98 * max(values.values()))
 
 
+def longest(name: str) -> float:
+    """The longest budget, in passes, by which uniform's best is chosen on a task."""
+    return LONGEST_LARGE if name.startswith(tasks.TEXT) else LONGEST
+
+
 def tuning_seeds(name: str) -> tuple[int, ...]:
     """The seeds that rates are chosen by, of a task: one where runs vary little."""
     return TUNING[:1] if name.startswith(tasks.TEXT) else TUNING
@@ -154,7 +159,7 @@ class Frontier:
     def run(self, core: bool) -> None:
         """Runs what is missing."""
         rates = self._baseline()
-        best = best_budget({passes: self._dev(UNIFORM, passes, rates[passes]) for passes in rates})
+        best = self._best(rates)
         for method, parts in wanted(self._task, self._optimizer, core).items():
             for part in parts:
                 passes = best * part
@@ -186,19 +191,22 @@ class Frontier:
         passes, center = 1.0, FIRST_RATE[self._optimizer]
         rates: dict[float, int] = {}
         values: list[float] = []
-        while passes <= (LONGEST_LARGE if self._task.is_large else LONGEST):
+        while passes <= longest(self._task.name):
             center = rates[passes] = self._cell(UNIFORM, passes, center)
             values.append(self._dev(UNIFORM, passes, center))
             if len(values) - 1 - int(np.argmax(values)) >= 2:
                 break
             passes *= 2
-        best = best_budget({2.0**power: value for power, value in enumerate(values)})
-        center = rates[1.0]
-        passes = 0.5
-        while passes >= best / 8 and passes * in_pass >= 2:
+        center, passes = rates[1.0], 0.5
+        while passes * in_pass >= 2 and passes >= self._best(rates) / 8:
             center = rates[passes] = self._cell(UNIFORM, passes, center)
             passes /= 2
         return rates
+
+    def _best(self, rates: dict[float, int]) -> float:
+        """Uniform's own best budget of those that were run: passes -> their best rate."""
+        values = {passes: self._dev(UNIFORM, passes, rate) for passes, rate in rates.items()}
+        return best_budget(values)
 
     def _near(self, rates: dict[float, int], passes: float) -> int:
         return rates[min(rates, key=lambda known: abs(math.log(known / passes)))]
