@@ -341,6 +341,35 @@ def test_labels_that_a_map_makes_into_others():
     assert np.isnan(history[KEY]).all()
 
 
+class HalfOfTheLabels(tf.keras.Model):
+    """Takes two sets of labels, one below the other, and trains on their mean, as mixup does."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = tf.keras.layers.Dense(Y.shape[1], activation="sigmoid")
+
+    def call(self, x):
+        return self.dense(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
+        first, second = tf.split(y, 2)
+        return tf.reduce_mean(tf.square((first + second) / 2.0 - y_pred))
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "online_batch", "adaptive_balance"])
+def test_two_sets_of_labels_in_a_batch_train_as_they_did(strategy):
+    def stack(x, y):
+        return x, tf.concat([y, tf.reverse(y, [0])], axis=0)
+
+    train = tfml.adaptive_dataset((X, Y), strategy, 4, seed=1).map(stack)
+    model = HalfOfTheLabels()
+    model.compile("sgd")
+    callback = tfml.AdaptiveBatchSelection(train, check_order=False, from_logits=False)
+    history = model.fit(train, epochs=2, verbose=0, shuffle=False, callbacks=[callback]).history
+    assert np.isfinite(history["loss"]).all()
+    assert np.isnan(history["selection/variance_ratio"]).all()
+
+
 def test_two_outputs_of_which_none_is_named():
     inputs = tf.keras.Input((1,))
     model = tf.keras.Model(inputs, [tf.keras.layers.Dense(5)(inputs) for _ in range(2)])

@@ -38,6 +38,13 @@ def test_labels_that_cannot_be_read_leave_the_errors_unknown():
     np.testing.assert_array_equal(errors.read(2), [np.inf] * 2)
 
 
+def test_other_labels_than_predictions_leave_the_errors_unknown():
+    for rows in (0, 1, 3, 4):  # one alone would be broadcast, and two sets of labels refused
+        errors = SquaredErrors(2, reader())
+        tf.function(errors.note)(tf.zeros([rows, 2]), tf.zeros([2, 2]), places(0, 1))
+        np.testing.assert_array_equal(errors.read(2), [np.inf] * 2)
+
+
 def test_the_recorder_writes_batch_after_batch():
     recorder = ErrorRecorder(3, reader())
     for _ in range(2):  # epochs

@@ -27,19 +27,30 @@ class SquaredErrors:
             lambda: tf.Variable(tf.fill([draws + 1], np.float32(np.inf)), trainable=False)
         )
 
-    def note(self, y: Nested, p: tf.Tensor, rows: tf.Tensor) -> None:
+    def note(self, y: Nested, p: tf.Tensor, rows: tf.Tensor) -> bool:
         """Takes in one batch of predictions, (b, q), if its labels can be read.
 
         Args:
-            y: as the train step has it.
-            p: probabilities (b, q).
+            y: as the train step has it; other rows than predictions make a batch that is not known.
+            p: probabilities (b, q); a row with others is not known.
             rows: their places in the epoch, (b,) int64.
+
+        Returns:
+            Whether its labels can be read, known when the step is traced.
         """
         try:
             labels = tf.cast(self._reader.matrix(y), tf.float32)
-        except Exception:  # a `.map` may have made anything of them
-            return
-        self.write(tf.reduce_sum(tf.math.squared_difference(labels, p), axis=1), rows)
+            shape = tf.shape(p, out_type=tf.int64)
+            size, given = (tf.unstack(each)[0] for each in (shape, tf.shape(labels, tf.int64)))
+            # As many rows as p has: a batch that has others must not fail inside the step.
+            padded = tf.concat([labels, tf.zeros_like(p)], axis=0)
+            labels = tf.slice(padded, tf.constant([0, 0], tf.int64), shape)
+            values = tf.reduce_sum(tf.math.squared_difference(labels, p), axis=1)
+            unknown = are_outside(p) | (given != size)
+            self.write(tf.where(unknown, tf.constant(np.inf, tf.float32), values), rows)
+        except Exception:  # a `.map`, or a user's own train_step, may have made anything of them
+            return False
+        return True
 
     def write(self, values: tf.Tensor, rows: tf.Tensor) -> None:
         """Writes values (b,) float32 to their places (b,) int64."""
@@ -87,25 +98,15 @@ class ErrorRecorder:
         """
         try:
             p = self._reader.probabilities(y_pred)
-            labels = tf.cast(self._reader.matrix(y), tf.float32)
-            if p.shape.rank == 2 and p.shape[1] == self._reader.q:
-                self._record(labels, p)
-        except Exception:  # outputs and labels of a user's own train_step may be anything
+            if p.shape.rank != 2 or p.shape[1] != self._reader.q:
+                return
+            size = tf.unstack(tf.shape(p, out_type=tf.int64))[0]
+            replica, start, total = replicas.place_in_batch(self._rows, size)
+            rows = tf.range(start, start + size, tf.constant(1, tf.int64))
+            if self._errors.note(y, p, tf.minimum(rows, self._draws)):
+                self._rows.scatter_add(tf.IndexedSlices(total, replica))
+        except Exception:  # outputs of a user's own train_step may be anything
             return
-
-    def _record(self, labels: tf.Tensor, p: tf.Tensor) -> None:
-        shape = tf.shape(p, out_type=tf.int64)
-        size, label_rows = (tf.unstack(each)[0] for each in (shape, tf.shape(labels, tf.int64)))
-        # As many rows as p has: a step that gets other labels than predictions must not fail here.
-        padded = tf.concat([labels, tf.zeros_like(p)], axis=0)
-        labels = tf.slice(padded, tf.constant([0, 0], tf.int64), shape)
-        values = tf.reduce_sum(tf.math.squared_difference(labels, p), axis=1)
-        unknown = are_outside(p) | (label_rows != size)
-        values = tf.where(unknown, tf.constant(np.inf, tf.float32), values)
-        replica, start, total = replicas.place_in_batch(self._rows, size)
-        rows = tf.range(start, start + size, tf.constant(1, tf.int64))
-        self._errors.write(values, tf.minimum(rows, self._draws))
-        self._rows.scatter_add(tf.IndexedSlices(total, replica))
 
     def squared_errors(self) -> np.ndarray:
         """Of the epoch's draws, as `SquaredErrors.read` gives them."""
