@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmarks.evidence.frontiers import Frontiers, Saved
+from benchmarks.evidence.frontiers import Frontiers, Saved, steps_to
 from benchmarks.evidence.markers import table
-from benchmarks.study.frontier import quality
+from benchmarks.study.frontier import quality, tasks
 from benchmarks.study.frontier.fit import STOPPED
 from benchmarks.study.frontier.methods import AGAIN, METHODS, UNIFORM
 
@@ -39,7 +39,13 @@ def in_short(found: Found, optimizer: str, methods: Sequence[str] | None = None)
     """Method by question: over all tasks that have it."""
     here = of(found, optimizer)
     head = ["", "tasks", *(f"saved at {PART_NAMES[part]}" for part in (1 / 4, 1 / 2))]
-    head += ["behind at half", "best, macro-AP", "behind", "steps to uniform's best"]
+    head += [
+        "on unseen sets",
+        "behind at half",
+        "best, macro-AP",
+        "behind",
+        "steps to uniform's best",
+    ]
     rows = []
     for method in methods or methods_of(here):
         own = {name: each for name, each in here.items() if each.at(method, HALF)}
@@ -50,13 +56,23 @@ def in_short(found: Found, optimizer: str, methods: Sequence[str] | None = None)
                 f"`{method}`",
                 str(len(own)),
                 *(both_medians(own, method, part) for part in (1 / 4, 1 / 2)),
+                both_medians(unseen(own), method, HALF),
                 str(sum(behind(each, method) for each in own.values())),
                 signed(np.mean([gain(each, method) for each in own.values()])),
                 str(sum(is_behind(each, method) for each in own.values())),
-                f"{np.median([steps_to_best(each, method) for each in own.values()]):.2f}",
+                middle(steps_to_best(each, method) for each in own.values()),
             ]
         )
     return table(head, rows)
+
+
+def unseen(here: dict[str, Frontiers]) -> dict[str, Frontiers]:
+    """The sets that no form and no constant was chosen on: neither these four nor GoEmotions."""
+    return {
+        name: each
+        for name, each in here.items()
+        if name not in tasks.CHOSEN_ON and not name.startswith(tasks.TEXT)
+    }
 
 
 def both_medians(own: dict[str, Frontiers], method: str, part: float) -> str:
@@ -65,66 +81,67 @@ def both_medians(own: dict[str, Frontiers], method: str, part: float) -> str:
 
 
 def median_saved(own: Iterable[Frontiers], method: str, part: float, figure: str) -> str:
-    """Median over tasks; with ">" where it is a bound."""
+    """Median over tasks of what is saved, with its mark."""
     saved = [each.saved(method, part, figure) for each in own]
-    there = sorted((each for each in saved if each), key=lambda each: each.times)
+    there = [each for each in saved if each]
     return str(median(there)) if there else "-"
 
 
 def median(saved: Sequence[Saved]) -> Saved:
-    """The middle one, or the mean of the middle two, by size."""
-    middle = [saved[(len(saved) - 1) // 2], saved[len(saved) // 2]]
-    bounds = {each.bound for each in middle if each.bound}
-    return Saved(float(np.mean([each.times for each in middle])), min(bounds, default=""))
+    """The middle one, or the mean of the middle two; a bound where bounded values decide it."""
+    least, most = (
+        sorted(each.times if each.bound != mark else open_end for each in saved)
+        for mark, open_end in (("<", 0.0), (">", math.inf))
+    )
+    low, high = (
+        (each[(len(saved) - 1) // 2] + each[len(saved) // 2]) / 2 for each in (least, most)
+    )
+    if low == high:
+        return Saved(low)
+    return Saved(low, ">") if any(each.bound == ">" for each in saved) else Saved(high, "<")
 
 
 def behind(found: Frontiers, method: str) -> bool:
     """Whether a method needs more steps than uniform at half of uniform's best, by macro-AP."""
     saved = found.saved(method, HALF, "ap_all")
-    return saved is not None and saved.times < 0.95
+    return saved is not None and saved.bound != ">" and saved.times < 0.95
 
 
-def uniform_at(found: Frontiers, passes: float) -> np.ndarray:
-    """Macro-AP of uniform batches at a budget, of both sets of seeds where there are two."""
-    cells = [found.cells.get(name, {}).get(passes) for name in (UNIFORM, AGAIN)]
-    return np.concatenate([cell.figures["ap_all"] for cell in cells if cell is not None])
-
-
-def uniform_best(found: Frontiers) -> np.ndarray:
-    """The same where the development part finds it best, of all budgets."""
-    return uniform_at(found, found.best(UNIFORM)[0])
+def both_best(found: Frontiers, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Macro-AP of a method and of uniform batches, each at its best of the budgets of both."""
+    longest = found.budgets(method)[-1]
+    passes, _ = found.best(UNIFORM, longest)
+    own = found.best(method, longest)[1].figures["ap_all"]
+    return own, found.uniform("ap_all", passes, method)
 
 
 def gain(found: Frontiers, method: str) -> float:
-    """Macro-AP at a method's own best budget, less that of uniform batches at theirs."""
-    return found.best(method)[1].mean("ap_all") - float(uniform_best(found).mean())
+    """How much higher a method's best is than that of uniform batches."""
+    own, theirs = both_best(found, method)
+    return float(own.mean() - theirs.mean())
 
 
 def is_behind(found: Frontiers, method: str) -> bool:
-    """Whether a method's best is below uniform's by more than a standard error of the difference.
-
-    The error is that of seeds.
-    """
-    theirs = uniform_best(found)
-    own = found.best(method)[1].figures["ap_all"]
+    """Whether a method's best is lower by more than a standard error, of seeds, of the gain."""
+    own, theirs = both_best(found, method)
     error = math.sqrt(own.var(ddof=1) / len(own) + theirs.var(ddof=1) / len(theirs))
     return gain(found, method) < -error
 
 
 def steps_to_best(found: Frontiers, method: str) -> float:
-    """Steps to the macro-AP of uniform's best budget, over the steps of that; infinity if never.
-
-    Between budgets as in `Frontiers.equal`.
-    """
-    goal = uniform_at(found, found.best_passes).mean()
+    """Steps to the macro-AP of uniform's best budget, over the steps of that; infinity if never."""
+    goal = found.uniform("ap_all", found.best_passes, method).mean()
     cells = [found.cells[method][passes] for passes in found.budgets(method)]
     steps = np.array([cell.steps for cell in cells])
     values = np.maximum.accumulate([cell.mean("ap_all") for cell in cells])
-    if values[-1] < goal:
-        return math.inf
-    rising = np.append(True, np.diff(values) > 0)
-    needed = np.exp(np.interp(goal, values[rising], np.log(steps[rising])))
-    return float(needed / found.cells[UNIFORM][found.best_passes].steps)
+    return steps_to(goal, steps, values) / found.cells[UNIFORM][found.best_passes].steps
+
+
+def middle(values: Iterable[float]) -> str:
+    """The median of numbers of which some may be infinite."""
+    ordered = sorted(values)
+    value = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return f"{value:.2f}" if math.isfinite(value) else "never"
 
 
 def by_task(found: Found, optimizer: str, methods: Sequence[str], part: float = HALF) -> str:
@@ -292,10 +309,21 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-0.000", "0.000").replace("+0.000", "0.000")
 
 
-GROUPS = {  # what their labels are like -> whether a task's figures say so
-    "imbalanced labels": lambda empty, log_irlbl: empty < 0.9 and log_irlbl >= 1.0,
-    "nine samples in ten, or more, without labels": lambda empty, log_irlbl: empty >= 0.9,
-    "labels about equally frequent": lambda empty, log_irlbl: empty < 0.9 and log_irlbl < 1.0,
+GROUPS = {  # what their labels are like -> whether a task's name and figures say so
+    "imbalanced, forms were chosen on them": lambda name, empty, log_irlbl: (
+        name in tasks.CHOSEN_ON and empty < 0.9 and log_irlbl >= 1.0
+    ),
+    "imbalanced, unseen": lambda name, empty, log_irlbl: (
+        name not in tasks.CHOSEN_ON
+        and not name.startswith(tasks.TEXT)
+        and empty < 0.9
+        and log_irlbl >= 1.0
+    ),
+    "imbalanced, parts of GoEmotions": lambda name, empty, log_irlbl: (
+        name.startswith(tasks.TEXT + "-") and empty < 0.9 and log_irlbl >= 1.0
+    ),
+    "90 % or more without labels, of GoEmotions": lambda name, empty, log_irlbl: empty >= 0.9,
+    "labels about equally frequent": lambda name, empty, log_irlbl: empty < 0.9 and log_irlbl < 1.0,
 }
 
 
@@ -306,7 +334,11 @@ def grouped(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) ->
         group: {
             name: each
             for name, each in here.items()
-            if belongs(float(figures[name]["empty"]), float(figures[name]["mean_log_irlbl"]))
+            if belongs(
+                name,
+                round(float(figures[name]["empty"]), 2),
+                float(figures[name]["mean_log_irlbl"]),
+            )
         }
         for group, belongs in GROUPS.items()
     }
@@ -320,7 +352,7 @@ def by_group(
     for group, here in grouped(found, optimizer, figures).items():
         for method in methods:
             own = {name: each for name, each in here.items() if each.at(method, HALF)}
-            if own and (len(own) > 1 or len(here) == 1):
+            if own:
                 rows.append(
                     [
                         group,
@@ -337,7 +369,8 @@ def by_group(
 def expected(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -> str:
     """What was hoped for before the runs, and what they gave."""
     groups = grouped(found, optimizer, figures)
-    imbalanced, empty, _ = groups.values()
+    *imbalanced_groups, empty, _ = groups.values()
+    imbalanced = {name: each for group in imbalanced_groups for name, each in group.items()}
     every = of(found, optimizer)
     if not every:
         return "No results yet."
@@ -362,11 +395,11 @@ def expected(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -
         own = {name: each for name, each in every.items() if each.at(method, HALF)}
         late = [name for name, each in own.items() if behind(each, method)]
         worse = [name for name, each in own.items() if is_behind(each, method)]
-        steps = np.median([steps_to_best(each, method) for each in own.values()])
+        steps = middle(steps_to_best(each, method) for each in own.values())
         rows += [
             [f"`{method}`: fewer than 0.95 saved at half", "none", listed(late, own)],
             [f"`{method}`: its best is a standard error below", "none", listed(worse, own)],
-            [f"`{method}`: steps to uniform's best, in parts of them", "0.7", f"{steps:.2f}"],
+            [f"`{method}`: steps to uniform's best, in parts of them", "0.7", steps],
         ]
     for method in (RECIPE, BALANCE):
         pairs = {

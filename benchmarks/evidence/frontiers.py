@@ -13,8 +13,6 @@ import numpy as np
 from benchmarks.study.frontier import run
 from benchmarks.study.frontier.methods import AGAIN, UNIFORM
 
-PLATEAU = 0.05  # of all that uniform batches rise: what is left is noise
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -48,9 +46,9 @@ class Saved:
 
     Attributes:
         times: how many uniform steps one step stands for.
-        bound: "" where that is measured; ">" where it is as good as uniform batches' best, or
-            better, so that more steps of theirs say little; "<" where their shortest budget was
-            better already.
+        bound: "" where that is measured; ">" where it is as good as uniform batches at their best
+            budget, or better, which counts as the steps of that; "<" where their shortest budget
+            was better already.
     """
 
     times: float
@@ -76,6 +74,7 @@ class Frontiers:
         by_cell: dict[tuple[str, float], list[dict]] = {}
         for row in rows:
             by_cell.setdefault((row["method"], float(row["passes"])), []).append(row)
+        self.name = name
         self.cells: dict[str, dict[float, Cell]] = {}
         for (method, passes), own in sorted(by_cell.items()):
             cell = _cell(own, run.tuning_seeds(name))
@@ -90,56 +89,63 @@ class Frontiers:
     def best_passes(self) -> float:
         """Uniform's own best budget, by the development part, as the runs were planned by it."""
         cells = self.cells[UNIFORM]
-        tuned = {passes: cells[passes].figures["tuned"].mean() for passes in self.budgets(UNIFORM)}
-        return run.best_budget(tuned)
+        budgets = [each for each in self.budgets(UNIFORM) if each <= run.longest(self.name)]
+        return run.best_budget({each: cells[each].figures["tuned"].mean() for each in budgets})
 
     def at(self, method: str, part: float) -> Cell | None:
         """A method at a part of uniform's best budget."""
         return self.cells.get(method, {}).get(self.best_passes * part)
 
-    def best(self, method: str) -> tuple[float, Cell]:
-        """The budget of a method that is best on the development part, and its cell."""
-        own = {passes: self.cells[method][passes] for passes in self.budgets(method)}
+    def best(self, method: str, longest: float = math.inf) -> tuple[float, Cell]:
+        """The best budget on the development part, of those up to `longest`, and its cell."""
+        own = {each: self.cells[method][each] for each in self.budgets(method) if each <= longest}
         passes = max(own, key=lambda each: own[each].figures["tuned"].mean())
         return passes, own[passes]
 
     def saved(self, method: str, part: float, figure: str) -> Saved | None:
         """What a method saves at a part of uniform's best budget."""
         cell = self.at(method, part)
-        return None if cell is None else self.equal(cell, figure)
+        if cell is None:
+            return None
+        steps, values = self.baseline(figure, method)
+        goal, bound = cell.mean(figure), ""
+        if goal >= values[-1]:
+            goal, bound = values[-1], ">"
+        if goal < values[0]:
+            return Saved(steps[0] / cell.steps, "<")
+        return Saved(steps_to(goal, steps, values) / cell.steps, bound)
 
-    def baseline(self, figure: str) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and values of uniform batches by budget, over both sets of seeds where there are.
+    def baseline(self, figure: str, method: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of uniform batches by budget, up to their best one.
 
-        Where they ran again with other seeds, a value is the mean of both.
+        What a shorter run reached, a longer one could have: values never fall. They are means over
+        both sets of seeds, where uniform batches ran again with others; but for that second run.
         """
-        found = []
-        for passes in self.budgets(UNIFORM):
-            cells = [self.cells.get(name, {}).get(passes) for name in (UNIFORM, AGAIN)]
-            there = [cell for cell in cells if cell is not None]
-            found.append((there[0].steps, np.mean([cell.mean(figure) for cell in there])))
-        steps, values = zip(*found, strict=True)
-        return np.array(steps), np.array(values)
+        budgets = [each for each in self.budgets(UNIFORM) if each <= self.best_passes]
+        steps = np.array([self.cells[UNIFORM][each].steps for each in budgets])
+        values = [self.uniform(figure, each, method).mean() for each in budgets]
+        return steps, np.maximum.accumulate(values)
 
-    def equal(self, cell: Cell, figure: str) -> Saved:
-        """Uniform steps for the same value, over the cell's steps.
+    def uniform(self, figure: str, passes: float, method: str) -> np.ndarray:
+        """What a method is compared with: uniform batches at a budget, (seeds,)."""
+        names = (UNIFORM,) if method == AGAIN else (UNIFORM, AGAIN)
+        cells = [self.cells.get(name, {}).get(passes) for name in names]
+        return np.concatenate([cell.figures[figure] for cell in cells if cell is not None])
 
-        Between two budgets of uniform batches values are taken as linear in the logarithm of the
-        steps, and never to fall: what a shorter run reached, a longer one could have. Near their
-        best they hardly rise, and how many steps a value takes there is noise: what lies above
-        `1 - PLATEAU` of their rise counts as much as that.
-        """
-        steps, values = self.baseline(figure)
-        values = np.maximum.accumulate(values)
-        value, bound = cell.mean(figure), ""
-        plateau = values[-1] - PLATEAU * (values[-1] - values[0])
-        if value > plateau:
-            value, bound = plateau, ">"
-        if value < values[0]:
-            return Saved(float(steps[0] / cell.steps), "<")
-        rising = np.append(True, np.diff(values) > 0)
-        needed = np.exp(np.interp(value, values[rising], np.log(steps[rising])))
-        return Saved(float(needed / cell.steps), bound)
+
+def steps_to(goal: float, steps: np.ndarray, values: np.ndarray) -> float:
+    """The steps at which values that never fall reach a goal; infinity where they do not.
+
+    Between two budgets a value is taken as linear in the logarithm of the steps.
+    """
+    if values[-1] < goal:
+        return math.inf
+    after = int(np.argmax(values >= goal))
+    if after == 0:
+        return float(steps[0])
+    low, high = values[after - 1], values[after]
+    part = (goal - low) / (high - low)
+    return float(steps[after - 1] * (steps[after] / steps[after - 1]) ** part)
 
 
 def _cell(rows: list[dict], seeds: tuple[int, ...]) -> Cell | None:
@@ -154,8 +160,13 @@ def _cell(rows: list[dict], seeds: tuple[int, ...]) -> Cell | None:
     rate = max(sorted(tuning), key=lambda each: np.mean(tuning[each]))
     own = [row for row in rows if float(row["rate"]) == rate and int(row["seed"]) in run.SEEDS]
     own.sort(key=lambda row: int(row["seed"]))
-    if len(own) < len(run.SEEDS) or any(not row["auc_all"] for row in own):
+    if len(own) < len(run.SEEDS):
         return None
+    if any(not row["auc_all"] for row in own):
+        raise ValueError(
+            f"A run that is to be shown diverged. Received: {own[0]['method']} at "
+            f"{own[0]['passes']} passes and rate {rate}. Say on the page what becomes of it."
+        )
     names = [name for name in run.MEASURED if name != "steps"]
     figures = {name: np.array([float(row[name]) for row in own]) for name in names}
     figures["tuned"] = np.array(tuning[rate])

@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from benchmarks.evidence.frontiers import Frontiers, Saved
+from benchmarks.evidence.frontiers import Frontiers, Saved, steps_to
 from benchmarks.study.frontier import run
 
 
@@ -57,9 +58,8 @@ def test_cells_and_the_best_budget():
     [
         (0.4, Saved(2.0)),  # 200 uniform steps for 100
         (0.5, Saved(math.sqrt(2) * 2)),  # half-way between 200 and 400 in logarithms
-        (0.57, Saved(4.0 / 2**0.15)),  # uniform rises by .4: up to .58 its steps are counted
-        (0.6, Saved(4.0 / 2**0.1, ">")),
-        (0.7, Saved(4.0 / 2**0.1, ">")),
+        (0.6, Saved(4.0, ">")),  # uniform's best budget, behind which nothing is counted
+        (0.7, Saved(4.0, ">")),
         (0.1, Saved(1.0, "<")),
     ],
 )
@@ -73,9 +73,33 @@ def test_steps_saved(value, saved):
 
 def test_uniform_steps_are_those_of_both_sets_of_seeds():
     found = Frontiers("yeast", [*uniform(), *uniform("uniform again", 0.1)])
-    steps, values = found.baseline("ap_all")
-    assert steps.tolist() == [100, 200, 400, 800]
-    assert values.tolist() == pytest.approx([0.25, 0.45, 0.65, 0.55])
+    steps, values = found.baseline("ap_all", "recipe")
+    assert steps.tolist() == [100, 200, 400]
+    assert values.tolist() == pytest.approx([0.25, 0.45, 0.65])
+    # The second run itself is compared with the first alone.
+    assert found.baseline("ap_all", "uniform again")[1].tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert len(found.uniform("ap_all", 2.0, "recipe")) == 10
+
+
+def test_steps_to_a_goal():
+    steps, values = np.array([100.0, 200.0, 400.0, 800.0]), np.array([0.1, 0.4, 0.4, 0.42])
+    assert steps_to(0.41, steps, values) == pytest.approx(400 * math.sqrt(2))
+    assert steps_to(0.4, steps, values) == 200
+    assert steps_to(0.05, steps, values) == 100
+    assert steps_to(0.5, steps, values) == math.inf
+
+
+def test_the_best_budget_of_those_that_two_methods_have():
+    found = Frontiers("yeast", uniform())
+    assert found.best("uniform", longest=2.0)[0] == 2.0
+    assert found.best("uniform")[0] == 4.0
+
+
+def test_a_run_that_diverged_is_not_left_out_silently():
+    own = rows("recipe", 1.0, [0.5] * 5)
+    own[-1]["auc_all"] = ""
+    with pytest.raises(ValueError, match="diverged"):
+        Frontiers("yeast", [*uniform(), *own])
 
 
 def test_a_cell_that_is_not_complete_or_at_the_edge():
