@@ -418,7 +418,7 @@ def test_printed_table():
         [
             "5 samples, 4 labels, 1 of them minority labels",
             "cardinality 1.400, density 0.350, MeanIR 2.333, CVIR 0.655, SCUMBLE 0.063",
-            "20.00% without a label, mean ln IRLbl 0.693, variance ratio 1.051, potential 1.1",
+            "20.00% without a label, mean ln IRLbl 0.693, variance ratio 1.051, potential 1.2",
             "",
             "label         positives    share      IRLbl  minority",
             "sea                   4   80.00%       1.00",

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-BALANCE = 0.2  # power of the geometric mean of IRLbl that balance saves
-THINNING = 0.7  # power of the variance ratio that thinning the samples without labels saves
-MOST_EMPTY = 0.7  # share of samples without labels above which thinning is advised
+# Fitted to what `AdaptiveBalance` with falling `PositiveWeights` saved, by
+# `python -m benchmarks.study.frontier.run`; docs/evidence/frontiers.md shows it beside other sets.
+IMBALANCE = 0.19  # power of the geometric mean of IRLbl
+EMPTINESS = 0.4  # power of the variance ratio, which is large where most samples have no label
 SPREAD = 0.3  # of the prediction's logarithm, either way
 
 
@@ -24,10 +25,6 @@ class LabelFigures(Protocol):
     """
 
     @property
-    def empty(self) -> float:
-        """Share of samples without any label."""
-
-    @property
     def mean_log_irlbl(self) -> float:
         """Mean of ln IRLbl; NaN where no label has positives."""
 
@@ -36,20 +33,10 @@ class LabelFigures(Protocol):
         """R of a model that predicts each label's share of positives."""
 
 
-def by_balance(labels: LabelFigures) -> float:
-    """What balance of labels saves: `exp(BALANCE * mean_log_irlbl)`, 1 or more."""
-    mean = labels.mean_log_irlbl
-    return 1.0 if math.isnan(mean) else max(1.0, math.exp(BALANCE * mean))
-
-
-def by_thinning(labels: LabelFigures) -> float:
-    """What thinning saves: `R ** THINNING` where most samples are without labels, else 1."""
-    return max(1.0, labels.variance_ratio**THINNING) if labels.empty > MOST_EMPTY else 1.0
-
-
 def steps_saved(labels: LabelFigures) -> float:
-    """What the better of both saves: 1 or more."""
-    return max(by_balance(labels), by_thinning(labels))
+    """`exp(IMBALANCE * mean_log_irlbl) * R ** EMPTINESS`, 1 or more."""
+    mean = 0.0 if math.isnan(labels.mean_log_irlbl) else labels.mean_log_irlbl
+    return max(1.0, math.exp(IMBALANCE * mean) * labels.variance_ratio**EMPTINESS)
 
 
 def likely_range(saved: float) -> tuple[float, float]:

@@ -250,7 +250,7 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         >>> print(label_statistics(y, label_names=["sea", "boat", "whale"]))
         5 samples, 3 labels, 1 of them minority labels
         cardinality 1.400, density 0.467, MeanIR 2.333, CVIR 0.655, SCUMBLE 0.063
-        20.00% without a label, mean ln IRLbl 0.693, variance ratio 1.051, potential 1.1
+        20.00% without a label, mean ln IRLbl 0.693, variance ratio 1.051, potential 1.2
         <BLANKLINE>
         label  positives    share      IRLbl  minority
         sea            4   80.00%       1.00

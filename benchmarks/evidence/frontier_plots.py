@@ -105,7 +105,7 @@ def calibration_picture(name: str, title: str, shown: pd.DataFrame, sets: Sequen
 def draw_calibration(shown: pd.DataFrame, title: str, sets: Sequence[str]) -> Figure:
     """Points with names, and the line on which they would lie if the gauge were right.
 
-    Triangles are as good as uniform batches' best, or better: at least so much is saved.
+    Triangles were as good with their shortest run already: at least so much is saved.
     """
     figure = Figure(figsize=(8.5, 6.5), layout="constrained")
     axes = figure.subplots()
@@ -132,7 +132,7 @@ def draw_calibration(shown: pd.DataFrame, title: str, sets: Sequence[str]) -> Fi
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_xlabel("predicted from labels alone: times fewer steps")
-    axes.set_ylabel("measured at half of uniform's best budget, by macro average precision")
+    axes.set_ylabel("measured: to what uniform batches reach at half of their best budget")
     axes.grid(color="0.92")
     axes.set_title(title, fontsize=12)
     return figure

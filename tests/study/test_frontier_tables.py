@@ -97,6 +97,7 @@ def test_what_was_hoped_for(found):
 
 
 def test_predicted_and_saved(found):
+    # .4 of uniform at 2 passes: the shortest run of the recipe has .5 at 1 pass.
     shown = frontier_page.calibration(found, {"yeast": STATISTICS})
     assert shown["saved"].tolist() == pytest.approx([2.0])
     assert shown["predicted"].iloc[0] == frontier_page.predicted(STATISTICS) > 1
