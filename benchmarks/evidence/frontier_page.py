@@ -30,13 +30,10 @@ IN_SHORT = (
     "positive weights 0.5",
     "asymmetric loss",
     "adaptive_balance + asymmetric loss",
-    "repeat_factor",
     "online_batch",
     "d2ace",
-    "d2ace + positive weights",
     "weights of adaptive_balance in the loss",
     "placebo of adaptive_balance",
-    "placebo of d2ace",
     "random half",
     AGAIN,
 )

@@ -26,12 +26,19 @@ def of(found: Found, optimizer: str) -> dict[str, Frontiers]:
     return {name: each for (name, own), each in found.items() if own == optimizer}
 
 
-def methods_of(found: dict[str, Frontiers]) -> list[str]:
-    """Methods that have results, in their order, without the baseline."""
+def methods_of(found: dict[str, Frontiers], forms: bool = False) -> list[str]:
+    """Methods that have results, in their order, without the baseline.
+
+    Args:
+        found: of the tasks.
+        forms: whether also those that were tried on some tasks to choose among.
+    """
     return [
         name
         for name in METHODS
-        if name != UNIFORM and any(name in each.cells for each in found.values())
+        if name != UNIFORM
+        and (forms or not name.startswith(("balance:", "recipe:")))
+        and any(name in each.cells for each in found.values())
     ]
 
 
@@ -291,7 +298,7 @@ def forms(found: Found, optimizer: str, names: Sequence[str]) -> str:
     """Form by task: macro-AP at a quarter, half and all of uniform's best budget."""
     here = {name: each for name, each in of(found, optimizer).items() if name in names}
     rows = []
-    for method in [UNIFORM, *methods_of(here)]:
+    for method in [UNIFORM, *methods_of(here, forms=True)]:
         if method.startswith(("balance:", "recipe")) or method in (UNIFORM, AGAIN, BALANCE):
             cells = [
                 " / ".join(
@@ -352,7 +359,7 @@ def by_group(
     for group, here in grouped(found, optimizer, figures).items():
         for method in methods:
             own = {name: each for name, each in here.items() if each.at(method, HALF)}
-            if own:
+            if 2 * len(own) > len(here):
                 rows.append(
                     [
                         group,
@@ -374,22 +381,16 @@ def expected(found: Found, optimizer: str, figures: dict[str, dict[str, str]]) -
     every = of(found, optimizer)
     if not every:
         return "No results yet."
+    unseen_sets = groups["imbalanced, unseen"]
     rows = [
-        [
-            "`recipe`, imbalanced labels: saved at half",
-            "1.8",
-            both_medians(imbalanced, RECIPE, HALF),
-        ],
-        [
-            "`adaptive_balance`, imbalanced labels: saved at half",
-            "1.3",
-            both_medians(imbalanced, BALANCE, HALF),
-        ],
-        [
-            "`rare_events`, nine in ten without labels: saved at half",
-            "2.5",
-            both_medians(empty, THINNED, HALF),
-        ],
+        [f"`{method}`, {group}: saved at half", hoped, both_medians(here, method, HALF)]
+        for method, group, hoped, here in (
+            (RECIPE, "imbalanced labels", "1.8", imbalanced),
+            (RECIPE, "imbalanced labels, unseen", "1.8", unseen_sets),
+            (BALANCE, "imbalanced labels", "1.3", imbalanced),
+            (BALANCE, "imbalanced labels, unseen", "1.3", unseen_sets),
+            (THINNED, "90 % or more without labels", "2.5", empty),
+        )
     ]
     for method in (RECIPE, BALANCE):
         own = {name: each for name, each in every.items() if each.at(method, HALF)}
