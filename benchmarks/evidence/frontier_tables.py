@@ -157,7 +157,8 @@ def by_task(found: Found, optimizer: str, methods: Sequence[str], part: float = 
     rows = []
     for name, each in here.items():
         cells = [pair(each, method, part) for method in methods]
-        rows.append([name, f"{each.best_passes:g}", *cells])
+        if any(cell != "-" for cell in cells):
+            rows.append([name, f"{each.best_passes:g}", *cells])
     return table(["", "uniform's best, passes", *(f"`{name}`" for name in methods)], rows)
 
 

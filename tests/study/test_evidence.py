@@ -17,7 +17,10 @@ from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import page as evidence
 from benchmarks.evidence import plots as evidence_plots
 from benchmarks.evidence import readme, results
+from benchmarks.evidence.frontiers import Frontiers
 from benchmarks.study import grid
+from tests.study.test_frontiers import rows as frontier_rows
+from tests.study.test_frontiers import uniform
 from tfmlselect import strategies
 
 pytestmark = pytest.mark.usefixtures("little_to_collect")
@@ -152,7 +155,10 @@ def test_check_fails_and_names_what_is_stale(copy, monkeypatch):
     assert written.startswith("by hand\n\n<!-- strategies -->\n| strategy |")
 
 
-def test_readme_shows_each_strategy_with_its_gain_under_both_budgets():
+def test_readme_shows_each_strategy_with_what_it_saves_and_gains(monkeypatch):
+    cells = [*uniform(), *frontier_rows("d2ace", 2.0, [0.5] * 5)]
+    kept = {("yeast", "adam"): Frontiers("yeast", cells)}
+    monkeypatch.setattr(readme.frontiers, "load", lambda: kept)
     frame = tables.frame(
         tables.row("a", best_macro_auc=0.5),
         tables.row("a", "d2ace", best_macro_auc=0.6),
@@ -160,14 +166,16 @@ def test_readme_shows_each_strategy_with_its_gain_under_both_budgets():
         tables.row("b", "d2ace", best_macro_auc=0.48),
         tables.row("a", budget="tuned", best_macro_auc=0.7),
         tables.row("a", "uncertainty", budget="tuned", best_macro_auc=0.7),
+        tables.row("b", budget="tuned", best_macro_auc=0.7),
+        tables.row("b", "d2ace", budget="tuned", best_macro_auc=0.71),
         tables.row("a", model="clif", best_macro_auc=0.1),
         tables.row("a", "uncertainty", model="clif", best_macro_auc=0.9),
     )
     lines = readme.rows(frame).splitlines()
     ends = {line.split("]")[0][3:]: line.split(" | ")[-2:] for line in lines[2:]}
     assert list(ends) == strategies.names()
-    assert ends["uniform"] == ["0 by definition", "0 by definition |"]
-    assert ends["d2ace"] == ["+0.040 1-0-1", "not measured |"]
+    assert ends["uniform"] == ["1 by definition", "0 by definition |"]
+    assert ends["d2ace"] == ["1.4 / 1.4, 1 tasks", "+0.010 1-0-0 |"]  # .5 at sqrt(8) passes, over 2
     assert ends["uncertainty"] == ["not measured", "0.000 0-1-0 |"]
     assert ends["learnability"] == ["not measured", "not measured |"]
 
