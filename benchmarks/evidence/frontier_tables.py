@@ -305,7 +305,7 @@ def forms(found: Found, optimizer: str, names: Sequence[str]) -> str:
                 " / ".join(
                     f"{cell.mean('ap_all'):.3f}".removeprefix("0") if cell else "-"
                     for cell in (each.at(method, part) for part in PARTS[1:])
-                )
+                ).replace("- / - / -", "-")
                 for each in here.values()
             ]
             rows.append([f"`{method}`", *cells])
