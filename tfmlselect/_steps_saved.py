@@ -36,7 +36,7 @@ class LabelFigures(Protocol):
 def steps_saved(labels: LabelFigures) -> float:
     """`exp(IMBALANCE * mean_log_irlbl) * R ** EMPTINESS`, 1 or more."""
     mean = 0.0 if math.isnan(labels.mean_log_irlbl) else labels.mean_log_irlbl
-    return max(1.0, math.exp(IMBALANCE * mean) * labels.variance_ratio**EMPTINESS)
+    return max(1.0, math.exp(IMBALANCE * mean) * math.pow(labels.variance_ratio, EMPTINESS))
 
 
 def likely_range(saved: float) -> tuple[float, float]:
