@@ -364,9 +364,11 @@ def test_two_sets_of_labels_in_a_batch_train_as_they_did(strategy):
     train = tfml.adaptive_dataset((X, Y), strategy, 4, seed=1).map(stack)
     model = HalfOfTheLabels()
     model.compile("sgd")
+    model(X)
+    before = model.get_weights()[0]
     callback = tfml.AdaptiveBatchSelection(train, check_order=False, from_logits=False)
     history = model.fit(train, epochs=2, verbose=0, shuffle=False, callbacks=[callback]).history
-    assert np.isfinite(history["loss"]).all()
+    assert np.abs(model.get_weights()[0] - before).max() > 0
     assert np.isnan(history["selection/variance_ratio"]).all()
 
 
