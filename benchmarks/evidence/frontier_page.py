@@ -20,6 +20,7 @@ DOCS = ROOT / "docs"
 FORMS_ON = (*tasks.CHOSEN_ON, "yeast", "digits", "Corel5k", "yahoo-Arts1")
 ADAM, SGD = run.OPTIMIZERS
 BALANCED = ("positive weights 0.25", "adaptive_balance", "recipe")
+IN_README = ("positive weights 0.25", "recipe")
 EMPTY = (*BALANCED, "rare_events", "rare_events + positive weights")
 THINNED = ("rare_events", *run.THINNING_FORMS)
 IN_SHORT = (
@@ -105,12 +106,15 @@ def pages(
     balance = ("adaptive_balance", "recipe", "positive weights 0.25", "placebo of adaptive_balance")
     weights = tuple(name for name in IN_SHORT if "weights 0." in name)
     return {
-        ROOT / "README.md": {"pays": few},
+        ROOT / "README.md": {"pays": t.by_group(found, ADAM, figures, IN_README)},
         DOCS / "evidence.md": {"in short": t.in_short(found, ADAM, IN_SHORT), "groups": few},
         DOCS / "evidence" / "frontiers.md": {
             "tasks": t.task_table(figures),
             "expected": t.expected(found, ADAM, figures),
             "in short": t.in_short(found, ADAM),
+            "gauge": gauge_table(found, figures),
+        },
+        DOCS / "evidence" / "frontiers_tables.md": {
             "in short sgd": t.in_short(found, SGD),
             "groups sgd": t.by_group(found, SGD, figures, EMPTY),
             "at half": t.by_task(found, ADAM, (AGAIN, *EMPTY)),
@@ -122,7 +126,6 @@ def pages(
             "cross-entropy": t.calibration(found, ADAM),
             "stopped": t.stopped(found, ADAM),
             "costs": t.costs(found, ADAM),
-            "gauge": gauge_table(found, figures),
         },
         DOCS / "strategies" / "adaptive_balance.md": {
             "pays": t.in_short(found, ADAM, (*balance, "weights of adaptive_balance in the loss")),
