@@ -225,10 +225,10 @@ def test_class_ids_with_some_gaps(ids, q):
 @pytest.mark.parametrize(
     ("y", "received"),
     [
-        (sparse.csr_matrix(([1], ([0], [1])), (2**30, 2**30)), "1073741824 samples of"),
+        (sparse.csr_array(([1], ([0], [1])), (2, 2**50)), "2 samples of 1125899906842624"),
         (sparse.csr_array(([1], ([0], [1])), (2, 2**62)), "2 samples of 4611686018427387904"),
     ],
-    ids=["EB", "more than there are addresses"],
+    ids=["more than a process has", "more than there are addresses"],
 )
 def test_labels_that_no_memory_holds(y, received):
     message = rf"`y` as a dense matrix need \d+ GB.*Received: {received}.* labels\. Leave out"
