@@ -22,6 +22,22 @@ from tfmlselect.scoring.signals import (
 )
 
 
+_LARGEST_INT32 = 2**31 - 1
+
+
+def indices(values: np.ndarray, places: int) -> tf.Tensor:
+    """Whole numbers as a tensor of the smaller type that counts all `places` they may point at.
+
+    TensorFlow takes a pair (row, column) for a place in n q, and in the type of the pair.
+
+    Args:
+        values: whole numbers >= 0, or pairs of them, int64.
+        places: entries of the table that they point into.
+    """
+    kind = np.int32 if places <= _LARGEST_INT32 else np.int64
+    return tf.constant(values.astype(kind))
+
+
 class Signal:
     """Something that is remembered of the samples.
 
