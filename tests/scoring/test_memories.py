@@ -26,7 +26,7 @@ N, Q = 12, 5
     ],
 )
 def test_the_type_that_counts_all_places(n, q, dtype):
-    """TensorFlow refuses, or misreads, pairs of int32 into a table of more than 2^31 - 1 entries."""
+    """TensorFlow takes no pairs of int32 into a table of more than 2^31 - 1 entries."""
     pairs = np.array([[0, 0], [min(n, 2**31) - 1, q - 1]])
     found = indices(pairs, n * q)
     assert found.dtype == dtype

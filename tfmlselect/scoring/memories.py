@@ -21,7 +21,6 @@ from tfmlselect.scoring.signals import (
     uncertainty,
 )
 
-
 _LARGEST_INT32 = 2**31 - 1
 
 

@@ -138,6 +138,13 @@ class Strategy:
         """
         raise NotImplementedError(f"{type(self).__name__} needs a `probabilities` method.")
 
+    def _known_distributions(self) -> list[tf.Tensor]:
+        """Those after the warm-up and at the end of the run, if no prediction changes them."""
+        if self.uses_predictions:
+            return []
+        asked = {max(at, self.before_first_epoch) for at in (self.warmup - 1, self.run_epochs - 2)}
+        return [self.probabilities(epoch) for epoch in sorted(asked)]
+
     def figures(self, epoch: int) -> dict[str, float]:
         """The numbers that `probabilities(epoch)` was made with, by name, to be shown beside it.
 
