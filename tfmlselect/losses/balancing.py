@@ -145,4 +145,5 @@ def checked_odds(odds: Any) -> np.ndarray:
     array = np.asarray(check_array("odds", odds, wanted, remedy), np.float64)
     ok = array.ndim == 1 and len(array) >= 2 and not np.any(array < 0)
     check_argument(ok, "odds", odds, wanted, remedy)
-    return np.where(np.isfinite(array) & (array > 0), array, np.nan)
+    kept = np.clip(array, np.finfo(np.float32).tiny, np.finfo(np.float32).max)  # as variables are
+    return np.where(np.isfinite(array) & (array > 0), kept, np.nan)

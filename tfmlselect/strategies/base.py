@@ -121,8 +121,11 @@ class Strategy:
 
         Args:
             ids: which samples, (b,) integers, distinct.
-            y_pred: predicted probabilities (b, q), float32.
-            loss: per-label loss (b, q), float32, where the callback was given one.
+            y_pred: predicted probabilities (b, q), float32, finite: a fit leaves other rows out.
+            loss: per-label loss (b, q), float32, finite, where the callback was given one.
+
+        Raises:
+            ValueError: a value that is not finite; not within a `tf.function`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs an `observe` method.")
 

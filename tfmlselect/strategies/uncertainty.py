@@ -181,7 +181,7 @@ class Uncertainty(ScoredStrategy):
             own, one_hot = tf.reshape(own, [-1, here]), tf.reshape(one_hot, [-1, width])
             return counts + tf.cast(tf.matmul(own, one_hot, transpose_a=True), tf.float64)
 
-        # Rows of labels and not of bins: each chunk is added to all counts, so it must not be small.
+        # By q and not by width: each chunk is added to all counts, so it must not be small.
         return fold_rows(n, q, add, tf.zeros([here, width], tf.float64))
 
     def get_config(self) -> dict[str, Any]:
