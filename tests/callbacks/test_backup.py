@@ -246,10 +246,111 @@ def test_half_precision_arrays(tmp_path):
 
 def test_leftovers_of_a_killed_write_go(tmp_path):
     shutil.rmtree(tmp_path)
-    (tmp_path / "writing-00000007").mkdir(parents=True)
+    (tmp_path / "writing-00000007").mkdir(parents=True)  # killed before anything was in it
+    backup_files.write(tmp_path, 5, [("a", np.arange(3))], {})
+    (tmp_path / "epoch-00000005").rename(tmp_path / "writing-00000005")
+    (tmp_path / "writing-00000005" / "manifest.json").unlink()
     backup_files.write(tmp_path, 8, [("a", np.arange(3))], {"b": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-00000008"]
     assert backup_files.read(tmp_path).facts == {"b": 1, "epoch": 8}
+
+
+def contents(root):
+    """Every file and directory, with what files hold."""
+    found = sorted(root.rglob("*"))
+    return {str(each.relative_to(root)): each.is_file() and each.read_bytes() for each in found}
+
+
+def write_lookalikes(root):
+    """What others keep beside backups, under names like those of ours."""
+    directories = ["epoch-best", "epoch-01", "epoch-1", "epoch-000000012", "Epoch-00000001"]
+    directories += ["writing-x", "writing-1", "writing-00000009", "epoch-00000007", "old-epoch-1"]
+    for name in directories:
+        (root / name / "deep").mkdir(parents=True)
+        (root / name / "weights.h5").write_bytes(b"dear")
+        (root / name / "deep" / "00000.npy").write_bytes(b"dear")
+    (root / "epoch-00000007" / "manifest.json").write_text('{"name": "another program"}')
+    (root / "epoch-00000008").mkdir()  # and nothing in it
+    for name in ("epoch-00000006", "epoch-01.weights.h5", "writing-00000006", "manifest.json"):
+        (root / name).write_bytes(b"dear")
+    elsewhere = root / "elsewhere"
+    backup_files.write(elsewhere, 1, [("a", np.arange(3))], {})
+    (root / "epoch-00000000").symlink_to(elsewhere / "epoch-00000001")
+
+
+def test_what_is_not_ours_stays(tmp_path):
+    write_lookalikes(tmp_path)
+    (tmp_path / "epoch-00000000").unlink()  # a link to a backup: no run starts anew beside it
+    before = contents(tmp_path)
+    trained(tmp_path, epochs=5)
+    after = contents(tmp_path)
+    assert before.items() <= after.items()
+    added = {name.split("/")[0] for name in after.keys() - before.keys()}
+    assert added == {"epoch-00000004", "epoch-00000005"}
+    _, selection = make_run(tmp_path)
+    assert selection.restore(make_model()) == 5
+
+
+def test_a_link_and_what_it_leads_to_stay(tmp_path):
+    write_lookalikes(tmp_path)
+    before = contents(tmp_path)
+    for epoch in range(1, 5):
+        backup_files.write(tmp_path, epoch, [("a", np.arange(3))], {})
+    assert before.items() <= contents(tmp_path).items()
+    assert backup_files.read(tmp_path).facts["epoch"] == 4
+
+
+def test_files_that_others_put_into_our_backups_stay(tmp_path):
+    trained(tmp_path, epochs=2)
+    note = tmp_path / "epoch-00000001" / "note.txt"
+    note.write_text("the good one")
+    train, selection = make_run(tmp_path)
+    model = make_model()
+    model.fit(
+        train,
+        initial_epoch=selection.restore(model),
+        epochs=5,
+        verbose=0,
+        callbacks=[selection],
+    )
+    assert note.read_text() == "the good one"
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["epoch-00000001", "epoch-00000004", "epoch-00000005"]
+
+
+@pytest.mark.parametrize(
+    "name", ["epoch-00000002", "epoch-00000003", "writing-00000003", "a file: epoch-00000003"]
+)
+def test_what_is_in_the_way_is_said_before_training(tmp_path, name):
+    place = tmp_path / name.removeprefix("a file: ")
+    if place.name == name:
+        place.mkdir()
+        place = place / "mine"
+    place.write_text("dear")
+    train, selection = make_run(tmp_path)
+    steps = []
+    watch = tf.keras.callbacks.LambdaCallback(on_train_batch_begin=lambda *_: steps.append(1))
+    with pytest.raises(
+        ValueError, match=r"cannot be written. Received: .*holds \w+-0000000\d, .*Move them away"
+    ):
+        make_model().fit(train, epochs=3, verbose=0, callbacks=[selection, watch])
+    assert not steps
+    assert place.read_text() == "dear"
+
+
+def test_what_is_in_the_way_of_later_epochs_is_not(tmp_path):
+    (tmp_path / "epoch-00000003").write_text("dear")
+    trained(tmp_path, epochs=2)
+    assert (tmp_path / "epoch-00000003").read_text() == "dear"
+
+
+def test_backups_of_before_there_were_markers_are_ours(tmp_path):
+    for epoch in (1, 2):
+        backup_files.write(tmp_path, epoch, [("a", np.arange(3))], {})
+        (tmp_path / f"epoch-{epoch:08d}" / "tfmlselect-backup.txt").unlink(missing_ok=True)
+    assert backup_files.read(tmp_path).facts["epoch"] == 2
+    backup_files.write(tmp_path, 3, [("a", np.arange(3))], {})
+    assert backup_files.epochs(tmp_path) == [3, 2]
 
 
 def test_a_run_without_a_seed_cannot_be_kept(tmp_path):

@@ -3,14 +3,18 @@
 Each backup is a directory of its own: one `.npy` file an array, and `manifest.json` with the facts
 and a checksum of each file. It is written beside its place, flushed to the disk and renamed, so
 that it is there whole or not at all. The newest two are kept: if one is damaged, the other serves.
+
+The directory may hold what others wrote. Only directories of our own are moved or removed: of an
+exact name, with our marker or manifest, and with nothing else in them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
+import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +26,9 @@ import tensorflow as tf
 FORMAT = 1
 KEPT = 2
 _PREFIX, _ASIDE = "epoch-", "writing-"
+_MANIFEST, _MARKER = "manifest.json", "tfmlselect-backup.txt"
+_MARK = "A backup of tfmlselect, which removes this directory when newer ones are there.\n"
+_ARRAY = re.compile(r"[0-9]{5,}\.npy")
 
 
 class Backup(NamedTuple):
@@ -32,46 +39,53 @@ class Backup(NamedTuple):
 
 
 def write(directory: str, epoch: int, arrays: Iterable[tuple[str, Any]], facts: dict) -> None:
-    """Writes a backup and removes all but the newest `KEPT`.
+    """Writes a backup and removes what is older than the newest `KEPT`.
 
     Args:
         directory: that all backups of a run lie in; made where it is missing.
         epoch: epochs completed: the backup's name.
         arrays: names and variables or arrays; read one after the other, to hold one in memory.
         facts: JSON-serialisable.
+
+    Raises:
+        OSError: it could not be written; what was there before still is.
     """
     root = Path(directory)
-    root.mkdir(parents=True, exist_ok=True)
-    for leftover in root.glob(f"{_ASIDE}*"):
-        shutil.rmtree(leftover)
-    aside = root / f"{_ASIDE}{epoch:08d}"
-    aside.mkdir()
-    files = {}
-    for number, (name, value) in enumerate(arrays):
-        # Of a variable that has a copy in each replica, NumPy itself makes no array.
-        array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
-        file = aside / f"{number:05d}.npy"
-        with open(file, "wb") as stream:
-            # bfloat16 and the like, which .npy does not know, are kept as bits.
-            np.save(stream, array.view(np.uint16) if array.dtype.kind == "V" else array)
-            _flush(stream)
-        files[name] = {"file": file.name, "dtype": array.dtype.name, "sha256": _checksum(file)}
-    with open(aside / "manifest.json", "w", encoding="utf-8") as stream:
-        json.dump({"format": FORMAT, "epoch": epoch, "facts": facts, "arrays": files}, stream)
-        _flush(stream)
-    _flush_directory(aside)
-    place = root / f"{_PREFIX}{epoch:08d}"
-    if place.exists():  # of an earlier run of this epoch
-        shutil.rmtree(place)
-    os.replace(aside, place)
-    _flush_directory(root)
-    for old in _places(root)[KEPT:]:
-        shutil.rmtree(old)
+    os.makedirs(root, exist_ok=True)
+    _remove_leftovers(root)
+    in_the_way = obstacles(directory, range(epoch, epoch + 1))
+    if in_the_way:
+        raise FileExistsError(f"{' and '.join(in_the_way)} in {str(root)!r} is not ours")
+    aside, place = (root / f"{prefix}{epoch:08d}" for prefix in (_ASIDE, _PREFIX))
+    try:
+        _fill(aside, epoch, arrays, facts)
+        if place.exists():  # of an earlier run of this epoch
+            _remove(place)
+        os.replace(aside, place)
+        _flush_directory(root)
+    except OSError:
+        with contextlib.suppress(OSError):  # room for others
+            _remove_leftovers(root)
+        raise
+    older = [old for old in _places(root) if _epoch_of(old) <= epoch][KEPT:]
+    for old in filter(_is_ours, older):
+        os.replace(old, aside)  # what is called a backup is never half removed
+        _remove(aside)
 
 
-def exists(directory: str) -> bool:
-    """Whether the directory holds a backup, good or damaged."""
-    return bool(_places(Path(directory)))
+def epochs(directory: str) -> list[int]:
+    """The epochs of the backups in a directory, good or damaged, the newest first."""
+    return [_epoch_of(place) for place in _places(Path(directory))]
+
+
+def obstacles(directory: str, wanted: range) -> list[str]:
+    """Names of what is not ours and stands where backups of some epochs are to be written."""
+    root = Path(directory)
+    return [
+        place.name
+        for place in _named(root, _PREFIX) + _named(root, _ASIDE)
+        if _epoch_of(place) in wanted and not _is_ours(place)
+    ]
 
 
 def read(directory: str) -> Backup | None:
@@ -105,8 +119,31 @@ def read(directory: str) -> Backup | None:
     return None
 
 
+def _fill(
+    aside: Path, epoch: int, arrays: Iterable[tuple[str, Any]], facts: dict[str, Any]
+) -> None:
+    """Writes all files of a backup into a new directory."""
+    os.mkdir(aside)
+    with open(aside / _MARKER, "w", encoding="utf-8") as stream:  # first: from now on it is ours
+        stream.write(_MARK)
+    files = {}
+    for number, (name, value) in enumerate(arrays):
+        # Of a variable that has a copy in each replica, NumPy itself makes no array.
+        array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+        file = aside / f"{number:05d}.npy"
+        with open(file, "wb") as stream:
+            # bfloat16 and the like, which .npy does not know, are kept as bits.
+            np.save(stream, array.view(np.uint16) if array.dtype.kind == "V" else array)
+            _flush(stream)
+        files[name] = {"file": file.name, "dtype": array.dtype.name, "sha256": _checksum(file)}
+    with open(aside / _MANIFEST, "w", encoding="utf-8") as stream:
+        json.dump({"format": FORMAT, "epoch": epoch, "facts": facts, "arrays": files}, stream)
+        _flush(stream)
+    _flush_directory(aside)
+
+
 def _read(place: Path) -> Backup:
-    manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, this version reads {FORMAT}")
     arrays = {}
@@ -121,8 +158,75 @@ def _read(place: Path) -> Backup:
 
 
 def _places(root: Path) -> list[Path]:
-    """The backups, newest first."""
-    return sorted(root.glob(f"{_PREFIX}*"), reverse=True)
+    """The backups, good or damaged, newest first."""
+    return sorted(filter(_looks_like_one, _named(root, _PREFIX)), reverse=True)
+
+
+def _named(root: Path, prefix: str) -> list[Path]:
+    """What has a name of our form, whoever made it."""
+    form = re.compile(re.escape(prefix) + "[0-9]{8}")
+    return [each for each in root.iterdir() if form.fullmatch(each.name)] if root.is_dir() else []
+
+
+def _epoch_of(place: Path) -> int:
+    return int(place.name[-8:])
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether it is a directory that we wrote, and all in it too: only then may it go."""
+    if place.is_symlink() or not place.is_dir():
+        return False
+    names = {each.name for each in place.iterdir()}
+    if not names:  # we make it, and are killed before the marker is in it; nothing is lost with it
+        return place.name.startswith(_ASIDE)
+    if not all(name in (_MARKER, _MANIFEST) or _ARRAY.fullmatch(name) for name in names):
+        return False
+    # Backups of before there were markers are known by their manifest.
+    if _MARKER in names:
+        return True
+    with contextlib.suppress(ValueError):
+        return {"format", "epoch", "facts", "arrays"} <= _parsed(place).keys()
+    return False
+
+
+def _looks_like_one(place: Path) -> bool:
+    """Whether it is a backup, may be a damaged one: no run starts anew beside it."""
+    if (place / _MARKER).exists():
+        return True
+    try:
+        return bool({"facts", "arrays"} & _parsed(place).keys())
+    except ValueError:
+        return True
+
+
+def _parsed(place: Path) -> dict[str, Any]:
+    """The manifest; empty where there is none, or another's.
+
+    Raises:
+        ValueError: a manifest that is no JSON.
+    """
+    try:
+        manifest = json.loads((place / _MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Removes what was being written, or removed, when a process was killed."""
+    for leftover in filter(_is_ours, _named(root, _ASIDE)):
+        _remove(leftover)
+
+
+def _remove(place: Path) -> None:
+    """Removes a directory of ours; what makes it ours goes last."""
+    for name in sorted(os.listdir(place), key=_last_of_all):
+        os.unlink(place / name)
+    os.rmdir(place)
+
+
+def _last_of_all(name: str) -> tuple[bool, bool]:
+    return name == _MARKER, name == _MANIFEST
 
 
 def _checksum(file: Path) -> str:
@@ -142,5 +246,7 @@ def _flush_directory(place: Path) -> None:
     """Makes renames in a directory lasting, where the system can open directories."""
     if os.name == "posix":
         handle = os.open(place, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

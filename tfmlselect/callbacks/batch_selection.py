@@ -217,7 +217,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if self._first_epoch is None:
             self._first_epoch = epoch
             if self._state is not None:
-                self._state.check_first_epoch(self.model, epoch)
+                self._state.check_first_epoch(self.model, epoch, self.params["epochs"])
             completed = self._selection.epoch
             self._set_run_length(self.params["epochs"] - epoch)
             fit_checks.warn_of_other_epoch(epoch, completed)

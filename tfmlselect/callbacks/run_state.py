@@ -109,22 +109,24 @@ class RunState:
         Raises:
             ValueError: the run is at its start, and the directory holds a backup.
         """
-        if self._selection.epoch == 0 and backup_files.exists(self._directory):
+        if self._selection.epoch == 0 and backup_files.epochs(self._directory):
             raise ValueError(
                 "The directory of the backups holds a run already. Received: "
                 f"backup_dir={self._directory!r}, and a fit that starts at epoch 0. Go on with it: "
                 "fit(initial_epoch=selection.restore(model), ...); or empty it."
             )
 
-    def check_first_epoch(self, model: tf.keras.Model, epoch: int) -> None:
-        """A fit after `restore` must go on where the backup stopped.
+    def check_first_epoch(self, model: tf.keras.Model, epoch: int, end: int) -> None:
+        """A fit after `restore` must go on where the backup stopped, and find room for its own.
 
         Args:
             model: that is trained.
             epoch: that Keras starts with.
+            end: that Keras ends before.
 
         Raises:
-            ValueError: Keras starts elsewhere.
+            ValueError: Keras starts elsewhere; or something that is not ours has the name of a
+                backup that the fit will write.
             RuntimeError: the optimizer has done another number of steps: something else has put
                 other weights back since.
         """
@@ -143,6 +145,15 @@ class RunState:
                 "BackupAndRestore: restore() puts weights and optimizer back too."
             )
         self._iterations = None
+        first = completed + 1
+        in_the_way = backup_files.obstacles(self._directory, range(first, first + end - epoch))
+        if in_the_way:
+            raise ValueError(
+                "Backups of this fit cannot be written. Received: "
+                f"backup_dir={self._directory!r}, which holds {', '.join(in_the_way)}, no backups "
+                "of this package or with other files in them. Move them away, or name another "
+                "directory."
+            )
 
     def _variables(
         self, model: tf.keras.Model, loss: BalancingLoss | None
