@@ -10,6 +10,7 @@ import tensorflow as tf
 import tfmlselect as tfml
 from tests.support.watching import Watch
 from tfmlselect.callbacks import backup_files
+from tfmlselect.distributed import workers
 
 N, Q = 40, 3
 RNG = np.random.default_rng(0)
@@ -200,6 +201,59 @@ def test_never_a_silent_restart(tmp_path):
     train, selection = make_run(tmp_path)
     with pytest.raises(ValueError, match=r"holds a run already.*initial_epoch=selection.restore"):
         make_model().fit(train, epochs=3, verbose=0, callbacks=[selection])
+
+
+def test_a_second_model_on_the_same_dataset_and_directory(tmp_path):
+    """It would start anew: the first one's backups stay, and so does what its dataset knows."""
+    train, first = trained(tmp_path, epochs=2)
+    kept, p = contents(tmp_path), train.probabilities
+    second = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"holds a run already. Received: .*epoch 2, .* epoch 0\."):
+        make_model().fit(train, epochs=3, verbose=0, callbacks=[second])
+    assert contents(tmp_path) == kept
+    assert train.epoch == 2
+    np.testing.assert_array_equal(train.probabilities, p)
+    first.fit(train, initial_epoch=2, epochs=3, verbose=0, callbacks=[second])  # is the run's own
+    assert backup_files.epochs(tmp_path) == [3, 2]
+
+
+def test_a_second_model_in_a_directory_of_its_own(tmp_path):
+    train, _ = trained(tmp_path / "first", strategy=tfml.strategies.OnlineBatch(warmup=0))
+    second = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path / "second")
+    model = make_model()
+    model.fit(train, epochs=1, verbose=0, callbacks=[second])
+    assert backup_files.epochs(tmp_path / "second") == [1]
+    again = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path / "first")
+    with pytest.raises(ValueError, match=r"holds epoch 2, and a fit that starts at epoch 1\."):
+        model.fit(train, initial_epoch=1, epochs=2, verbose=0, callbacks=[again])
+
+
+def test_fits_after_one_another(tmp_path):
+    """With the same callback, and with a new one, in one process; also after one that raised."""
+    train, selection = make_run(tmp_path, strategy=tfml.strategies.OnlineBatch(warmup=0))
+    model = make_model()
+
+    def fit(epochs, *callbacks):
+        run = {"initial_epoch": train.epoch, "epochs": epochs, "verbose": 0}
+        model.fit(train, callbacks=[*callbacks], **run)
+
+    def stop(*_):
+        raise InterruptedError
+
+    fit(1, selection)
+    fit(2, selection)
+    with pytest.raises(InterruptedError):
+        fit(4, selection, tf.keras.callbacks.LambdaCallback(on_epoch_end=stop))
+    fit(4, tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path))
+    assert backup_files.epochs(tmp_path) == [4, 3]
+
+
+def test_where_another_worker_cannot_keep_its_run_all_raise(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "each_text", lambda text: [text, "False"])
+    train, selection = make_run(tmp_path)
+    with pytest.raises(ValueError, match=r"Another worker .* Received: an error there"):
+        make_model().fit(train, epochs=1, verbose=0, callbacks=[selection])
+    assert not list(tmp_path.iterdir())
 
 
 def test_restore_without_a_directory():

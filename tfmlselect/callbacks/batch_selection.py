@@ -190,8 +190,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.check_one_leader(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
         fit_checks.warn_of_model_on_one_machine(self.model)
-        if self._state is not None:
-            self._state.check_start()
+        fit_checks.start_backups(self.model, self._state)
         self._reader.prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
         selection.attach(self, self.model, self._options["state_device"])
@@ -387,6 +386,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         for companion in self._companions:
             companion.close()
         self._companions = []
+        if self._state is not None:
+            self._state.end()
         self._selection.release(self)
 
 

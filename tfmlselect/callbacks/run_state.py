@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.callbacks import backup_files
+from tfmlselect.callbacks.directory_lock import DirectoryLock
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
@@ -34,6 +36,8 @@ class RunState:
     def __init__(self, directory: str, selection: Selection):
         self._directory = directory
         self._selection = selection
+        self._place = os.path.realpath(directory)
+        self._lock = DirectoryLock(directory)
         self._iterations: int | None = None  # the optimizer's, right after `restore`
 
     def save(self, model: tf.keras.Model, loss: BalancingLoss | None) -> None:
@@ -51,6 +55,7 @@ class RunState:
         # Backups have the schedule values by this name.
         facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
         backup_files.write(self._directory, self._selection.epoch, named, facts)
+        self._note_newest()
 
     def restore(self, model: tf.keras.Model, loss: BalancingLoss | None) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
@@ -84,7 +89,12 @@ class RunState:
         epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
         distribution = Distribution(probabilities, float(mass), values)
         self._selection.resume(model, epoch, distribution, owed)
+        self._note_newest()
         return epoch
+
+    def _note_newest(self) -> None:
+        newest = max(backup_files.epochs(self._directory), default=0)
+        self._selection.newest_backups[self._place] = newest
 
     def check_model(self, model: tf.keras.Model) -> None:
         """What `restore` needs to put a run back into.
@@ -103,18 +113,35 @@ class RunState:
                 "Call it on one batch, or model.build(input_shape), before restore."
             )
 
-    def check_start(self) -> None:
-        """Refuses to start at epoch 0 in a directory that holds backups.
+    def start(self, model: tf.keras.Model) -> None:
+        """A fit begins: the directory is its own, and goes on from where this run is.
 
         Raises:
-            ValueError: the run is at its start, and the directory holds a backup.
+            ValueError: the directory holds backups that this run neither wrote nor restored.
+            RuntimeError: another fit writes into the directory.
         """
-        if self._selection.epoch == 0 and backup_files.epochs(self._directory):
+        os.makedirs(self._directory, exist_ok=True)
+        if not self._lock.take():
+            raise RuntimeError(
+                "Another fit that runs now keeps its backups in this directory. Received: "
+                f"backup_dir={self._directory!r}. Name a directory for each run, or wait until "
+                "the other is over."
+            )
+        completed = self._selection.completed_by(model)
+        known = self._selection.newest_backups.get(self._place, 0) if completed else 0
+        newest = max(backup_files.epochs(self._directory), default=0)
+        if newest > known:
+            self.end()
             raise ValueError(
                 "The directory of the backups holds a run already. Received: "
-                f"backup_dir={self._directory!r}, and a fit that starts at epoch 0. Go on with it: "
+                f"backup_dir={self._directory!r}, which holds epoch {newest}, and a fit that "
+                f"starts at epoch {completed}. Go on with it: "
                 "fit(initial_epoch=selection.restore(model), ...); or empty it."
             )
+
+    def end(self) -> None:
+        """The fit is over, however it ended."""
+        self._lock.release()
 
     def check_first_epoch(self, model: tf.keras.Model, epoch: int, end: int) -> None:
         """A fit after `restore` must go on where the backup stopped, and find room for its own.
