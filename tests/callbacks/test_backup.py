@@ -1,5 +1,6 @@
 """Backups: what is kept and put back, and what is refused. Kills are in tests/processes."""
 
+import os
 import shutil
 import warnings
 
@@ -309,6 +310,24 @@ def test_leftovers_of_a_killed_write_go(tmp_path):
     assert backup_files.read(tmp_path).facts == {"b": 1, "epoch": 8}
 
 
+def test_a_backup_is_there_until_another_of_its_epoch_is(tmp_path, monkeypatch):
+    """Before each operation that changes a file, the old one can be read, or the new."""
+    backup_files.write(tmp_path, 1, [("a", np.array(1))], {})
+    found = []
+    for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "fsync"):
+        operation = getattr(os, name)
+
+        def watched(*arguments, operation=operation, **options):
+            found.append(int(backup_files.read(tmp_path).arrays["a"]))
+            return operation(*arguments, **options)
+
+        monkeypatch.setattr(os, name, watched)
+    backup_files.write(tmp_path, 1, [("a", np.array(2))], {})
+    assert found == sorted(found)
+    assert {*found} == {1, 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-00000001"]
+
+
 def contents(root):
     """Every file and directory, with what files hold."""
     found = sorted(root.rglob("*"))
@@ -319,6 +338,7 @@ def write_lookalikes(root):
     """What others keep beside backups, under names like those of ours."""
     directories = ["epoch-best", "epoch-01", "epoch-1", "epoch-000000012", "Epoch-00000001"]
     directories += ["writing-x", "writing-1", "writing-00000009", "epoch-00000007", "old-epoch-1"]
+    directories += ["replaced-", "replaced-00000009"]
     for name in directories:
         (root / name / "deep").mkdir(parents=True)
         (root / name / "weights.h5").write_bytes(b"dear")
@@ -373,7 +393,7 @@ def test_files_that_others_put_into_our_backups_stay(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["epoch-00000002", "epoch-00000003", "writing-00000003", "a file: epoch-00000003"]
+    "name", ["epoch-00000002", "writing-00000003", "replaced-00000003", "a file: epoch-00000003"]
 )
 def test_what_is_in_the_way_is_said_before_training(tmp_path, name):
     place = tmp_path / name.removeprefix("a file: ")

@@ -2,7 +2,8 @@
 
 Each backup is a directory of its own: one `.npy` file an array, and `manifest.json` with the facts
 and a checksum of each file. It is written beside its place, flushed to the disk and renamed, so
-that it is there whole or not at all. The newest two are kept: if one is damaged, the other serves.
+that it is there whole or not at all. One of the same epoch is kept until then, by another name. The
+newest two are kept: if one is damaged, the other serves.
 
 The directory may hold what others wrote. Only directories of our own are moved or removed: of an
 exact name, with our marker or manifest, and with nothing else in them.
@@ -25,7 +26,7 @@ import tensorflow as tf
 
 FORMAT = 1
 KEPT = 2
-_PREFIX, _ASIDE = "epoch-", "writing-"
+_PREFIX, _ASIDE, _REPLACED = "epoch-", "writing-", "replaced-"
 _MANIFEST, _MARKER = "manifest.json", "tfmlselect-backup.txt"
 _MARK = "A backup of tfmlselect, which removes this directory when newer ones are there.\n"
 _ARRAY = re.compile(r"[0-9]{5,}\.npy")
@@ -52,25 +53,27 @@ def write(directory: str, epoch: int, arrays: Iterable[tuple[str, Any]], facts: 
     """
     root = Path(directory)
     os.makedirs(root, exist_ok=True)
-    _remove_leftovers(root)
+    _tidy(root)
     in_the_way = obstacles(directory, range(epoch, epoch + 1))
     if in_the_way:
         raise FileExistsError(f"{' and '.join(in_the_way)} in {str(root)!r} is not ours")
-    aside, place = (root / f"{prefix}{epoch:08d}" for prefix in (_ASIDE, _PREFIX))
+    aside, place, replaced = (
+        root / f"{prefix}{epoch:08d}" for prefix in (_ASIDE, _PREFIX, _REPLACED)
+    )
     try:
         _fill(aside, epoch, arrays, facts)
         if place.exists():  # of an earlier run of this epoch
-            _remove(place)
+            os.replace(place, replaced)
         os.replace(aside, place)
         _flush_directory(root)
     except OSError:
-        with contextlib.suppress(OSError):  # room for others
-            _remove_leftovers(root)
+        with contextlib.suppress(OSError):  # what was there is back, and there is room for others
+            _tidy(root)
         raise
-    older = [old for old in _places(root) if _epoch_of(old) <= epoch][KEPT:]
-    for old in filter(_is_ours, older):
-        os.replace(old, aside)  # what is called a backup is never half removed
-        _remove(aside)
+    for old in _named(root, _REPLACED):
+        _retire(old, aside)
+    for old in [each for each in _places(root) if _epoch_of(each) <= epoch][KEPT:]:
+        _retire(old, aside)
 
 
 def epochs(directory: str) -> list[int]:
@@ -83,7 +86,7 @@ def obstacles(directory: str, wanted: range) -> list[str]:
     root = Path(directory)
     return [
         place.name
-        for place in _named(root, _PREFIX) + _named(root, _ASIDE)
+        for place in _named(root, _PREFIX, _ASIDE, _REPLACED)
         if _epoch_of(place) in wanted and not _is_ours(place)
     ]
 
@@ -158,13 +161,14 @@ def _read(place: Path) -> Backup:
 
 
 def _places(root: Path) -> list[Path]:
-    """The backups, good or damaged, newest first."""
-    return sorted(filter(_looks_like_one, _named(root, _PREFIX)), reverse=True)
+    """The backups, good or damaged, newest first; of an epoch first the one that replaces."""
+    found = filter(_looks_like_one, _named(root, _PREFIX, _REPLACED))
+    return sorted(found, key=lambda place: (-_epoch_of(place), place.name))
 
 
-def _named(root: Path, prefix: str) -> list[Path]:
+def _named(root: Path, *prefixes: str) -> list[Path]:
     """What has a name of our form, whoever made it."""
-    form = re.compile(re.escape(prefix) + "[0-9]{8}")
+    form = re.compile(f"({'|'.join(prefixes)})[0-9]{{8}}")
     return [each for each in root.iterdir() if form.fullmatch(each.name)] if root.is_dir() else []
 
 
@@ -212,10 +216,21 @@ def _parsed(place: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def _remove_leftovers(root: Path) -> None:
-    """Removes what was being written, or removed, when a process was killed."""
+def _tidy(root: Path) -> None:
+    """Puts back what was being replaced when a process was killed; removes what it was writing."""
+    for replaced in filter(_is_ours, _named(root, _REPLACED)):
+        place = root / f"{_PREFIX}{_epoch_of(replaced):08d}"
+        if not os.path.lexists(place):
+            os.replace(replaced, place)
     for leftover in filter(_is_ours, _named(root, _ASIDE)):
         _remove(leftover)
+
+
+def _retire(place: Path, aside: Path) -> None:
+    """Removes a backup, if it is ours; under its own name it is never half there."""
+    if _is_ours(place):
+        os.replace(place, aside)
+        _remove(aside)
 
 
 def _remove(place: Path) -> None:
