@@ -119,7 +119,7 @@ def cut_manifest(place):
 
 def other_format(place):
     file = place / "manifest.json"
-    file.write_text(file.read_text().replace('"format": 1', '"format": 0'))
+    file.write_text(file.read_text().replace('"format": 2', '"format": 3'))
 
 
 DAMAGES = [flip_a_bit, truncate, lose_a_file, cut_manifest, other_format]

@@ -1,8 +1,8 @@
 """Named arrays and a few facts, kept in a directory so that a crash at any moment loses nothing.
 
 Each backup is a directory of its own: one `.npy` file an array, and `manifest.json` with the facts
-and a checksum of each file. It is written beside its place, flushed to the disk and renamed, so
-that it is there whole or not at all. One of the same epoch is kept until then, by another name. The
+and checksums, of each file and of itself. It is written beside its place, flushed to the disk and
+renamed, so that it is there whole or not at all; one of the same epoch is kept until then. The
 newest two are kept: if one is damaged, the other serves.
 
 The directory may hold what others wrote. Only directories of our own are moved or removed: of an
@@ -17,14 +17,14 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksum of the manifest
 KEPT = 2
 _PREFIX, _ASIDE, _REPLACED = "epoch-", "writing-", "replaced-"
 _MANIFEST, _MARKER = "manifest.json", "tfmlselect-backup.txt"
@@ -91,8 +91,12 @@ def obstacles(directory: str, wanted: range) -> list[str]:
     ]
 
 
-def read(directory: str) -> Backup | None:
+def read(directory: str, needed: Collection[str] = ()) -> Backup | None:
     """The newest backup that is whole; None where there never was one.
+
+    Args:
+        directory: that was written into.
+        needed: names of arrays that every backup of the caller has.
 
     Raises:
         ValueError: no backup can be read: all are damaged, or of another format.
@@ -103,8 +107,8 @@ def read(directory: str) -> Backup | None:
     problems = []
     for place in _places(Path(directory)):
         try:
-            backup = _read(place)
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            backup = _read(place, needed)
+        except (OSError, ValueError) as error:
             problems.append(f"{place.name}: {error}")
             continue
         if problems:
@@ -139,25 +143,63 @@ def _fill(
             np.save(stream, array.view(np.uint16) if array.dtype.kind == "V" else array)
             _flush(stream)
         files[name] = {"file": file.name, "dtype": array.dtype.name, "sha256": _checksum(file)}
+    manifest = {"format": FORMAT, "epoch": epoch, "facts": facts, "arrays": files}
     with open(aside / _MANIFEST, "w", encoding="utf-8") as stream:
-        json.dump({"format": FORMAT, "epoch": epoch, "facts": facts, "arrays": files}, stream)
+        json.dump({**manifest, "sha256": _checksum_of(manifest)}, stream)
         _flush(stream)
     _flush_directory(aside)
 
 
-def _read(place: Path) -> Backup:
-    manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
-    if manifest["format"] != FORMAT:
-        raise ValueError(f"format {manifest['format']}, this version reads {FORMAT}")
+def _read(place: Path, needed: Collection[str]) -> Backup:
+    """What one directory holds.
+
+    Raises:
+        OSError, ValueError: it is damaged; says in which way.
+    """
+    manifest = _checked_manifest(place, needed)
     arrays = {}
     for name, entry in manifest["arrays"].items():
         file = place / entry["file"]
         if _checksum(file) != entry["sha256"]:
             raise ValueError(f"{file.name} has another checksum than the manifest says")
         array = np.load(file, allow_pickle=False)
-        dtype = tf.as_dtype(entry["dtype"]).as_numpy_dtype
-        arrays[name] = array if array.dtype == dtype else array.view(dtype)
+        try:
+            dtype = tf.as_dtype(entry["dtype"]).as_numpy_dtype
+            arrays[name] = array if array.dtype == dtype else array.view(dtype)
+        except TypeError as error:
+            raise ValueError(f"{file.name} is said to hold {entry['dtype']}") from error
     return Backup({**manifest["facts"], "epoch": manifest["epoch"]}, arrays)
+
+
+def _checked_manifest(place: Path, needed: Collection[str]) -> dict[str, Any]:
+    """A manifest whose every part is what it must be; raises a ValueError otherwise."""
+    try:
+        manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{_MANIFEST} cannot be decoded") from error
+
+    def check(ok: Any, what: str) -> None:
+        if not ok:
+            raise ValueError(f"{_MANIFEST} {what}")
+
+    check(isinstance(manifest, dict), "holds no backup")
+    written, said = manifest.get("format"), manifest.pop("sha256", None)
+    if said is not None:
+        check(said == _checksum_of(manifest), "has another checksum than it says")
+    formats = (FORMAT,) if said is not None else (1,)
+    check(type(written) is int and written in formats, f"has the format {written}")
+    epoch, arrays = manifest.get("epoch"), manifest.get("arrays")
+    check(type(epoch) is int and epoch == _epoch_of(place), f"is of epoch {epoch}")
+    check(isinstance(manifest.get("facts"), dict), "has no facts")
+    check(isinstance(arrays, dict), "has no arrays")
+    for name, entry in arrays.items():
+        known = isinstance(entry, dict) and {"file", "dtype", "sha256"} <= entry.keys()
+        check(known and all(isinstance(each, str) for each in entry.values()), f"lacks {name}")
+        # Nothing is read from elsewhere.
+        check(_ARRAY.fullmatch(entry["file"]), f"has {name} in {entry['file']!r}")
+    for name in needed:
+        check(name in arrays, f"lacks {name}")
+    return manifest
 
 
 def _places(root: Path) -> list[Path]:
@@ -207,12 +249,14 @@ def _parsed(place: Path) -> dict[str, Any]:
     """The manifest; empty where there is none, or another's.
 
     Raises:
-        ValueError: a manifest that is no JSON.
+        ValueError: a manifest that is no JSON, or cannot be read.
     """
     try:
         manifest = json.loads((place / _MANIFEST).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return {}
+    except (OSError, RecursionError) as error:
+        raise ValueError(f"{_MANIFEST} cannot be read") from error
     return manifest if isinstance(manifest, dict) else {}
 
 
@@ -242,6 +286,11 @@ def _remove(place: Path) -> None:
 
 def _last_of_all(name: str) -> tuple[bool, bool]:
     return name == _MARKER, name == _MANIFEST
+
+
+def _checksum_of(manifest: dict[str, Any]) -> str:
+    """Of all that it says, however it is written down."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _checksum(file: Path) -> str:

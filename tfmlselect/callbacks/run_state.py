@@ -64,7 +64,7 @@ class RunState:
             ValueError: the backup is of another dataset, strategy or model, or damaged.
         """
         _build_optimizer(model)  # on all of several machines, whether they have a backup or not
-        backup = backup_files.read(self._directory)
+        backup = backup_files.read(self._directory, ("probabilities", "mass"))
         if backup is None:
             return 0
         self._check_identity(backup.facts)
