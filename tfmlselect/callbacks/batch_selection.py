@@ -157,7 +157,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         labels = selection.source.labels
         self._state: RunState | None = None
         if backup_dir is not None:
-            self._state = RunState(os.fspath(backup_dir), selection)
+            self._state = RunState(os.fspath(backup_dir), selection, self._options)
         self._summaries: SelectionSummaries | None = None
         names = checked_names(label_names, labels.q)
         if log_dir is not None:

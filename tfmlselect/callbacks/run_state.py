@@ -5,17 +5,18 @@ What is saved, and what a backup must agree with; how files are written is in `b
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.callbacks import backup_files
+from tfmlselect._checks import shown
+from tfmlselect.callbacks import backup_files, run_identity
 from tfmlselect.callbacks.directory_lock import DirectoryLock
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
@@ -31,13 +32,17 @@ class RunState:
     Args:
         directory: where backups lie.
         selection: of the dataset.
+        options: of the callback.
     """
 
-    def __init__(self, directory: str, selection: Selection):
+    def __init__(self, directory: str, selection: Selection, options: Mapping[str, Any]):
         self._directory = directory
         self._selection = selection
         self._place = os.path.realpath(directory)
         self._lock = DirectoryLock(directory)
+        # Now, before training changes what objects of the user's own may hold.
+        self._of_dataset = run_identity.of_dataset(selection, options)
+        self._of_model: tuple[weakref.ref | None, dict[str, Any]] = (None, {})
         self._iterations: int | None = None  # the optimizer's, right after `restore`
 
     def save(self, model: tf.keras.Model, loss: BalancingLoss | None) -> None:
@@ -52,8 +57,8 @@ class RunState:
         named.append(("probabilities", distribution.probabilities))
         named.append(("mass", np.float64(distribution.mass)))
         named.append(("owed", self._selection.plan.owed))
-        # Backups have the schedule values by this name.
-        facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
+        facts = {**self._of_dataset, **self._facts_of(model)}
+        facts["in_force"] = dict(distribution.schedule_values)  # backups know them by this name
         backup_files.write(self._directory, self._selection.epoch, named, facts)
         self._note_newest()
 
@@ -67,13 +72,13 @@ class RunState:
         backup = backup_files.read(self._directory, ("probabilities", "mass"))
         if backup is None:
             return 0
-        self._check_identity(backup.facts)
+        self._check_identity(self._of_dataset, backup.facts)
         variables = dict(self._variables(model, loss))
-        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        shapes = {name: _form(name, variable) for name, variable in variables.items()}
         probabilities, mass = (backup.arrays.pop(name) for name in ("probabilities", "mass"))
         # Not in backups of before epochs were drawn systematically.
         owed = backup.arrays.pop("owed", np.zeros(self._selection.source.n))
-        saved = {name: array.shape for name, array in backup.arrays.items()}
+        saved = {name: _form(name, array) for name, array in backup.arrays.items()}
         if shapes != saved:
             differing = sorted(shapes.items() ^ saved.items())[:4]
             raise ValueError(
@@ -81,13 +86,15 @@ class RunState:
                 f"differ: {differing}. Make the model as it was, or empty the directory "
                 f"{self._directory!r}."
             )
+        self._check_identity(self._facts_of(model), backup.facts)
         for name, variable in variables.items():
             variable.assign(backup.arrays[name])
         if loss is not None:
             loss.restored()
         self._iterations = _steps_of(model)
-        epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
-        distribution = Distribution(probabilities, float(mass), values)
+        epoch, values = backup.facts["epoch"], backup.facts.get("in_force")
+        known = values if isinstance(values, dict) else {}
+        distribution = Distribution(probabilities, float(mass), known)
         self._selection.resume(model, epoch, distribution, owed)
         self._note_newest()
         return epoch
@@ -120,6 +127,7 @@ class RunState:
             ValueError: the directory holds backups that this run neither wrote nor restored.
             RuntimeError: another fit writes into the directory.
         """
+        self._of_model = (None, {})  # layers may have been frozen, or no longer
         os.makedirs(self._directory, exist_ok=True)
         if not self._lock.take():
             raise RuntimeError(
@@ -196,46 +204,62 @@ class RunState:
             for name, variable in loss.state.items():
                 yield f"loss/{name}", variable
 
-    @functools.cached_property
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a backup to be of this run."""
-        selection = self._selection
-        plan, strategy = selection.plan, selection.strategy
-        config = json.dumps(strategy.get_config(), sort_keys=True, default=repr)
-        return {
-            "labels": hashlib.sha256(selection.source.labels.matrix.tobytes()).hexdigest(),
-            "x": selection.source.fingerprint(),
-            "n": plan.n,
-            "batch_size": plan.batch_size,
-            "drop_remainder": plan.drop_remainder,
-            "samples_per_epoch": plan.options.samples_per_epoch,
-            "draws": plan.options.draws,
-            "importance_weights": plan.options.exponent.get_config(),
-            "seed": plan.run_seed,
-            "strategy": type(strategy).__name__,
-            "config": hashlib.sha256(config.encode()).hexdigest(),
-        }
+    def _facts_of(self, model: tf.keras.Model) -> dict[str, Any]:
+        known, facts = self._of_model
+        if known is None or known() is not model:
+            facts = run_identity.of_model(model)
+            self._of_model = (weakref.ref(model), facts)
+        return facts
 
-    def _check_identity(self, facts: dict[str, Any]) -> None:
-        here = self._identity
-        # Backups of before these could be chosen say nothing of them.
-        later = ("samples_per_epoch", "draws", "importance_weights")
-        saved = {name: facts.get(name, here[name] if name in later else None) for name in here}
+    def _check_identity(self, here: dict[str, Any], facts: dict[str, Any]) -> None:
+        """What is known here must be the same for a backup to be of this run."""
+        if "config" in here and "layers" not in facts:  # of before arguments were known by value
+            config = self._selection.strategy.get_config()
+            text = json.dumps(config, sort_keys=True, default=repr)
+            here = {**here, "config": hashlib.sha256(text.encode()).hexdigest()}
+        # Earlier backups say nothing of what came later.
+        saved = {name: facts.get(name, None if name in _FIRST else here[name]) for name in here}
         differing = [name for name, value in here.items() if saved[name] != value]
+        if "stream" in differing and _sketches_agree(here["stream"], saved["stream"]):
+            differing.remove("stream")
         if differing:
-            hashed = ("labels", "x", "config")
             said = [
                 f"other {name}"
-                if name in hashed
-                else f"{name}={facts.get(name)!r} -> {here[name]!r}"
+                if name in _CHECKSUMS
+                else f"{name}={shown(saved[name])} -> {shown(here[name])}"
                 for name in differing
             ]
             raise ValueError(
                 "The backup is of another run. Received: "
                 f"{', '.join(said)} (backup -> here). Make the dataset as it was, seed= and "
-                "strategy too, or empty the "
+                "strategy too, and the model, or empty the "
                 f"directory {self._directory!r}."
             )
+
+
+# Facts of which a text of hexadecimal digits would tell nobody anything.
+_CHECKSUMS = {"labels", "x", "stream", "config", "features", "neighbors", "sample_weight", "layers"}
+# Facts that every backup has.
+_FIRST = {"labels", "x", "n", "batch_size", "drop_remainder", "seed", "strategy", "config"}
+
+
+def _sketches_agree(here: list, saved: Any) -> bool:
+    """Whether samples of two streams are the same but for rounding; some are not known."""
+    if not here or not saved:
+        return True
+    a, b = np.array(here), np.array(saved)
+    if a.shape != b.shape:
+        return False
+    sizes = a[:, 1:]
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        near = np.abs(a - b) <= 1e-3 * sizes
+    return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
+
+
+def _form(name: str, variable: Any) -> tuple:
+    """The shape, and of a model's own variables the dtype, which another policy changes."""
+    dtype = tf.as_dtype(variable.dtype).name if name.startswith("model/") else ""
+    return (tuple(variable.shape), dtype)
 
 
 def _steps_of(model: tf.keras.Model) -> int:
