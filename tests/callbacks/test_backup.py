@@ -1,6 +1,9 @@
 """Backups: what is kept and put back, and what is refused. Kills are in tests/processes."""
 
+import copy
+import errno
 import os
+import re
 import shutil
 import warnings
 
@@ -425,6 +428,116 @@ def test_backups_of_before_there_were_markers_are_ours(tmp_path):
     assert backup_files.read(tmp_path).facts["epoch"] == 2
     backup_files.write(tmp_path, 3, [("a", np.arange(3))], {})
     assert backup_files.epochs(tmp_path) == [3, 2]
+
+
+def full_disk(monkeypatch, when):
+    """Has each write of a file fail while `when()`; says how often it did."""
+    failed = []
+
+    def fsync(handle, flush=os.fsync):
+        if when():
+            failed.append(handle)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return failed
+
+
+def test_a_disk_that_runs_full_and_has_room_again(tmp_path, monkeypatch):
+    """The fit goes on with one warning, and what was kept before stays until there is more."""
+    train, selection = make_run(tmp_path)
+    failed = full_disk(monkeypatch, lambda: train.epoch in (3, 4))
+    kept = []
+    watch = tf.keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: kept.append(backup_files.epochs(tmp_path))
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_model().fit(train, epochs=5, verbose=0, callbacks=[selection, watch])
+    said = [str(each.message) for each in caught if "backup could not" in str(each.message)]
+    assert len(said) == 1
+    assert re.match(r"A backup .*goes on. Received: .*No space left on device.*Make room", *said)
+    assert len(failed) == 2
+    assert kept == [[1], [2, 1], [2, 1], [2, 1], [5, 2]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00000002", "epoch-00000005"]
+
+
+def test_a_backup_that_is_required(tmp_path, monkeypatch):
+    train, selection = make_run(tmp_path, backup_required=True)
+    full_disk(monkeypatch, lambda: train.epoch == 2)
+    with pytest.raises(RuntimeError, match=r"could not be written. Received: .*No space left"):
+        make_model().fit(train, epochs=3, verbose=0, callbacks=[selection])
+    assert "backup_required=True" in repr(selection)
+    assert copy.deepcopy(selection)._options == selection._options
+    monkeypatch.undo()
+    train, selection = make_run(tmp_path)
+    assert selection.restore(make_model()) == 1
+
+
+def test_a_backup_that_is_required_and_no_directory():
+    with pytest.raises(ValueError, match=r"Received: backup_required=True, backup_dir=None\."):
+        make_run(None, backup_required=True)
+
+
+def unusable(root):
+    """Paths where no directory can be."""
+    file = root / "file"
+    file.write_text("dear")
+    (root / "link").symlink_to(root / "nowhere")
+    return {
+        "a file": file,
+        "below a file": file / "deep" / "deeper",
+        "a link to nothing": root / "link",
+        "a long name": root / ("x" * 300),
+        "a long path": root / "/".join(["x" * 100] * 50),
+        "no path": "a\0b",
+    }
+
+
+PROBLEMS = ["a file", "below a file", "a link to nothing", "a long name", "a long path", "no path"]
+
+
+@pytest.mark.parametrize("argument", ["backup_dir", "log_dir"])
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_where_no_directory_can_be(tmp_path, kind, argument):
+    """Said when the callback is made."""
+    if argument == "log_dir":
+        pytest.importorskip("tensorboard")
+    path = unusable(tmp_path)[kind]
+    train, _ = make_run(None)
+    with pytest.raises(ValueError, match=rf"`{argument}` must be a directory .*Received: .*Name"):
+        tfml.AdaptiveBatchSelection(train, **{argument: path})
+    assert (tmp_path / "file").read_text() == "dear"
+
+
+@pytest.mark.parametrize("name", ["mkdir", "open"])
+def test_a_directory_that_may_not_be_written_into(tmp_path, monkeypatch, name):
+    """It can be restored from; a fit says so before it trains."""
+    trained(tmp_path / "run", epochs=1, strategy=tfml.strategies.OnlineBatch(warmup=0))
+    train, selection = make_run(
+        tmp_path / "run", strategy=tfml.strategies.OnlineBatch(warmup=0), backup_required=True
+    )
+    operation = getattr(os, name)
+
+    def refused(path, *arguments, **options):
+        if str(path).startswith(str(tmp_path)):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return operation(path, *arguments, **options)
+
+    monkeypatch.setattr(os, name, refused)
+    if name == "mkdir":  # nothing there yet
+        selection = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path / "new")
+        epoch = 0
+    else:
+        epoch = selection.restore(model := make_model())
+        assert epoch == 1
+    model = make_model() if name == "mkdir" else model
+    steps = []
+    watch = tf.keras.callbacks.LambdaCallback(on_train_batch_begin=lambda *_: steps.append(1))
+    with pytest.raises(ValueError, match=r"`backup_dir` must be .*Read-only file system"):
+        model.fit(train, initial_epoch=epoch, epochs=2, verbose=0, callbacks=[selection, watch])
+    assert not steps
 
 
 def test_a_run_without_a_seed_cannot_be_kept(tmp_path):

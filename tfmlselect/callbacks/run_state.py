@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import shown
 from tfmlselect.callbacks import backup_files, run_identity
+from tfmlselect.callbacks.directory_checks import require_directory
 from tfmlselect.callbacks.directory_lock import DirectoryLock
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
@@ -51,6 +52,9 @@ class RunState:
         Args:
             model: that is trained.
             loss: one that is adapted in the run, or None.
+
+        Raises:
+            OSError: it could not be written.
         """
         named = list(self._variables(model, loss))
         distribution = self._selection.distribution
@@ -124,12 +128,22 @@ class RunState:
         """A fit begins: the directory is its own, and goes on from where this run is.
 
         Raises:
-            ValueError: the directory holds backups that this run neither wrote nor restored.
+            ValueError: the directory cannot be written into, or it holds backups that this run
+                neither wrote nor restored.
             RuntimeError: another fit writes into the directory.
         """
         self._of_model = (None, {})  # layers may have been frozen, or no longer
-        os.makedirs(self._directory, exist_ok=True)
-        if not self._lock.take():
+        try:
+            os.makedirs(self._directory, exist_ok=True)
+            free = self._lock.take()
+            newest = max(backup_files.epochs(self._directory), default=0)
+        except OSError as error:
+            self.end()
+            problem = str(error)
+        else:
+            problem = ""
+        require_directory("backup_dir", self._directory, problem)
+        if not free:
             raise RuntimeError(
                 "Another fit that runs now keeps its backups in this directory. Received: "
                 f"backup_dir={self._directory!r}. Name a directory for each run, or wait until "
@@ -137,7 +151,6 @@ class RunState:
             )
         completed = self._selection.completed_by(model)
         known = self._selection.newest_backups.get(self._place, 0) if completed else 0
-        newest = max(backup_files.epochs(self._directory), default=0)
         if newest > known:
             self.end()
             raise ValueError(
