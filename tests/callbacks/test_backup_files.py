@@ -1,13 +1,18 @@
 """Backups as files, without a model: whatever is damaged is noticed, and an older one is read."""
 
+import contextlib
 import hashlib
+import itertools
 import json
 import re
+import shutil
 import warnings
 
 import numpy as np
 import pytest
 
+from tests.support import file_faults
+from tests.support.file_faults import Killed, faults, full, full_from_then_on, killed
 from tfmlselect.callbacks import backup_files
 
 FACTS = {"seed": 0, "name": "a run", "in_force": {"pressure": 4.5}}
@@ -181,3 +186,65 @@ def test_a_file_of_a_lost_backup(tmp_path):
     assert read(tmp_path)[0] == 1
     write(tmp_path, 2)
     assert read(tmp_path) == (2, [])
+
+
+@pytest.fixture(name="_no_waiting")
+def no_waiting():
+    with file_faults.without_waiting():
+        yield
+
+
+SITUATION = pytest.mark.parametrize("situation", file_faults.SITUATIONS)
+
+
+def check_written(root, epoch, situation):
+    """What is there once it was written without a fault."""
+    file_faults.write(root, epoch, 1)
+    after = (file_faults.allowed(situation)[1], file_faults.names_after(situation))
+    assert file_faults.found(root) == after
+
+
+@pytest.mark.usefixtures("_no_waiting")
+@pytest.mark.parametrize("fault", [full, full_from_then_on], ids=lambda f: f.__name__)
+@SITUATION
+def test_a_disk_that_is_full_at_each_operation(tmp_path, situation, fault):
+    """What was there stays, or what was to be written is; what was begun makes room again."""
+    for at in itertools.count():
+        root = tmp_path / str(at)
+        epoch = file_faults.prepare(root, situation)
+        with faults(fault, at) as operations, contextlib.suppress(OSError):
+            file_faults.write(root, epoch, 1)
+        read, names = file_faults.found(root)
+        assert read in file_faults.allowed(situation)
+        if fault is full_from_then_on:
+            assert not {name for name in names if re.match(r"(writing|replaced)-0", name)}
+        check_written(root, epoch, situation)
+        if at >= len(operations):
+            break
+    assert at > 20
+
+
+@pytest.mark.usefixtures("_no_waiting")
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.full)])
+@SITUATION
+def test_killed_at_each_operation(tmp_path, situation, times):
+    """And the one that goes on, at each of its; nothing of ours is left over at the end."""
+    tried, epoch = 0, file_faults.prepare(tmp_path / "start", situation)
+    for first in itertools.count():
+        for second in itertools.count() if times == 2 else [None]:
+            root = tmp_path / "run"
+            shutil.rmtree(root, ignore_errors=True)
+            shutil.copytree(tmp_path / "start", root)
+            whole = []
+            for at in (first, second)[:times]:
+                with faults(killed, at) as operations, contextlib.suppress(Killed):
+                    file_faults.write(root, epoch, 1)
+                whole.append(len(operations) <= at)
+                assert file_faults.found(root)[0] in file_faults.allowed(situation)
+            check_written(root, epoch, situation)
+            tried += 1
+            if whole[-1]:
+                break
+        if whole[0]:
+            break
+    assert tried > 20**times

@@ -261,13 +261,18 @@ def _parsed(place: Path) -> dict[str, Any]:
 
 
 def _tidy(root: Path) -> None:
-    """Puts back what was being replaced when a process was killed; removes what it was writing."""
-    for replaced in filter(_is_ours, _named(root, _REPLACED)):
-        place = root / f"{_PREFIX}{_epoch_of(replaced):08d}"
-        if not os.path.lexists(place):
-            os.replace(replaced, place)
+    """Removes what was being written when a process was killed; puts back what was replaced."""
     for leftover in filter(_is_ours, _named(root, _ASIDE)):
         _remove(leftover)
+    for replaced in filter(_is_ours, _named(root, _REPLACED)):
+        place, aside = (
+            replaced.with_name(replaced.name.replace(_REPLACED, prefix))
+            for prefix in (_PREFIX, _ASIDE)
+        )
+        if not os.path.lexists(place):
+            os.replace(replaced, place)
+        elif _is_ours(place):  # the new one is in place
+            _retire(replaced, aside)
 
 
 def _retire(place: Path, aside: Path) -> None:
