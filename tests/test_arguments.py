@@ -308,6 +308,7 @@ expect("AdaptiveBatchSelection", lambda: {"dataset": train()})(
     from_logits=FLAG,
     check_order=FLAG,
     backup_dir=OPTIONAL | TEXT,
+    backup_required=NOTHING,  # without a directory
     state_device=OPTIONAL,
     log_dir=OPTIONAL | TEXT,
     label_names=OPTIONAL,

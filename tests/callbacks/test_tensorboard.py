@@ -420,3 +420,27 @@ def test_without_tensorboard(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"Received: log_dir=.*tfmlselect\[tensorboard\]"):
         tfml.AdaptiveBatchSelection(make_train(), log_dir=tmp_path)
     tfml.AdaptiveBatchSelection(make_train(), label_names=NAMES)
+
+
+def test_a_directory_that_cannot_be_made_any_more(tmp_path):
+    """Made when the callback was, a file stands there when the fit begins."""
+    train = make_train()
+    selection = tfml.AdaptiveBatchSelection(train, log_dir=tmp_path / "logs")
+    (tmp_path / "logs").write_text("dear")
+    with pytest.raises(ValueError, match=r"`log_dir` must be a directory .*Received: .*logs"):
+        make_model().fit(train, epochs=2, verbose=0, callbacks=[selection])
+
+
+def test_what_cannot_be_written_does_not_stop_the_fit(tmp_path):
+    """The directory is lost while the fit runs; it says so once."""
+
+    def lose(epoch, logs=None):
+        if epoch == 0:
+            shutil.rmtree(tmp_path)
+            tmp_path.write_text("dear")
+
+    first = [tf.keras.callbacks.LambdaCallback(on_epoch_begin=lose)]
+    with pytest.warns(UserWarning, match=r"could not be written, .*Received: ") as caught:
+        history = fit(tmp_path, first=first)
+    assert len(history["selection/entropy"]) == 3
+    assert sum("could not be written" in str(each.message) for each in caught) == 1

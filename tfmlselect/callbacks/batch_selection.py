@@ -29,6 +29,7 @@ from tfmlselect.callbacks.companions import (
     VarianceRatio,
     WeightsExponent,
 )
+from tfmlselect.callbacks.directory_checks import check_directory
 from tfmlselect.callbacks.held_out_check import ValidationDataWarning
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
@@ -94,6 +95,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             Turn it off where a `.map` changes labels on purpose (mixup).
         backup_dir: a directory to keep the run in, written after each epoch, for `restore`; the
             dataset needs a `seed`. None: the run is not kept.
+        backup_required: whether the fit stops with a RuntimeError where a backup cannot be written,
+            such as on a full disk. False: it goes on with a warning, and tries again each epoch.
         state_device: where the strategy's state lives and scores are computed, such as "CPU:0";
             None: where TensorFlow puts variables.
         log_dir: a directory for TensorBoard, which may be that of Keras' own callback. After each
@@ -104,8 +107,9 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     Raises:
         TypeError: `dataset` is no `AdaptiveDataset`.
         ImportError: a `log_dir`, and tensorboard is not installed.
-        ValueError: an argument outside its range. At the start of training: an epoch of another
-            length, or a model of another width than the dataset.
+        ValueError: an argument outside its range, or a file where a directory is to be. At the
+            start of training: an epoch of another length, or a model of another width than the
+            dataset; a directory that cannot be written into, or holds another run.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
@@ -134,6 +138,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         from_logits: bool | str = "auto",
         check_order: bool = True,
         backup_dir: str | None = None,
+        backup_required: bool = False,
         state_device: str | None = None,
         log_dir: str | os.PathLike | None = None,
         label_names: Sequence[str] | None = None,
@@ -148,6 +153,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             "from_logits": from_logits,
             "check_order": check_order,
             "backup_dir": backup_dir,
+            "backup_required": backup_required,
             "state_device": state_device,
             "log_dir": log_dir,
             "label_names": label_names,
@@ -157,7 +163,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         labels = selection.source.labels
         self._state: RunState | None = None
         if backup_dir is not None:
-            self._state = RunState(os.fspath(backup_dir), selection)
+            self._state = RunState(os.fspath(backup_dir), selection, self._options)
         self._summaries: SelectionSummaries | None = None
         names = checked_names(label_names, labels.q)
         if log_dir is not None:
@@ -190,8 +196,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.check_one_leader(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
         fit_checks.warn_of_model_on_one_machine(self.model)
-        if self._state is not None:
-            self._state.check_start()
+        fit_checks.start_backups(self.model, self._state)
         self._reader.prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
         selection.attach(self, self.model, self._options["state_device"])
@@ -217,7 +222,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if self._first_epoch is None:
             self._first_epoch = epoch
             if self._state is not None:
-                self._state.check_first_epoch(self.model, epoch)
+                self._state.check_first_epoch(self.model, epoch, self.params["epochs"])
             completed = self._selection.epoch
             self._set_run_length(self.params["epochs"] - epoch)
             fit_checks.warn_of_other_epoch(epoch, completed)
@@ -352,7 +357,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             summaries.errors = errors
             companions.append(summaries)
         if self._state is not None:  # last: no epoch is kept that the summaries lack
-            companions.append(Backup(self._state, self.model, loss))
+            required = options["backup_required"]
+            companions.append(Backup(self._state, self.model, loss, required))
         return companions
 
     def _start_epoch(self) -> None:
@@ -387,6 +393,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         for companion in self._companions:
             companion.close()
         self._companions = []
+        if self._state is not None:
+            self._state.end()
         self._selection.release(self)
 
 
@@ -413,8 +421,16 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
     _checks.check_flag("check_order", options["check_order"])
     if options["state_device"] is not None:
         _checks.check_device("state_device", options["state_device"])
+    required = _checks.check_flag("backup_required", options["backup_required"])
+    _checks.require(
+        options["backup_dir"] is not None or not required,
+        "Backups that are required need a directory",
+        "backup_required=True, backup_dir=None",
+        "Pass backup_dir=...",
+    )
     if options["backup_dir"] is not None:
         path = _checks.check_path("backup_dir", options["backup_dir"])
+        check_directory("backup_dir", path, writes=False)
         _checks.require(
             dataset._selection.plan.repeatable,
             "`backup_dir` keeps a run whose draws can be repeated",

@@ -338,14 +338,47 @@ class WeightsExponent(Companion):
 
 
 class Backup(Companion):
-    """Keeps the run in a directory."""
+    """Keeps the run in a directory.
 
-    def __init__(self, state: RunState, model: tf.keras.Model, loss: BalancingLoss | None):
+    Args:
+        state: of the run.
+        model: that is trained.
+        loss: one that is adapted, or None.
+        required: whether the fit stops where a backup cannot be written.
+    """
+
+    def __init__(
+        self, state: RunState, model: tf.keras.Model, loss: BalancingLoss | None, required: bool
+    ):
         self._state, self._model, self._loss = state, model, loss
+        self._required = required
+        self._warned = False
 
     def finish_epoch(self, epoch: Epoch) -> None:
-        """Writes what is now, between two epochs."""
-        self._state.save(self._model, self._loss)
+        """Writes what is now, between two epochs.
+
+        Raises:
+            RuntimeError: it cannot be written, and is required.
+
+        Warns:
+            UserWarning: it cannot be written; once a fit.
+        """
+        try:
+            self._state.save(self._model, self._loss)
+        except OSError as error:
+            if self._required:
+                raise RuntimeError(
+                    f"A backup could not be written. Received: {error}. Make room, and go on from "
+                    "the backup before it; or leave out backup_required=True."
+                ) from error
+            if not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"A backup could not be written, and the fit goes on. Received: {error}. The "
+                    "backups before it are kept, and each epoch tries again. Make room; "
+                    "backup_required=True stops the fit instead.",
+                    stacklevel=4,
+                )
 
 
 def warn_of_rows_left_out(selection: Selection, rows: int) -> None:

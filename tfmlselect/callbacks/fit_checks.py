@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import shown
 from tfmlselect._training_step import batch_weights
+from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.distributed import workers
 from tfmlselect.labels import Labels
@@ -51,6 +52,34 @@ def warn_of_model_on_one_machine(model: tf.keras.Model) -> None:
             f"Received: {machines} machines in TF_CONFIG, and a model made outside of a "
             "MultiWorkerMirroredStrategy. Make and compile it inside of strategy.scope().",
             stacklevel=4,
+        )
+
+
+def start_backups(model: tf.keras.Model, state: RunState | None) -> None:
+    """Has the fit keep its run; where one of several workers cannot, all raise: none waits for it.
+
+    Args:
+        model: that is trained.
+        state: of this worker's run, or None.
+
+    Raises:
+        ValueError, RuntimeError: as `RunState.start`; a ValueError on the other workers.
+    """
+    problem = None
+    try:
+        if state is not None:
+            state.start(model)
+    except (ValueError, RuntimeError) as error:
+        problem = error
+    with workers.together(workers.strategy_of(model)):
+        said = set(workers.each_text(str(problem is None)))
+    if problem is not None:
+        raise problem
+    if "False" in said:
+        if state is not None:
+            state.end()
+        raise ValueError(
+            "Another worker cannot keep its run. Received: an error there. Look at what it says."
         )
 
 

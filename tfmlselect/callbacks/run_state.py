@@ -5,16 +5,20 @@ What is saved, and what a backup must agree with; how files are written is in `b
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import weakref
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.callbacks import backup_files
+from tfmlselect._checks import shown
+from tfmlselect.callbacks import backup_files, run_identity
+from tfmlselect.callbacks.directory_checks import require_directory
+from tfmlselect.callbacks.directory_lock import DirectoryLock
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
@@ -29,11 +33,17 @@ class RunState:
     Args:
         directory: where backups lie.
         selection: of the dataset.
+        options: of the callback.
     """
 
-    def __init__(self, directory: str, selection: Selection):
+    def __init__(self, directory: str, selection: Selection, options: Mapping[str, Any]):
         self._directory = directory
         self._selection = selection
+        self._place = os.path.realpath(directory)
+        self._lock = DirectoryLock(directory)
+        # Now, before training changes what objects of the user's own may hold.
+        self._of_dataset = run_identity.of_dataset(selection, options)
+        self._of_model: tuple[weakref.ref | None, dict[str, Any]] = (None, {})
         self._iterations: int | None = None  # the optimizer's, right after `restore`
 
     def save(self, model: tf.keras.Model, loss: BalancingLoss | None) -> None:
@@ -42,15 +52,19 @@ class RunState:
         Args:
             model: that is trained.
             loss: one that is adapted in the run, or None.
+
+        Raises:
+            OSError: it could not be written.
         """
         named = list(self._variables(model, loss))
         distribution = self._selection.distribution
         named.append(("probabilities", distribution.probabilities))
         named.append(("mass", np.float64(distribution.mass)))
         named.append(("owed", self._selection.plan.owed))
-        # Backups have the schedule values by this name.
-        facts = {**self._identity, "in_force": dict(distribution.schedule_values)}
+        facts = {**self._of_dataset, **self._facts_of(model)}
+        facts["in_force"] = dict(distribution.schedule_values)  # backups know them by this name
         backup_files.write(self._directory, self._selection.epoch, named, facts)
+        self._note_newest()
 
     def restore(self, model: tf.keras.Model, loss: BalancingLoss | None) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
@@ -59,16 +73,16 @@ class RunState:
             ValueError: the backup is of another dataset, strategy or model, or damaged.
         """
         _build_optimizer(model)  # on all of several machines, whether they have a backup or not
-        backup = backup_files.read(self._directory)
+        backup = backup_files.read(self._directory, ("probabilities", "mass"))
         if backup is None:
             return 0
-        self._check_identity(backup.facts)
+        self._check_identity(self._of_dataset, backup.facts)
         variables = dict(self._variables(model, loss))
-        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        shapes = {name: _form(name, variable) for name, variable in variables.items()}
         probabilities, mass = (backup.arrays.pop(name) for name in ("probabilities", "mass"))
         # Not in backups of before epochs were drawn systematically.
         owed = backup.arrays.pop("owed", np.zeros(self._selection.source.n))
-        saved = {name: array.shape for name, array in backup.arrays.items()}
+        saved = {name: _form(name, array) for name, array in backup.arrays.items()}
         if shapes != saved:
             differing = sorted(shapes.items() ^ saved.items())[:4]
             raise ValueError(
@@ -76,15 +90,22 @@ class RunState:
                 f"differ: {differing}. Make the model as it was, or empty the directory "
                 f"{self._directory!r}."
             )
+        self._check_identity(self._facts_of(model), backup.facts)
         for name, variable in variables.items():
             variable.assign(backup.arrays[name])
         if loss is not None:
             loss.restored()
         self._iterations = _steps_of(model)
-        epoch, values = backup.facts["epoch"], backup.facts.get("in_force", {})
-        distribution = Distribution(probabilities, float(mass), values)
+        epoch, values = backup.facts["epoch"], backup.facts.get("in_force")
+        known = values if isinstance(values, dict) else {}
+        distribution = Distribution(probabilities, float(mass), known)
         self._selection.resume(model, epoch, distribution, owed)
+        self._note_newest()
         return epoch
+
+    def _note_newest(self) -> None:
+        newest = max(backup_files.epochs(self._directory), default=0)
+        self._selection.newest_backups[self._place] = newest
 
     def check_model(self, model: tf.keras.Model) -> None:
         """What `restore` needs to put a run back into.
@@ -103,28 +124,57 @@ class RunState:
                 "Call it on one batch, or model.build(input_shape), before restore."
             )
 
-    def check_start(self) -> None:
-        """Refuses to start at epoch 0 in a directory that holds backups.
+    def start(self, model: tf.keras.Model) -> None:
+        """A fit begins: the directory is its own, and goes on from where this run is.
 
         Raises:
-            ValueError: the run is at its start, and the directory holds a backup.
+            ValueError: the directory cannot be written into, or it holds backups that this run
+                neither wrote nor restored.
+            RuntimeError: another fit writes into the directory.
         """
-        if self._selection.epoch == 0 and backup_files.exists(self._directory):
+        self._of_model = (None, {})  # layers may have been frozen, or no longer
+        try:
+            os.makedirs(self._directory, exist_ok=True)
+            free = self._lock.take()
+            newest = max(backup_files.epochs(self._directory), default=0)
+        except OSError as error:
+            self.end()
+            problem = str(error)
+        else:
+            problem = ""
+        require_directory("backup_dir", self._directory, problem)
+        if not free:
+            raise RuntimeError(
+                "Another fit that runs now keeps its backups in this directory. Received: "
+                f"backup_dir={self._directory!r}. Name a directory for each run, or wait until "
+                "the other is over."
+            )
+        completed = self._selection.completed_by(model)
+        known = self._selection.newest_backups.get(self._place, 0) if completed else 0
+        if newest > known:
+            self.end()
             raise ValueError(
                 "The directory of the backups holds a run already. Received: "
-                f"backup_dir={self._directory!r}, and a fit that starts at epoch 0. Go on with it: "
+                f"backup_dir={self._directory!r}, which holds epoch {newest}, and a fit that "
+                f"starts at epoch {completed}. Go on with it: "
                 "fit(initial_epoch=selection.restore(model), ...); or empty it."
             )
 
-    def check_first_epoch(self, model: tf.keras.Model, epoch: int) -> None:
-        """A fit after `restore` must go on where the backup stopped.
+    def end(self) -> None:
+        """The fit is over, however it ended."""
+        self._lock.release()
+
+    def check_first_epoch(self, model: tf.keras.Model, epoch: int, end: int) -> None:
+        """A fit after `restore` must go on where the backup stopped, and find room for its own.
 
         Args:
             model: that is trained.
             epoch: that Keras starts with.
+            end: that Keras ends before.
 
         Raises:
-            ValueError: Keras starts elsewhere.
+            ValueError: Keras starts elsewhere; or something that is not ours has the name of a
+                backup that the fit will write.
             RuntimeError: the optimizer has done another number of steps: something else has put
                 other weights back since.
         """
@@ -143,6 +193,15 @@ class RunState:
                 "BackupAndRestore: restore() puts weights and optimizer back too."
             )
         self._iterations = None
+        first = completed + 1
+        in_the_way = backup_files.obstacles(self._directory, range(first, first + end - epoch))
+        if in_the_way:
+            raise ValueError(
+                "Backups of this fit cannot be written. Received: "
+                f"backup_dir={self._directory!r}, which holds {', '.join(in_the_way)}, no backups "
+                "of this package or with other files in them. Move them away, or name another "
+                "directory."
+            )
 
     def _variables(
         self, model: tf.keras.Model, loss: BalancingLoss | None
@@ -158,46 +217,62 @@ class RunState:
             for name, variable in loss.state.items():
                 yield f"loss/{name}", variable
 
-    @functools.cached_property
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a backup to be of this run."""
-        selection = self._selection
-        plan, strategy = selection.plan, selection.strategy
-        config = json.dumps(strategy.get_config(), sort_keys=True, default=repr)
-        return {
-            "labels": hashlib.sha256(selection.source.labels.matrix.tobytes()).hexdigest(),
-            "x": selection.source.fingerprint(),
-            "n": plan.n,
-            "batch_size": plan.batch_size,
-            "drop_remainder": plan.drop_remainder,
-            "samples_per_epoch": plan.options.samples_per_epoch,
-            "draws": plan.options.draws,
-            "importance_weights": plan.options.exponent.get_config(),
-            "seed": plan.run_seed,
-            "strategy": type(strategy).__name__,
-            "config": hashlib.sha256(config.encode()).hexdigest(),
-        }
+    def _facts_of(self, model: tf.keras.Model) -> dict[str, Any]:
+        known, facts = self._of_model
+        if known is None or known() is not model:
+            facts = run_identity.of_model(model)
+            self._of_model = (weakref.ref(model), facts)
+        return facts
 
-    def _check_identity(self, facts: dict[str, Any]) -> None:
-        here = self._identity
-        # Backups of before these could be chosen say nothing of them.
-        later = ("samples_per_epoch", "draws", "importance_weights")
-        saved = {name: facts.get(name, here[name] if name in later else None) for name in here}
+    def _check_identity(self, here: dict[str, Any], facts: dict[str, Any]) -> None:
+        """What is known here must be the same for a backup to be of this run."""
+        if "config" in here and "layers" not in facts:  # of before arguments were known by value
+            config = self._selection.strategy.get_config()
+            text = json.dumps(config, sort_keys=True, default=repr)
+            here = {**here, "config": hashlib.sha256(text.encode()).hexdigest()}
+        # Earlier backups say nothing of what came later.
+        saved = {name: facts.get(name, None if name in _FIRST else here[name]) for name in here}
         differing = [name for name, value in here.items() if saved[name] != value]
+        if "stream" in differing and _sketches_agree(here["stream"], saved["stream"]):
+            differing.remove("stream")
         if differing:
-            hashed = ("labels", "x", "config")
             said = [
                 f"other {name}"
-                if name in hashed
-                else f"{name}={facts.get(name)!r} -> {here[name]!r}"
+                if name in _CHECKSUMS
+                else f"{name}={shown(saved[name])} -> {shown(here[name])}"
                 for name in differing
             ]
             raise ValueError(
                 "The backup is of another run. Received: "
                 f"{', '.join(said)} (backup -> here). Make the dataset as it was, seed= and "
-                "strategy too, or empty the "
+                "strategy too, and the model, or empty the "
                 f"directory {self._directory!r}."
             )
+
+
+# Facts of which a text of hexadecimal digits would tell nobody anything.
+_CHECKSUMS = {"labels", "x", "stream", "config", "features", "neighbors", "sample_weight", "layers"}
+# Facts that every backup has.
+_FIRST = {"labels", "x", "n", "batch_size", "drop_remainder", "seed", "strategy", "config"}
+
+
+def _sketches_agree(here: list, saved: Any) -> bool:
+    """Whether samples of two streams are the same but for rounding; some are not known."""
+    if not here or not saved:
+        return True
+    a, b = np.array(here), np.array(saved)
+    if a.shape != b.shape:
+        return False
+    sizes = a[:, 1:]
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        near = np.abs(a - b) <= 1e-3 * sizes
+    return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
+
+
+def _form(name: str, variable: Any) -> tuple:
+    """The shape, and of a model's own variables the dtype, which another policy changes."""
+    dtype = tf.as_dtype(variable.dtype).name if name.startswith("model/") else ""
+    return (tuple(variable.shape), dtype)
 
 
 def _steps_of(model: tf.keras.Model) -> int:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import check_argument, check_path
 from tfmlselect.callbacks.companions import Companion, Epoch
+from tfmlselect.callbacks.directory_checks import check_directory, require_directory
 from tfmlselect.distributed import workers
 from tfmlselect.labels import check_label_names
 from tfmlselect.pipeline.epoch_statistics import attention
@@ -49,7 +50,7 @@ class SelectionSummaries(Companion):
         restored: whether `restore` was called before the fit, also where it found no backup.
 
     Raises:
-        ValueError: no directory.
+        ValueError: no directory, or none that can be written into.
         ImportError: TensorBoard is not installed.
     """
 
@@ -61,7 +62,10 @@ class SelectionSummaries(Companion):
                 f"log_dir={log_dir!r}, and no module named 'tensorboard'. Install it: "
                 "pip install 'tfmlselect[tensorboard]'."
             )
+        self._log_dir = log_dir
         self._directory = os.path.join(log_dir, "selection")
+        if "://" not in log_dir:  # else it is TensorFlow's to know
+            check_directory("log_dir", self._directory, writes=True)
         self._names = names
         self._selection = selection
         self.errors: LabelErrors
@@ -74,11 +78,16 @@ class SelectionSummaries(Companion):
     def start(self) -> None:
         """A fit begins; of several machines the first writes.
 
+        Raises:
+            ValueError: the directory cannot be made.
+
         Warns:
             UserWarning: a run at its start, and a directory that holds events of another.
         """
         restored, self.restored = self.restored, False
         self._chief, self._written = workers.own_number() == 0, set()
+        if self._chief:
+            self._make_directory()
         steps, tags = read_events(self._directory) if self._chief else (set(), set())
         going_on = self._selection.epoch > 0
         if restored and (going_on or steps <= {1}):  # killed before its first backup was whole
@@ -86,14 +95,26 @@ class SelectionSummaries(Companion):
         elif steps and not going_on:
             warnings.warn(
                 "TensorBoard will draw two runs as one. Received: "
-                f"log_dir={os.path.dirname(self._directory)!r}, which holds the selection of "
+                f"log_dir={self._log_dir!r}, which holds the selection of "
                 "another run, and a fit that starts at epoch 0. Pass a new directory for each run.",
                 stacklevel=4,
             )
         self._shown = {j for j, name in enumerate(self._names) if f"label_attention/{name}" in tags}
 
+    def _make_directory(self) -> None:
+        problem = ""
+        try:
+            tf.io.gfile.makedirs(self._directory)
+        except tf.errors.OpError as error:
+            problem = error.message
+        require_directory("log_dir", self._log_dir, problem)
+
     def finish_epoch(self, epoch: Epoch) -> None:
-        """Writes the epoch that was just completed, and flushes it to the file."""
+        """Writes the epoch that was just completed, and flushes it to the file.
+
+        Warns:
+            UserWarning: it cannot be written; nothing more is in this fit.
+        """
         arrays = {**epoch.arrays, **self.errors.finish()}
         progress = {
             key: value for key, value in (epoch.logs or {}).items() if key.startswith("progress/")
@@ -104,11 +125,22 @@ class SelectionSummaries(Companion):
         self._choose(expected_draws)
         if not self._chief or selection.epoch in self._written:
             return
+        numbers = {**self._lines(arrays), **epoch.numbers, **values, **progress}
+        try:
+            self._write(numbers, expected_draws)
+        except tf.errors.OpError as error:
+            self._writer, self._chief = None, False
+            warnings.warn(
+                "Summaries for TensorBoard could not be written, and the fit goes on without. "
+                f"Received: {error.message} Make room in log_dir={self._log_dir!r}.",
+                stacklevel=4,
+            )
+
+    def _write(self, numbers: dict[str, float], expected_draws: np.ndarray) -> None:
         if self._writer is None:  # without a flush in between, an epoch comes whole or not at all
             self._writer = tf.summary.create_file_writer(self._directory, max_queue=1 << 20)
-        numbers = {**self._lines(arrays), **epoch.numbers, **values, **progress}
         # Keras' callback may have said that only every so many steps are recorded.
-        with self._writer.as_default(step=selection.epoch), tf.summary.record_if(True):
+        with self._writer.as_default(step=self._selection.epoch), tf.summary.record_if(True):
             for tag, value in numbers.items():
                 if not np.isnan(value):
                     tf.summary.scalar(tag, value)

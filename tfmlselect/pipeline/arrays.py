@@ -33,7 +33,7 @@ class ArraySource:
         neighbors: (n, k) ids of nearest neighbours, or None.
 
     Attributes:
-        n, labels, features, neighbors: as `Source` has them.
+        n, labels, features, neighbors, sample_weight, window, sketch: as `Source` has them.
         x: x with every leaf an array.
 
     Raises:
@@ -46,6 +46,8 @@ class ArraySource:
         self, x: Any, y: Any, sample_weight: Any = None, features: Any = None, neighbors: Any = None
     ):
         self.labels = check_labels(y)
+        self.window: int | None = None
+        self.sketch: list[list[float]] = []
         named = {"x": _arrays(x, "x"), "y": _array(y, "y")}
         if sample_weight is not None:
             named["sample_weight"] = _array(sample_weight, "sample_weight")
@@ -56,7 +58,7 @@ class ArraySource:
             if isinstance(leaf, tf.RaggedTensor):
                 name, leaf = f"{name}.flat_values", leaf.flat_values
             check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
-        self.x = named["x"]
+        self.x, self.sample_weight = named["x"], named.get("sample_weight")
         self.features = None if features is None else check_features(features, self.n)
         self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
         with tf.device("CPU:0"):

@@ -41,6 +41,7 @@ class Selection:
         distribution: of the epoch that comes next or runs now.
         resumed: whether the fit goes on from a backup.
         statistics: measures how epochs are drawn.
+        newest_backups: the newest epoch that this run wrote or found, by directory of backups.
 
     Raises:
         ValueError: the strategy is of another dataset, or its plans do not fit the source.
@@ -66,6 +67,7 @@ class Selection:
         self._device: str | None = None
         self._used = False
         self.resumed = False
+        self.newest_backups: dict[str, int] = {}
         self._asked_for: tuple[int, bool] | None = None
         self._machines: tf.distribute.Strategy | None = None  # that trains on several machines
         self._build()
@@ -103,7 +105,7 @@ class Selection:
                     f"one runs in thread {thread.name!r}. Make a dataset for each fit."
                 )
         self._owner = (weakref.ref(owner), here)
-        known = self._model is not None and self._model() is model
+        known = self._knows(model)
         machines = workers.strategy_of(model)
         if (self._used and not known) or device != self._device or machines is not self._machines:
             self._device = device
@@ -111,6 +113,13 @@ class Selection:
             self._rebuild(keep=known)
         self._model = weakref.ref(model)
         self._used = True
+
+    def completed_by(self, model: tf.keras.Model) -> int:
+        """The epochs that a model has completed here; 0 for one that would start afresh."""
+        return self.epoch if self._knows(model) else 0
+
+    def _knows(self, model: tf.keras.Model) -> bool:
+        return self._model is not None and self._model() is model
 
     def release(self, owner: tf.keras.callbacks.Callback) -> None:
         """The fit of `owner` is over: iterations are fresh permutations again."""
@@ -263,6 +272,8 @@ class Selection:
             self.strategy.state[name].assign(value)
         if keep:
             self.epoch, self.distribution, self.plan.owed = epoch, distribution, owed
+        else:
+            self.newest_backups = {}
 
 
 def _check_is_free(strategy: Strategy) -> None:

@@ -19,12 +19,18 @@ class Source(Protocol):
         features: (n, d) array or scipy.sparse matrix that neighbours are searched in, as the user
             gave it; None where none was given.
         neighbors: (n, k) int32 ids of nearest neighbours, as the user gave them, or None.
+        sample_weight: (n,) as the user gave them, or None.
+        window: samples that are shuffled together; None: all.
+        sketch: two numbers for each of some samples that cannot be looked at again; see `streams`.
     """
 
     n: int
     labels: Labels
     features: Any
     neighbors: Any
+    sample_weight: Any
+    window: int | None
+    sketch: list[list[float]]
 
     def searchable(self) -> Any:
         """x itself, where neighbours can be searched in it, else None."""

@@ -21,6 +21,7 @@ from tfmlselect.strategies import Strategy
 
 _READ_AT_ONCE = 1024
 _COMPARED = 4096  # labels of a second pass that are compared with those of the first
+_SKETCHES = 64  # samples by which a stream's x are known
 
 
 class StreamPlan(Plan):
@@ -74,7 +75,11 @@ class StreamSource:
         neighbors: (n, k) ids of nearest neighbours, or None.
 
     Attributes:
-        n, labels, features, neighbors: as `Source` has them.
+        n, labels, features, neighbors, window: as `Source` has them.
+        sample_weight: None, since weights come with the samples.
+        sketch: of about 64 samples, spread evenly, a weighted sum of all their numbers but those of
+            y, and the sum of their sizes: another machine may compute x with another last bit.
+            Empty where two passes give other x, as random augmentation does.
 
     Raises:
         TypeError: elements that are not `(x, y)` or `(x, y, sample_weight)`.
@@ -108,17 +113,24 @@ class StreamSource:
                 "options.deterministic=False. Leave it unset."
             )
         self._dataset, self._window = dataset, check_whole("window", window, 1)
+        self.window: int | None = self._window
         self._sizes = window_sizes(self.n, self._window)
+        self._sketched = max(1, self.n // _SKETCHES)  # one of so many samples
+        self.sample_weight = None
         made = features if callable(features) and not isinstance(features, type) else None
-        given, collected = self._collected(made)
+        given, collected, sketches = self._collected(made)
         self.labels = check_labels(given)
-        self._check_order(given[:_COMPARED])
+        again = self._check_order(given[:_COMPARED])
+        repeats = np.array_equal(again, sketches[: len(again)], equal_nan=True)
+        self.sketch: list[list[float]] = sketches.tolist() if repeats else []
         features = features if made is None else collected
         self.features = None if features is None else check_features(features, self.n)
         self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
 
-    def _collected(self, features: Callable | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """One pass over labels and features."""
+    def _collected(
+        self, features: Callable | None
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """One pass over labels and features, with sketches of some samples."""
         try:
             parts = []
             progress = Progress("Reading the stream's labels", self.n)
@@ -138,25 +150,34 @@ class StreamSource:
                 f"{len(labels)} samples, cardinality {self.n}. Assert the right one: "
                 f"source.apply(tf.data.experimental.assert_cardinality({len(labels)}))."
             )
-        if features is None:
-            return labels, None
-        return labels, np.concatenate([part[1] for part in parts])
+        sketches = np.concatenate([part[1] for part in parts] or [np.empty((0, 2))])
+        made = None if features is None else np.concatenate([part[2] for part in parts])
+        return labels, made, sketches[:: self._sketched]
 
     def _wanted(self, features: Callable | None) -> tf.data.Dataset:
-        def wanted(x, y, *_):
-            return (y,) if features is None else (y, tf.cast(features(x), tf.float32))
+        def wanted(number, sample):
+            x, y, *weight = sample
+            sketch = tf.cond(
+                number % self._sketched == 0,
+                lambda: _sketch((x, *weight)),
+                lambda: tf.zeros([2], tf.float64),
+            )
+            made = () if features is None else (tf.cast(features(x), tf.float32),)
+            return y, sketch, *made
 
-        return self._dataset.map(wanted)
+        return self._dataset.enumerate().map(wanted)
 
-    def _check_order(self, labels: np.ndarray) -> None:
-        """Compares the labels of the first samples with those of a second pass."""
-        again = self._wanted(None).take(len(labels)).batch(_READ_AT_ONCE).as_numpy_iterator()
+    def _check_order(self, labels: np.ndarray) -> np.ndarray:
+        """Compares the labels of the first samples with those of a second pass; its sketches."""
+        wanted = self._wanted(None).take(len(labels)).batch(_READ_AT_ONCE)
+        again = list(wanted.as_numpy_iterator())
         if not np.array_equal(labels, np.concatenate([part[0] for part in again])):
             raise ValueError(
                 "A stream must give its samples in the same order in every pass. Received: two "
                 "passes with different labels. Leave shuffling to the selection, and read files "
                 "with interleave(..., deterministic=True) over a sorted list."
             )
+        return np.concatenate([part[1] for part in again])[:: self._sketched]
 
     def searchable(self) -> None:
         """None, since x is not held in memory."""
@@ -202,6 +223,19 @@ class StreamSource:
     def in_order(self, batch_size: int) -> tf.data.Dataset:
         """All samples once, as the source gives them."""
         return self._dataset.batch(batch_size)
+
+
+def _sketch(sample: Any) -> tf.Tensor:
+    """Two numbers (2,) float64 that tell a sample's numbers, and their order, from most others."""
+    numbers = [
+        tf.reshape(tf.cast(leaf, tf.float64), [-1])
+        for leaf in tf.nest.flatten(sample, expand_composites=True)
+        if tf.is_tensor(leaf)
+        and (leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool)
+    ]
+    values = tf.concat([*numbers, tf.zeros([0], tf.float64)], axis=0)
+    weights = tf.cos(tf.range(tf.cast(tf.size(values), tf.float64)))
+    return tf.stack([tf.reduce_sum(values * weights), tf.reduce_sum(tf.abs(values))])
 
 
 def check_window(window: int, batch_size: int) -> None:
