@@ -19,6 +19,7 @@ from tfmlselect.pipeline.epoch_statistics import EpochStatistics
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.source import Source
 from tfmlselect.strategies import Strategy
+from tfmlselect.strategies.base import strategies_in
 
 
 class Selection:
@@ -69,7 +70,8 @@ class Selection:
         self._machines: tf.distribute.Strategy | None = None  # that trains on several machines
         self._build()
         self.describe_run(strategy.run_epochs, length_is_known=False)
-        strategy._selection = weakref.ref(self)
+        for each in strategies_in(strategy):
+            each._selection = weakref.ref(self)
 
     def together(self) -> contextlib.AbstractContextManager:
         """Inside, sums are over all machines that train; all of them must enter it."""
@@ -252,10 +254,12 @@ class Selection:
 
 def _check_is_free(strategy: Strategy) -> None:
     """A strategy remembers one training set; a second dataset would overwrite the first's."""
-    holder = getattr(strategy, "_selection", None)
-    if holder is not None and holder() is not None:
-        raise ValueError(
-            "A strategy object remembers the samples of one dataset. "
-            f"Received: strategy={strategy!r}, which another adaptive dataset uses. "
-            "Pass a new one, e.g. type(strategy).from_config(strategy.get_config())."
-        )
+    for each in strategies_in(strategy):
+        holder = getattr(each, "_selection", None)
+        if holder is not None and holder() is not None:
+            part = "" if each is strategy else f" its part {each!r},"
+            raise ValueError(
+                "A strategy object remembers the samples of one dataset. "
+                f"Received: strategy={strategy!r},{part} which another adaptive dataset uses. "
+                "Pass a new one, e.g. type(strategy).from_config(strategy.get_config())."
+            )
