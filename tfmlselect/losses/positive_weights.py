@@ -131,6 +131,7 @@ class PositiveWeights(BalancingLoss):
         """The weighted mean over labels: (b,)."""
         exponent = tf.convert_to_tensor(self.exponent)
         if not _training_step.is_running():
+            _ = self.leader  # whose fit was interrupted leaves the loss here
             exponent = tf.where(self._plain_outside_steps, 0.0, exponent)
         values = self.entries(y_true, y_pred) * _between(y_true, self._weights_at(exponent))
         values = values if weight is None else values * weight
