@@ -41,6 +41,8 @@ class Fixed(Strategy):
 class Owner:
     """What attaches: a callback, as far as the selection sees."""
 
+    is_running = True
+
 
 class Model:
     pass
@@ -265,6 +267,43 @@ def test_a_fit_that_raised_does_not_hold_the_next_one_up():
     selection.attach(failed, Model(), None)
     selection.attach(Owner(), Model(), None)
     selection.release(failed)
+
+
+# --- one strategy, one dataset ------------------------------------------------------------------
+
+
+class Holds(Fixed):
+    """A strategy of a user's own, with another one in a dict."""
+
+    def __init__(self, part):
+        super().__init__(np.full(N, 1 / N))
+        self.held = {"part": part}
+
+
+COMPOSITES = {
+    "alone": lambda part: part,
+    "Mixture": lambda part: strategies.Mixture([(part, 0.5), ("uniform", 0.5)]),
+    "Switch": lambda part: strategies.Switch([("uniform", 0.5), (part, 1.0)]),
+    "nested": lambda part: strategies.Switch([(strategies.Mixture([(part, 1.0)]), 1.0)]),
+    "own": Holds,
+}
+
+
+@pytest.mark.parametrize("second", COMPOSITES)
+@pytest.mark.parametrize("first", COMPOSITES)
+def test_a_strategy_or_part_that_another_dataset_uses(first, second):
+    part = strategies.OnlineBatch()
+    used = make(COMPOSITES[first](part))
+    with pytest.raises(ValueError, match=r"one dataset\. Received: strategy=.*OnlineBatch.*Pass a"):
+        make(COMPOSITES[second](part))
+    del used
+    gc.collect()
+    make(COMPOSITES[second](part))
+
+
+def test_two_composites_of_parts_of_their_own():
+    first, second = (make(COMPOSITES["nested"](strategies.OnlineBatch())) for _ in range(2))
+    assert first.strategy is not second.strategy
 
 
 # --- figures ------------------------------------------------------------------------------------

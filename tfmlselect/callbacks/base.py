@@ -9,7 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
-from tfmlselect.recording.hooks import arm_hook, remove_hook
+from tfmlselect.recording.hooks import (
+    arm_hook,
+    end_interrupted_fit,
+    listening,
+    remove_hook,
+)
 from tfmlselect.recording.outputs import Nested
 
 Loss = TypeVar("Loss", bound=tf.keras.losses.Loss)
@@ -19,15 +24,34 @@ class StepListener(tf.keras.callbacks.Callback):
     """A callback whose `_record` is called with y and y_pred in each training step.
 
     A subclass sets `_running` in `on_train_begin`. `_fit_over` is called at the end of the fit, or
-    when the next one begins if this one raised.
+    when it is noticed that it raised (`recording.hooks` says when).
     """
 
     _running = False
 
     def set_model(self, model: tf.keras.Model) -> None:
-        """Puts the hook on the model, before its train function is made."""
+        """Puts the hook on the model, before its train function is made.
+
+        Raises:
+            RuntimeError: a fit of another model runs with this callback.
+        """
+        if self.model is not None and self.model is not model and self in listening(self.model):
+            end_interrupted_fit(self.model)
+            if self.is_running:
+                raise RuntimeError(
+                    "A callback goes along with one fit at a time. Received: a second model for "
+                    f"{type(self).__name__}, while the fit of the first runs. Make a callback for "
+                    "each fit."
+                )
         super().set_model(model)
         arm_hook(model, self._record, self._fit_over)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a fit runs with this callback; one that raised is ended here."""
+        if self._running:
+            end_interrupted_fit(self.model)
+        return self._running
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Takes the hook off."""
@@ -44,12 +68,12 @@ class StepListener(tf.keras.callbacks.Callback):
         if self._running:
             self._validates(False)
         else:
-            remove_hook(self.model)
+            end_interrupted_fit(self.model)
 
     def on_predict_end(self, logs: dict | None = None) -> None:
         """Takes the hook off, where `predict` was called with the callback."""
         if not self._running:
-            remove_hook(self.model)
+            end_interrupted_fit(self.model)
 
     def _validates(self, begins: bool) -> None:
         """Called when a validation inside the fit begins, and when it ends."""

@@ -6,6 +6,7 @@ order, is decided here, in `_make_companions`.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.exact_predictions import Scorer
+from tfmlselect.recording.hooks import running_fit
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
 from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, check_output
@@ -199,11 +201,12 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.start_backups(self.model, self._state)
         self._reader.prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
-        selection.attach(self, self.model, self._options["state_device"])
+        fit = running_fit(self.model)
+        selection.attach(self, self.model, self._options["state_device"], fit)
         self._running = True
         self._first_epoch: int | None = None
         self._completed_before = selection.epoch
-        self._stop = fit_checks.earliest_stop(self)
+        self._stop = fit_checks.earliest_stop()
         self._set_run_length(
             max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"]
         )
@@ -390,12 +393,13 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def _fit_over(self) -> None:
         """The fit is over, however it ended."""
         super()._fit_over()
-        for companion in self._companions:
-            companion.close()
-        self._companions = []
-        if self._state is not None:
-            self._state.end()
-        self._selection.release(self)
+        companions, self._companions = self._companions, []
+        with contextlib.ExitStack() as stack:  # all of it is done, also where something raises
+            stack.callback(self._selection.release, self)
+            if self._state is not None:
+                stack.callback(self._state.end)
+            for companion in companions:
+                stack.callback(companion.close)
 
 
 def _check_options(dataset: Any, options: dict[str, Any]) -> None:

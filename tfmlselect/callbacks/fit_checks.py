@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import shown
+from tfmlselect._running_fit import calling_list
 from tfmlselect._training_step import batch_weights
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.training_progress import TrainingProgress
@@ -198,28 +198,19 @@ def warn_of_other_epoch(epoch: int, completed: int) -> None:
         )
 
 
-def earliest_stop(callback: tf.keras.callbacks.Callback) -> int | None:
-    """After how many epochs an EarlyStopping may end the fit that calls `callback` at its start.
+def earliest_stop() -> int | None:
+    """After how many epochs an EarlyStopping may end the fit that calls a callback at its start.
 
     None where the fit has none. One epoch is compared with, then `patience` that are no better.
-
-    Keras tells a callback nothing of the others. But `CallbackList`, which is public, calls each of
-    them: it is found among the callers.
     """
-    frame = inspect.currentframe()
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, tf.keras.callbacks.CallbackList):
-            return min(
-                (
-                    getattr(each, "start_from_epoch", 0) + each.patience + 1
-                    for each in caller.callbacks
-                    if isinstance(each, tf.keras.callbacks.EarlyStopping)
-                ),
-                default=None,
-            )
-        frame = frame.f_back
-    return None
+    return min(
+        (
+            getattr(each, "start_from_epoch", 0) + each.patience + 1
+            for each in getattr(calling_list(), "callbacks", ())
+            if isinstance(each, tf.keras.callbacks.EarlyStopping)
+        ),
+        default=None,
+    )
 
 
 def warn_if_too_short(strategy: Strategy, completed: int, stop: int | None) -> bool:

@@ -28,9 +28,9 @@ class RatioUpdate:
     """
 
     def __init__(self, loss: PartialLabelMasking, leader: tf.keras.callbacks.Callback):
+        loss.lead(leader)
         self._loss = loss
         self._histograms = LabelHistograms(loss.q, loss.bins)
-        loss.lead(leader)
 
     def start(self, odds: np.ndarray | None = None) -> None:
         """Takes the odds (q,) of the first epoch, where they are not those of the training set."""
@@ -93,6 +93,7 @@ class RatioUpdate:
     def close(self) -> None:
         """The fit is over: nobody adapts the loss any more."""
         self._loss.lead(None)
+        self._histograms.close()
 
     def _take_odds(self, odds: np.ndarray) -> None:
         """New odds; ideal ratios that have not moved yet, or were not known, start at them."""

@@ -101,9 +101,7 @@ class PositiveWeightsUpdate(StepListener):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Sets the exponent, unless `AdaptiveBatchSelection` leads the loss."""
         # Not in `on_train_begin`: by now every callback of the fit has had its own.
-        if self._update is None and isinstance(
-            self._loss.leader, (type(None), PositiveWeightsUpdate)
-        ):
+        if self._update is None and not self._is_led_here():
             self._update = ExponentUpdate(self._loss, self)
         if self._update is not None:
             epochs = self._epochs or self.params["epochs"]
@@ -113,6 +111,12 @@ class PositiveWeightsUpdate(StepListener):
         """Shows the exponent."""
         if self._update is not None:
             self._show(logs, self._update.finish_epoch(), {})
+
+    def _is_led_here(self) -> bool:
+        """Whether `AdaptiveBatchSelection` leads the loss in this fit."""
+        leader = self._loss.leader
+        others = leader is None or isinstance(leader, PositiveWeightsUpdate)
+        return not others and leader.model is self.model
 
     def _validates(self, begins: bool) -> None:
         if self._update is not None:

@@ -170,6 +170,11 @@ class TrainingProgress(StepListener):
         # Counts of a batch are exact in float32, those of an epoch need not be.
         self._sums.assign_add(tf.cast(sums, tf.float64))
 
+    def _fit_over(self) -> None:
+        if self._running:
+            replicas.free(self._sums)
+        super()._fit_over()
+
     def _kernel(self) -> tf.Variable:
         """The kernel (d, q) of the head.
 

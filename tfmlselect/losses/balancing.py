@@ -85,7 +85,18 @@ class BalancingLoss(LabelLoss):
         return tf.cast(self._entries(y_true, y_pred), tf.float32)
 
     def lead(self, leader: Any) -> None:
-        """Notes which callback adapts the loss in the fit that runs; None: nobody does."""
+        """Notes which callback adapts the loss in the fit that runs; None: nobody does.
+
+        Raises:
+            RuntimeError: another one does, in a fit that runs.
+        """
+        if leader is not None and self.leader not in (None, leader):
+            raise RuntimeError(
+                "A loss object is adapted by one callback at a time. Received: a "
+                f"{type(self).__name__} that {type(self.leader).__name__} adapts in a fit that "
+                "runs. Compile each model with a loss object of its own, and leave all but one of "
+                "the callbacks for it out."
+            )
         self._leader = None if leader is None else weakref.ref(leader)
         self.validate(False)
 
@@ -97,12 +108,14 @@ class BalancingLoss(LabelLoss):
         """Whether this is a validation inside a fit that a callback leads: () bool."""
         if _training_step.is_running():
             return tf.constant(False)
+        _ = self.leader  # asking ends a fit that was interrupted inside its validation
         return tf.convert_to_tensor(self._validating)
 
     @property
     def leader(self) -> Any:
         """The callback that adapts the loss in a fit that runs, or None."""
-        return None if self._leader is None else self._leader()
+        leader = None if self._leader is None else self._leader()
+        return leader if leader is not None and leader.is_running else None
 
     @property
     def state(self) -> dict[str, tf.Variable]:

@@ -48,6 +48,10 @@ class LabelHistograms:
         """Empties all bins."""
         self._counts.assign(tf.zeros_like(self._counts))
 
+    def close(self) -> None:
+        """Gives the memory back."""
+        replicas.free(self._counts)
+
 
 def divergences(
     histograms: np.ndarray, direction: str, smoothing: float

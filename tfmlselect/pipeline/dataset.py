@@ -52,9 +52,9 @@ class AdaptiveDataset(tf.data.Dataset):
 
     A dataset of known length like any other: `map`, `prefetch` and `with_options` give an adaptive
     dataset again, and what would break the order raises. While a fit runs with
-    `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise
-    every iteration is a fresh permutation of the training set, or with `samples_per_epoch` a part
-    of one. Iterating disturbs nothing.
+    `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise, and
+    as soon as the fit is interrupted, every iteration is a fresh permutation of the training set,
+    or with `samples_per_epoch` a part of one. Iterating disturbs nothing, also in another thread.
     `take(k)` gives a plain dataset, for a look.
     """
 
@@ -69,7 +69,8 @@ class AdaptiveDataset(tf.data.Dataset):
         self._selection = selection
         self._transforms = transforms
         self._inner = self._transformed(_counted(selection.source.batches(plan), plan.steps))
-        # The iterator made last, weakly; the epoch then, and how often the plan was fetched.
+        # The iterator that the fit was given last, weakly; the epoch then, and how often the plan
+        # was fetched.
         self._latest: tuple[Callable, int, int] = (lambda: None, 0, 0)
         # The one private name of TensorFlow in this package: a dataset is its variant tensor.
         super().__init__(self._inner._variant_tensor)
@@ -113,7 +114,7 @@ class AdaptiveDataset(tf.data.Dataset):
         (draws,) int64 ids, read-only, `batch_size` of them a batch; None while no fit is attached,
         when every iteration is a fresh permutation.
         """
-        return self._selection.plan.ids
+        return self._selection.plan.ids if self._selection.attached else None
 
     def inspect(self, k: int = 10, *, label_names: Sequence[str] | None = None) -> Inspection:
         """The samples that are drawn most and least, and why: `print` it, or take its arrays.
@@ -245,12 +246,15 @@ class AdaptiveDataset(tf.data.Dataset):
                 stacklevel=2,
             )
         # Keras 3 makes an iterator at an epoch's end, drops it unread and makes the next. Each
-        # costs some milliseconds: an unread one of an earlier epoch serves as new.
+        # costs some milliseconds: an unread one of an earlier epoch serves as new. Whoever else
+        # iterates gets one of their own.
         selection = self._selection
+        if selection.fit is None or not selection.fit.fetches_data():
+            return iter(self._inner)
         reference, epoch, fetches = self._latest
         iterator = reference()
         unread = iterator is not None and fetches == selection.plan.fetches
-        if not (unread and selection.attached and epoch < selection.epoch):
+        if not (unread and epoch < selection.epoch):
             iterator = iter(self._inner)
         self._latest = (weakref.ref(iterator), selection.epoch, selection.plan.fetches)
         return iterator

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -82,8 +84,8 @@ class Plan:
         seed: of the draws on this machine; `run_seed` where one machine trains.
         owed: (n,) float64 in [-1, 1), visits that each sample was owed in all epochs completed,
             less those that it got.
-        ids: (draws,) int64, the order that `follow` was given; None where it was given none.
-        weights: (draws,) float32 importance weights of that order.
+        holds: whether the order that `follow` was given is still to be read: asked whenever a
+            pipeline fetches it, in a thread of TensorFlow's.
         reads: how often pipelines fetched that order since then.
         fetches: how often pipelines fetched any order.
 
@@ -101,11 +103,12 @@ class Plan:
         self.set_pass(n)
         self.owed = np.zeros(n)
         self._owed_next = self.owed
-        self.ids: np.ndarray | None = None
-        self.weights: np.ndarray | None = None
+        # Ids and weights: in one, since pipelines in other threads must not mix those of two plans.
+        self._order: tuple[np.ndarray, np.ndarray] | None = None
+        self.holds: Callable[[], bool] = _always
         self.reads = 0
         self.fetches = 0
-        self._permutations = 0
+        self._permutations = itertools.count()
 
     def set_pass(self, draws: int) -> None:
         """Says how many draws a pass over the data has.
@@ -158,9 +161,18 @@ class Plan:
                 f"{ids.shape}{received}. Check the strategy's `plan`."
             )
         ids.setflags(write=False)
-        self.ids = ids
-        self.weights = np.ones(self.draws, np.float32) if weights is None else weights
+        self._order = ids, np.ones(self.draws, np.float32) if weights is None else weights
         self.reads = 0
+
+    @property
+    def ids(self) -> np.ndarray | None:
+        """The order that `follow` was given, (draws,) int64; None where it was given none."""
+        return None if self._order is None else self._order[0]
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The importance weights of that order, (draws,) float32."""
+        return None if self._order is None else self._order[1]
 
     @property
     def followed(self) -> np.ndarray:
@@ -177,7 +189,7 @@ class Plan:
 
     def release(self) -> None:
         """Back to a fresh permutation for each iteration."""
-        self.ids = self.weights = None
+        self._order, self.holds = None, _always
 
     def permutation(self, epoch: int) -> np.ndarray:
         """The shuffled epoch that unattached iterations go through."""
@@ -244,14 +256,13 @@ class Plan:
 
     def order_and_weights(self) -> tuple[np.ndarray, np.ndarray]:
         """`order`, and the weight of each draw, (draws,) float32."""
-        ids, weights = self.ids, self.weights
+        order = self._order
         self.fetches += 1
-        if ids is not None and weights is not None:
+        if order is not None and self.holds():
             self.reads += 1
             # TensorFlow takes the arrays' memory as tensors of its own, and may compute in place.
-            return ids.copy(), weights.copy()
-        self._permutations += 1
-        return self.permutation(self._permutations - 1), np.ones(self.draws, np.float32)
+            return order[0].copy(), order[1].copy()
+        return self.permutation(next(self._permutations)), np.ones(self.draws, np.float32)
 
     def _composed_by(self, strategy: Strategy) -> bool:
         """Whether the strategy's own `plan` makes the epochs."""
@@ -282,6 +293,10 @@ class Plan:
 def _alike(owed: np.ndarray) -> bool:
     """Whether all samples are as far with the visit that each is earning now."""
     return float(np.ptp((owed - owed[0] + 0.5) % 1.0)) <= 1e-6
+
+
+def _always() -> bool:
+    return True
 
 
 def _new_seed() -> int:

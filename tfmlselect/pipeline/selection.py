@@ -7,11 +7,13 @@ import dataclasses
 import threading
 import warnings
 import weakref
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from tfmlselect._progress import verbosity
+from tfmlselect._running_fit import RunningFit
 from tfmlselect.distributed import replicas, workers
 from tfmlselect.distributed.shard_checks import check_shards
 from tfmlselect.pipeline.distribution import Distribution
@@ -20,13 +22,25 @@ from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.source import Source
 from tfmlselect.sampling.draws import check_enough
 from tfmlselect.strategies import Strategy
+from tfmlselect.strategies.base import strategies_in
+
+
+class Leader(Protocol):
+    """The callback of a fit on an adaptive dataset, as the dataset knows it."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its fit runs."""
+        ...
 
 
 class Selection:
     """A training set, the strategy that selects from it, and how far training has come.
 
     It belongs to one fit at a time (`attach`, `release`), and goes from epoch to epoch (`draw`,
-    `advance`). What the steps predict is not its business: the callback hands that to the strategy.
+    `advance`). A fit that was interrupted releases nothing: whether it still runs is looked at
+    wherever it matters. What the steps predict is not its business: the callback hands that to the
+    strategy.
 
     Args:
         source: the samples.
@@ -40,6 +54,7 @@ class Selection:
         epoch: epochs completed.
         distribution: of the epoch that comes next or runs now.
         resumed: whether the fit goes on from a backup.
+        fit: that leads the dataset; None where there is none, or where it is not known.
         statistics: measures how epochs are drawn.
         newest_backups: the newest epoch that this run wrote or found, by directory of backups.
 
@@ -63,7 +78,9 @@ class Selection:
         self._verbose = verbose
         self._said: set[str] = set()
         self._model: weakref.ref | None = None
-        self._owner: tuple[weakref.ref, threading.Thread] | None = None
+        self._owner: weakref.ref | None = None
+        self._thread: threading.Thread | None = None  # of the owner's fit
+        self.fit: RunningFit | None = None
         self._device: str | None = None
         self._used = False
         self.resumed = False
@@ -73,7 +90,8 @@ class Selection:
         self._build()
         self.describe_run(strategy.run_epochs, length_is_known=False)
         self._check_batches_fill()
-        strategy._selection = weakref.ref(self)
+        for each in strategies_in(strategy):
+            each._selection = weakref.ref(self)
 
     def together(self) -> contextlib.AbstractContextManager:
         """Inside, sums are over all machines that train; all of them must enter it."""
@@ -88,23 +106,38 @@ class Selection:
     # Who leads the dataset.
 
     def attach(
-        self, owner: tf.keras.callbacks.Callback, model: tf.keras.Model, device: str | None
+        self,
+        owner: Leader,
+        model: tf.keras.Model,
+        device: str | None,
+        fit: RunningFit | None = None,
     ) -> None:
         """Gives the dataset to one fit; a model that is new to it starts it afresh.
 
+        Args:
+            owner: that leads it from now on.
+            model: that is trained.
+            device: where the strategy's state is to live; None: where TensorFlow puts it.
+            fit: that begins; None where it is not known.
+
         Raises:
-            RuntimeError: a fit that runs in another thread has it.
+            RuntimeError: another fit, that runs still, has it.
         """
         here = threading.current_thread()
-        if self._owner is not None:
-            holder, thread = self._owner
+        holder, thread = self._holder(), self._thread
+        if holder not in (None, owner) and thread is not None:
             elsewhere = thread is not here and thread.is_alive()
-            if elsewhere and holder() is not None and holder() is not owner:
+            if elsewhere or self.fit is not None:
+                which = "another fit on the dataset within this one"
+                if elsewhere:
+                    which = f"a second fit while one runs in thread {thread.name!r}"
                 raise RuntimeError(
-                    "An adaptive dataset follows one fit at a time. Received: a second fit while "
-                    f"one runs in thread {thread.name!r}. Make a dataset for each fit."
+                    "An adaptive dataset follows one fit at a time. "
+                    f"Received: {which}. Make a dataset for each fit."
                 )
-        self._owner = (weakref.ref(owner), here)
+        self._owner, self._thread, self.fit = weakref.ref(owner), here, fit
+        if fit is not None:
+            self.plan.holds = fit.is_running
         known = self._knows(model)
         machines = workers.strategy_of(model)
         if (self._used and not known) or device != self._device or machines is not self._machines:
@@ -121,17 +154,31 @@ class Selection:
     def _knows(self, model: tf.keras.Model) -> bool:
         return self._model is not None and self._model() is model
 
-    def release(self, owner: tf.keras.callbacks.Callback) -> None:
+    def release(self, owner: Leader) -> None:
         """The fit of `owner` is over: iterations are fresh permutations again."""
-        if self._owner is not None and self._owner[0]() in (owner, None):
-            self._owner = None
-            self.resumed = False
-            self.plan.release()
+        if self._owner is not None and self._owner() in (owner, None):
+            self._let_go()
 
     @property
     def attached(self) -> bool:
         """Whether iterations follow a plan."""
+        self._holder()
         return self.plan.ids is not None
+
+    def _holder(self) -> Leader | None:
+        """Who leads the dataset in a fit that runs; one that was interrupted is ended here."""
+        if self._owner is None:
+            return None
+        owner = self._owner()
+        if owner is None or not owner.is_running:
+            self._let_go()
+            return None
+        return owner
+
+    def _let_go(self) -> None:
+        self._owner = self._thread = self.fit = None
+        self.resumed = False
+        self.plan.release()
 
     def _join(self, machines: tf.distribute.Strategy | None) -> None:
         """Notes that the samples here are one machine's part of all; None: that they are all."""
@@ -204,6 +251,7 @@ class Selection:
         self, model: tf.keras.Model, epoch: int, distribution: Distribution, owed: np.ndarray
     ) -> None:
         """Goes on with a model from a backup; the strategy's state was put back already."""
+        self._holder()
         self._model = weakref.ref(model)
         self._used = self.resumed = True
         self._asked_for = None
@@ -278,10 +326,12 @@ class Selection:
 
 def _check_is_free(strategy: Strategy) -> None:
     """A strategy remembers one training set; a second dataset would overwrite the first's."""
-    holder = getattr(strategy, "_selection", None)
-    if holder is not None and holder() is not None:
-        raise ValueError(
-            "A strategy object remembers the samples of one dataset. "
-            f"Received: strategy={strategy!r}, which another adaptive dataset uses. "
-            "Pass a new one, e.g. type(strategy).from_config(strategy.get_config())."
-        )
+    for each in strategies_in(strategy):
+        holder = getattr(each, "_selection", None)
+        if holder is not None and holder() is not None:
+            part = "" if each is strategy else f" its part {each!r},"
+            raise ValueError(
+                "A strategy object remembers the samples of one dataset. "
+                f"Received: strategy={strategy!r},{part} which another adaptive dataset uses. "
+                "Pass a new one, e.g. type(strategy).from_config(strategy.get_config())."
+            )

@@ -362,6 +362,26 @@ class ScoredStrategy(PressureStrategy):
         return sampling.pressure_probabilities(self.scores(), pressure)
 
 
+def strategies_in(value: Any) -> list[Strategy]:
+    """A strategy and all that it is made of, as often as each is found.
+
+    They are looked for among its attributes, in lists, tuples and dicts, and in what is found.
+    """
+    found: list[Strategy] = []
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Strategy):
+            again = any(value is each for each in found)
+            found.append(value)
+            waiting.extend([] if again else vars(value).values())
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(value)
+    return found
+
+
 def _label_matrix(y: Any) -> np.ndarray:
     """Labels as (n, q) uint8 0/1.
 

@@ -5,7 +5,6 @@ Whose distribution counts when is not here: `mixture` and `switch` say that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import check_argument, require, shown
 from tfmlselect.strategies import registry
-from tfmlselect.strategies.base import Array, Strategy
+from tfmlselect.strategies.base import Array, Strategy, strategies_in
 
 
 class CompositeStrategy(Strategy):
@@ -67,7 +66,7 @@ class CompositeStrategy(Strategy):
 
     def _check_parts(self) -> None:
         """Refuses parts that do not go together."""
-        inside = list(_inside(self))
+        inside = strategies_in(self)
         require(
             len(set(map(id, inside))) == len(inside),
             "A strategy object remembers for itself and can be one part only",
@@ -173,13 +172,6 @@ class CompositeStrategy(Strategy):
 def _asked_at(part: Strategy, epoch: int) -> int:
     """The epoch that a part is asked with: not every strategy knows what -1 is."""
     return max(epoch, part.before_first_epoch)
-
-
-def _inside(composite: CompositeStrategy) -> Iterator[Strategy]:
-    for part, _ in composite.parts:
-        yield part
-        if isinstance(part, CompositeStrategy):
-            yield from _inside(part)
 
 
 def _is_sequence(value: Any) -> bool:
