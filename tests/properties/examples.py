@@ -1,6 +1,8 @@
 """How many examples a property is tried on: few for each change, many in `make test-full`."""
 
-from hypothesis import settings
+from hypothesis import Phase, settings
+
+FIRST = [Phase.explicit, Phase.generate]
 
 
 def is_long():
@@ -9,5 +11,10 @@ def is_long():
 
 
 def examples(few):
-    """Settings of one test: `few` examples, and ten times as many in the long profile."""
-    return settings(max_examples=10 * few if is_long() else few)
+    """Settings of one test: `few` examples, and twenty times as many in the long profile.
+
+    Only there a failing example is made smaller, which takes minutes where each costs a dataset.
+    """
+    return (
+        settings(max_examples=20 * few) if is_long() else settings(max_examples=few, phases=FIRST)
+    )
