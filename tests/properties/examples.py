@@ -11,10 +11,10 @@ def is_long():
 
 
 def examples(few):
-    """Settings of one test: `few` examples, and twenty times as many in the long profile.
+    """Settings of one test: `few` examples, and ten times as many in the long profile.
 
     Only there a failing example is made smaller, which takes minutes where each costs a dataset.
     """
     return (
-        settings(max_examples=20 * few) if is_long() else settings(max_examples=few, phases=FIRST)
+        settings(max_examples=10 * few) if is_long() else settings(max_examples=few, phases=FIRST)
     )
