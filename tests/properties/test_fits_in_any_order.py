@@ -8,6 +8,8 @@ model of what must be true, after each of them. 2,000 steps and more, some minut
 A failure begins with the promise that was broken, and ends with the steps that lead there.
 """
 
+import contextlib
+import os
 import shutil
 import tempfile
 import threading
@@ -119,6 +121,22 @@ class Breaks(tf.keras.callbacks.Callback):
         self.countdown -= 1
         if self.countdown == 0:
             raise self.error("stop")
+
+
+@contextlib.contextmanager
+def flushed(times):
+    """Inside, Ctrl-C comes when files are flushed to the disk for the `times`-th time."""
+    flush, left = os.fsync, [times]
+
+    def interrupted(handle):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt("stop")
+        flush(handle)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        yield
 
 
 def look_at_a_batch(train):
@@ -262,6 +280,33 @@ class FitsInAnyOrder(RuleBasedStateMachine):
         }[hook]
         self.count(watch, completed)
 
+    @precondition(lambda self: self.backups and self.epoch + 1 not in self.kept)
+    @rule(number=st.integers(0, 1), flushes=st.integers(1, 30))
+    def interrupted_while_a_backup_is_written(self, number, flushes):
+        """Ctrl-C when a file is flushed to the disk: the backup is there whole, or it is not."""
+        model = self.models[number]
+        watch = Watch(self.train, None)
+        if self.is_refused(model, watch):
+            return
+        start = self.attach(model)
+        with flushed(flushes):
+            try:
+                self.run(model, start, 1, [self.selection, watch])
+            except KeyboardInterrupt:
+                model.notes.broken_off = True
+            else:
+                model.notes.broken_off = False
+                self.count(watch, 1)
+                return
+        assert model.notes.ids, "backups: files are written before training"
+        self.epoch += 1
+        before, found = set(self.kept), self.backups_in_directory()
+        kept = self.kept | {self.epoch: model.get_weights()}
+        assert found <= kept.keys(), "backups: there are others than were written"
+        assert found >= set(sorted(found | before)[-2:]), "backups: one of the newest two is lost"
+        self.kept = {epoch: kept[epoch] for epoch in found}
+        self.damaged &= found
+
     @rule(number=st.integers(0, 1), epochs=st.integers(1, 2))
     def plain_fit(self, number, epochs):
         """Without our callback: uniform epochs, each sample once in each."""
@@ -367,8 +412,12 @@ class FitsInAnyOrder(RuleBasedStateMachine):
         }
         for name, content in NOT_OURS.items():
             assert found.get(name) == content, f"not ours: {name} was touched"
-        ours = {name.split("/")[0] for name in found if name.endswith("/manifest.json")}
-        assert ours == {f"epoch-{epoch:08d}" for epoch in self.kept}, "backups: other ones"
+        assert self.backups_in_directory() == self.kept.keys(), "backups: other ones"
+
+    def backups_in_directory(self):
+        """The epochs of those that are not about to be written."""
+        files = self.directory.glob("epoch-*/manifest.json")
+        return {int(file.parent.name.removeprefix("epoch-")) for file in files}
 
     # --- help -----------------------------------------------------------------------------------
 
