@@ -91,47 +91,45 @@ def make_model(eagerly):
 class Watch(tf.keras.callbacks.Callback):
     """Stands right after ours: notes each epoch's plan, and the weights that it ends with."""
 
-    def __init__(self, train, look):
+    def __init__(self, train):
         super().__init__()
-        self.train, self.look = train, look
+        self.train = train
         self.plans, self.ends = [], []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.plans.append(self.train.plan.copy())
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self.look is not None and batch == 0:
-            self.look(self.train)
-
     def on_epoch_end(self, epoch, logs=None):
         self.ends.append((self.train.epoch, self.model.get_weights()))
-        if self.look is not None:
-            self.look(self.train)
 
 
-class Breaks(tf.keras.callbacks.Callback):
-    """Raises in one hook, the `countdown`-th time it is called."""
+class Does(tf.keras.callbacks.Callback):
+    """Calls something whenever Keras calls a hook."""
 
-    def __init__(self, hook, countdown, error):
+    def __init__(self, hook, action):
         super().__init__()
-        self.countdown, self.error = countdown, error
-        setattr(self, hook, self._count)
+        setattr(self, hook, lambda *_, **__: action())
 
-    def _count(self, *_, **__):
-        self.countdown -= 1
-        if self.countdown == 0:
-            raise self.error("stop")
+
+def raises(error, countdown):
+    """A function that raises when it is called for the `countdown`-th time."""
+    left = [countdown]
+
+    def count():
+        left[0] -= 1
+        if left[0] == 0:
+            raise error("stop")
+
+    return count
 
 
 @contextlib.contextmanager
 def flushed(times):
     """Inside, Ctrl-C comes when files are flushed to the disk for the `times`-th time."""
-    flush, left = os.fsync, [times]
+    flush, count = os.fsync, raises(KeyboardInterrupt, times)
 
     def interrupted(handle):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt("stop")
+        count()
         flush(handle)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -139,36 +137,36 @@ def flushed(times):
         yield
 
 
-def look_at_a_batch(train):
-    """Iterates in a running fit: the epoch's plan again, whoever else reads it."""
-    ids = rows_of(next(iter(train)))
-    assert ids == train.plan[:BATCH].tolist(), "iterating: a look in a fit is not at its plan"
+class Look:
+    """Iterates over the dataset in a running fit, whenever it is called."""
 
+    def __init__(self, train):
+        self.train, self.iterator = train, None
 
-def look_at_all(train):
-    ids = [i for batch in train for i in rows_of(batch)]
-    assert ids == train.plan.tolist(), "iterating: a look in a fit is not at its plan"
+    def check(self, ids):
+        plan = self.train.plan  # None before the dataset is attached
+        assert plan is None or ids == plan[: len(ids)].tolist(), "iterating: a look off its plan"
 
+    def at_a_batch(self):
+        self.check(rows_of(next(iter(self.train))))
 
-def leave_an_iterator_unread(train):
-    iter(train)
+    def at_all(self):
+        self.check([i for batch in self.train for i in rows_of(batch)])
 
+    def later(self):
+        """At a batch of the iterator that was made the last time."""
+        if self.iterator is not None:
+            batch = next(self.iterator, None)
+            assert batch is not None, "iterating: somebody else reads a held iterator"
+            rows_of(batch)
+        self.iterator = iter(self.train)
 
-def look_from_another_thread(train):
-    found = []
-    thread = threading.Thread(target=lambda: found.extend(map(rows_of, train)))
-    thread.start()
-    thread.join()
-    assert len(found) == STEPS, "iterating: another thread did not get an epoch"
-
-
-LOOKS = [
-    None,
-    look_at_a_batch,
-    look_at_all,
-    leave_an_iterator_unread,
-    look_from_another_thread,
-]
+    def from_another_thread(self):
+        found = []
+        thread = threading.Thread(target=lambda: found.extend(map(rows_of, self.train)))
+        thread.start()
+        thread.join()
+        assert len(found) == STEPS, "iterating: another thread did not get an epoch"
 
 
 def rows_of(batch):
@@ -226,15 +224,20 @@ class FitsInAnyOrder(RuleBasedStateMachine):
     @rule(
         number=st.integers(0, 1),
         epochs=st.integers(1, 3),
-        look=st.sampled_from(LOOKS),
+        look=st.sampled_from([None, "at_a_batch", "at_all", "later", "from_another_thread"]),
+        hook=st.sampled_from(HOOKS),
+        first=st.booleans(),
     )
-    def fit(self, number, epochs, look):
+    def fit(self, number, epochs, look, hook, first):
+        """With a look at the dataset whenever a hook is called, or without."""
         model = self.models[number]
-        watch = Watch(self.train, look)
+        watch = Watch(self.train)
         if self.is_refused(model, watch):
             return
         start = self.attach(model)
-        self.run(model, start, epochs, [self.selection, watch])
+        looks = [] if look is None else [Does(hook, getattr(Look(self.train), look))]
+        callbacks = [*looks * first, self.selection, watch, *looks * (not first)]
+        self.run(model, start, epochs, callbacks)
         model.notes.broken_off = False
         self.count(watch, epochs)
         assert len(watch.plans) == epochs
@@ -252,13 +255,13 @@ class FitsInAnyOrder(RuleBasedStateMachine):
     def interrupted_fit(self, number, epochs, hook, countdown, first, error):
         """Breaks off in some hook, of a callback before ours or after."""
         model = self.models[number]
-        watch = Watch(self.train, None)
+        watch = Watch(self.train)
         if self.is_refused(model, watch):
             return
         calls = {"on_train_begin": 1, "on_train_end": 1}
         calls |= dict.fromkeys(["on_epoch_begin", "on_epoch_end"], epochs)
         countdown = 1 + (countdown - 1) % calls.get(hook, epochs * STEPS)
-        breaks = Breaks(hook, countdown, error)
+        breaks = Does(hook, raises(error, countdown))
         callbacks = [breaks, self.selection, watch] if first else [self.selection, watch, breaks]
         if hook == "on_train_begin" and first:
             start = self.epoch if model is self.owner() else 0
@@ -285,7 +288,7 @@ class FitsInAnyOrder(RuleBasedStateMachine):
     def interrupted_while_a_backup_is_written(self, number, flushes):
         """Ctrl-C when a file is flushed to the disk: the backup is there whole, or it is not."""
         model = self.models[number]
-        watch = Watch(self.train, None)
+        watch = Watch(self.train)
         if self.is_refused(model, watch):
             return
         start = self.attach(model)
