@@ -23,7 +23,7 @@ HAS_ADDONS := $(VENV)-addons/.has-test
 # Each process begins with its half of the tests in order: most fixtures of modules are made once.
 PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-# What is marked `full` is too slow for each change.
+# What is marked `full` is too slow for each change; `make test-full` tries many more examples too.
 QUICK := -m 'not full'
 # Tests of what never meets Keras: its older generations can change nothing for them.
 WITHOUT_KERAS := sampling scoring study project plots/test_label_plots.py test_labels.py \
@@ -76,8 +76,8 @@ test-addons: $(HAS_ADDONS)
 	$(<D)/bin/$(PYTEST) $(QUICK_OLDER)
 
 # The environment that not every Python can have is made first.
-test-full: QUICK :=
-test-full: QUICK_OLDER :=
+test-full: QUICK := --hypothesis-profile=long
+test-full: QUICK_OLDER := --hypothesis-profile=long
 test-full: NOTEBOOKS := force
 test-full: $(HAS_ADDONS) test test-tf-keras test-addons test-docs
 

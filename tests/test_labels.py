@@ -408,8 +408,10 @@ def test_any_labels(y):
         stats, of_sparse = label_statistics(y), label_statistics(sparse.csr_matrix(y))
     if y.any():
         expected = oracle(y.astype(int))
-        for name in ["empty", "mean_log_irlbl", "variance_ratio"]:
-            assert getattr(stats, name) == pytest.approx(expected[name], rel=1e-9)
+        for name in MEASURES:
+            found = getattr(stats, name)
+            np.testing.assert_allclose(found, expected[name], 1e-9, 1e-12, err_msg=name)
+            np.testing.assert_array_equal(getattr(of_sparse, name), found, name)
     assert 1.0 - 1e-12 <= stats.variance_ratio <= len(y)
     assert stats.potential >= 1.0
     assert of_sparse.variance_ratio == stats.variance_ratio

@@ -151,9 +151,21 @@ def table_rows(text):
     return [line.strip("|").split("|") for body in bodies for line in body.splitlines()]
 
 
-def test_each_row_of_any_fit_names_its_tests_and_each_no_its_error():
+def names_of_tests():
+    """Of functions, and of the test cases that state machines are."""
     tests = "\n".join(map(read, (ROOT / "tests").rglob("test_*.py")))
-    known = {*re.findall(r"^def (test_\w+)", tests, flags=re.M)}
+    return {*re.findall(r"^(?:def )?(test_\w+(?=\()|Test\w+(?= = ))", tests, flags=re.M)}
+
+
+def test_each_promise_names_its_tests():
+    rows = table_rows(read(ROOT / "docs" / "promises.md"))
+    assert len(rows) > 15
+    for *_, named in rows:
+        assert {*named.strip(" `").split("`, `")} <= names_of_tests(), named
+
+
+def test_each_row_of_any_fit_names_its_tests_and_each_no_its_error():
+    known = names_of_tests()
     rows = table_rows(read(ROOT / "docs" / "any_fit.md"))
     assert len(rows) > 20
     for _, verdict, otherwise, named in rows:
