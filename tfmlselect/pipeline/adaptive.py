@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import tensorflow as tf
 
 from tfmlselect import strategies
-from tfmlselect._checks import check_whole
+from tfmlselect._checks import check_whole, shown
 from tfmlselect._progress import check_verbose, verbosity
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
@@ -19,7 +22,46 @@ from tfmlselect.pipeline.streams import StreamSource, check_window
 from tfmlselect.schedules import Schedule
 from tfmlselect.strategies import Strategy
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+def _names_unknown_arguments(function: Function) -> Function:
+    """A function whose error on an unknown keyword says what was meant."""
+    parameters = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def checked(*args: Any, **options: Any) -> Any:
+        unknown = {name: value for name, value in options.items() if name not in parameters}
+        if unknown:
+            given = {**dict(zip(parameters, args, strict=False)), **options}
+            raise _unknown_arguments(function, unknown, given.get("strategy"))
+        return function(*args, **options)
+
+    return cast(Function, checked)
+
+
+def _unknown_arguments(function: Callable, unknown: dict[str, Any], strategy: Any) -> TypeError:
+    """What is raised for keywords that a function does not take."""
+    own = [*inspect.signature(function).parameters]
+    received = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
+    if isinstance(strategy, str) and strategy in strategies.names():
+        strategy = strategies.get(strategy)
+    if isinstance(strategy, Strategy):
+        kind = type(strategy)
+        if unknown.keys() <= inspect.signature(kind).parameters.keys():
+            return TypeError(
+                "Arguments of a strategy go to its object. Received: "
+                f"{received}. Pass strategies.{kind.__name__}({received}) as the strategy."
+            )
+    close = difflib.get_close_matches(next(iter(unknown)).lower(), own, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return TypeError(
+        f"No such argument. Received: {received}. {hint}`{function.__name__}` takes "
+        f"{', '.join(own)}."
+    )
+
+
+@_names_unknown_arguments
 def adaptive_dataset(
     data: tuple[Any, Any],
     strategy: str | Strategy = "adaptive_balance",
@@ -121,6 +163,7 @@ def adaptive_dataset(
     )
 
 
+@_names_unknown_arguments
 def adaptive(
     strategy: str | Strategy = "adaptive_balance",
     batch_size: int = 32,
