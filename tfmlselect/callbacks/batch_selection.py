@@ -382,6 +382,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     def _check(self, done: int, over: bool) -> None:
         fit_checks.check_dataset_is_read(self._selection.plan)
+        self._selection.source.check_read()
         for companion in self._companions:
             companion.check(done, over)
 

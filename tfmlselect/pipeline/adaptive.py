@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import tensorflow as tf
 
 from tfmlselect import strategies
-from tfmlselect._checks import check_whole, shown
+from tfmlselect._checks import check_flag, check_whole, shown
 from tfmlselect._progress import check_verbose, verbosity
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
@@ -176,6 +176,8 @@ def adaptive(
     epochs: int | None = None,
     features: Any = None,
     neighbors: Any = None,
+    batched: bool | None = None,
+    x_changes: bool = False,
     verbose: int = 1,
 ) -> Callable[[tf.data.Dataset], AdaptiveDataset]:
     """Selects from a stream, for data larger than memory: `source.apply(adaptive(...))`.
@@ -183,7 +185,8 @@ def adaptive(
     The source is a finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`, that
     gives them in the same order in every pass; y is a 0/1 vector (q,) or a class id. It is read
     from front to back once an epoch, `window` samples at a time; the last window may be up to twice
-    as long. Labels are collected in one pass when this is applied.
+    as long. In one pass when this is applied samples are counted, labels collected, shapes that the
+    source does not know seen, and each x gets a checksum, by which later passes are compared.
 
     An epoch is drawn as in `adaptive_dataset`, but for the order: samples are shuffled inside
     windows, so a batch holds samples of one window, or of two neighbouring ones. Shuffle a sorted
@@ -200,6 +203,10 @@ def adaptive(
             a function of x that gives a vector (d,), which is called in the pass that collects
             labels.
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
+        batched: True: the source has batches, which are taken apart. False: it has samples. None:
+            it has samples, and what looks like batches is an error.
+        x_changes: whether x is another one in each pass on purpose, as by random augmentation
+            before selection. Then nobody notices files that come in another order.
         verbose: 1 shows how far the pass over the labels and the search of neighbours are, where
             they take longer than 2 s; 0 is silent.
 
@@ -209,8 +216,9 @@ def adaptive(
     Raises:
         ValueError: `verbose` is neither 0 nor 1.
         TypeError: when applied: a source of other elements.
-        ValueError: when applied: a source of unknown or infinite length, or whose order changes; a
-            window of less than four batches; labels as in `adaptive_dataset`.
+        ValueError: when applied: a source of infinite length, or of another one than it says, or
+            whose order or x changes; samples of different shapes; a window of less than four
+            batches; labels as in `adaptive_dataset`.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
@@ -232,10 +240,13 @@ def adaptive(
         importance_weights=importance_weights,
     )
     check_window(check_whole("window", window, 1), batch_size)
+    if batched is not None:
+        check_flag("batched", batched)
+    check_flag("x_changes", x_changes)
 
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
         with verbosity(verbose):
-            stream = StreamSource(source, window, features, neighbors)
+            stream = StreamSource(source, window, features, neighbors, batched, x_changes)
         plan = stream.make_plan(options)
         return AdaptiveDataset(Selection(stream, strategies.get(strategy), plan, epochs, verbose))
 
