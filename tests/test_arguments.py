@@ -241,7 +241,7 @@ def entered(**arguments):
 
 def arff():
     """A small file where the test runs."""
-    pytest.importorskip("skmultilearn")
+    pytest.importorskip("arff")
     with open("small.arff", "w") as file:
         file.write("@relation r\n@attribute a real\n@attribute b {0,1}\n@data\n1,0\n2,1\n")
     return {"path": "small.arff", "labels": 1}
@@ -323,7 +323,7 @@ expect("callbacks.TrainingProgress", {"class_counts": COUNTS})(
 
 # datasets
 expect("datasets.load_arff", arff, errors=[FileNotFoundError])(
-    path=NOTHING, labels=NOTHING, label_location=NOTHING
+    path=NOTHING, labels=NOTHING, label_location=NOTHING, encoding=OPTIONAL
 )
 
 # layers and losses

@@ -8,6 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 
 import tfmlselect as tfml
@@ -22,12 +24,11 @@ SPARSE = "{0 0.5, 1 -2, 4 1}\n{0 1,2 blue,3 1}\n{}\n"
 
 @pytest.fixture
 def write(tmp_path):
-    pytest.importorskip("skmultilearn")
     pytest.importorskip("arff")
 
-    def written(*parts):
+    def written(*parts, encoding="utf-8"):
         path = tmp_path / "set.arff"
-        path.write_text("".join(parts), encoding="utf-8")
+        path.write_text("".join(parts), encoding=encoding)
         return path
 
     return written
@@ -124,17 +125,34 @@ def test_no_file(write, tmp_path):
     [
         ("{0,1,2}", "1,0\n", r"'l' must be 0 or 1 .* Received: \{0,1,2\}"),
         ("{cat,dog}", "1,cat\n", r"Received: \{cat,dog\}"),
-        ("numeric", "1,0\n1,0.5\n", "Received: 0.5 in row 1. Check `labels`"),
-        ("numeric", "1,-1\n", "Received: -1 in row 0"),
-        ("{0,1}", "1,0\n1,?\n", "the first in row 1 of the data"),
-        ("{0,1}", "1,0\n ? ,1\n", "the first in row 1 of the data"),
-        ("{0,1}", "1,0\n1,0\n,0\n", "the first in row 2 of the data"),
-        ("{0,1}", "1,0\n1,3\n", "cannot be read as ARFF. Received: .*BadNominalValue"),
-        ("{0,1}", "abc,0\n", "cannot be read as ARFF"),
-        ("{0,1}", "1,0,1\n", "cannot be read as ARFF"),
-        ("{0,1}", "{0 1}\n1,0\n", "cannot be read as ARFF"),
-        ("{0,1}", "{7 1}\n", "cannot be read as ARFF"),
-        ("{0,1}", "{0 ?, 1 1}\n{}\n", "the first in row 0 of the data"),
+        ("numeric", "1,0\n1,0.5\n", "Received: 0.5 in line 6. Check `labels`"),
+        ("numeric", "1,-1\n", "Received: -1 in line 5"),
+        ("{0,1}", "1,0\n1,?\n", "line 6: a missing value of 'l'"),
+        ("{0,1}", "1,0\n ? ,1\n", "line 6: a missing value of 'a'"),
+        ("{0,1}", "1,0\n%\n\n,0\n", "line 8: a missing value of 'a'"),
+        ("{0,1,?}", "1,0\n1,?\n", "line 6: a missing value of 'l'"),
+        ("{0,1}", "1,0\n1,3\n", "ARFF. Received: .*line 6: BadNominalValue.* 3 not found"),
+        ("{0,1}", "abc,0\n", "line 5: BadNumericalValue"),
+        ("{0,1}", "1,0\n1,0,1\n", "line 6: BadDataFormat"),
+        ("{0,1}", "1,0\n1\n", "line 6: BadDataFormat"),
+        ("{0,1}", "1,'0\n", "line 5: BadLayout"),
+        ("{0,1}", "{0 1}\n1,0\n", "line 6: BadLayout"),
+        ("{0,1}", "1,0\n{0 1}\n", "line 6: a sparse row among dense ones"),
+        ("{0,1}", "{7 1}\n", "line 5: BadDataFormat"),
+        ("{0,1}", "{0 1\n", "line 5: BadLayout"),
+        ("{0,1}", "{0 ?, 1 1}\n{}\n", "line 5: a missing value of 'a'"),
+        ("{0,1}", "{0 1}\n{0 1, 1 1, 0 2}\n", "line 6: the column 0 is given twice"),
+        ("{0,1}", "nan,0\n", "line 5: nan of 'a' is not finite"),
+        ("{0,1}", "1,0\n-inf,0\n", "line 6: -inf of 'a' is not finite"),
+        ("{0,1}", "1e400,0\n", "line 5: inf of 'a' is not finite"),
+        ("{0,1}", "{0 1e39}\n", "line 5: 1e\\+39 of 'a' is not finite in float32"),
+        ("numeric", "1,inf\n", "line 5: inf of 'l' is not finite"),
+        ("integer", "1,1.5\n", "line 5: 1.5 of 'l', which is an integer"),
+        ("integer", "1,0\n1,1e-9\n", "line 6: 1e-09 of 'l', which is an integer"),
+        ("string", "1,0\n", "line 4: the attribute 'l' is text"),
+        ("date", "1,0\n", "line 3: BadAttributeType"),
+        ("{0,0}", "1,0\n", "line 4: the attribute 'l' has no values, or one of them twice"),
+        ("{?}", "1,?\n", "line 4: the attribute 'l' has no values, or one of them twice"),
         ("{0,1}", "", "needs rows after its @data line"),
     ],
 )
@@ -144,14 +162,85 @@ def test_files_that_are_not_what_they_should_be(write, kind, rows, message):
         load_arff(write(head, rows), 1)
 
 
+NAMES = HEAD + "@attribute größe real\n@attribute l {0,1}\n@data\n1,0\n2,1\n"
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252", "utf-32"]
+)
+def test_encodings(write, encoding):
+    path = write(NAMES, encoding=encoding)
+    said = None if encoding.startswith("utf-8") or encoding == "utf-16" else encoding
+    x, y, features, _ = load_arff(path, 1, encoding=said)
+    assert (x.tolist(), y.tolist(), features) == ([[1], [2]], [[0], [1]], ["größe"])
+
+
+def test_bytes_in_another_encoding_name_their_line(write):
+    path = write(NAMES, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"not text in utf-8. Received: .*, line 4. .*latin-1"):
+        load_arff(path, 1)
+    path.write_bytes(path.read_bytes()[:-3] + b"\x00\xff\n")
+    with pytest.raises(ValueError, match=r"not text in utf-16. Received: .*, line \d"):
+        load_arff(path, 1, encoding="utf-16")
+    for encoding in ("no such", "hex", "", 3):
+        with pytest.raises(ValueError, match="`encoding` must be None or an encoding"):
+            load_arff(path, 1, encoding=encoding)
+
+
+@pytest.mark.parametrize("lines", ["\n", "\r\n", "\r"], ids=repr)
+def test_line_ends_and_tabs(write, lines):
+    text = HEAD + "@attribute\ta\tINTEGER \n@attribute l\t{0,1}\n@data\n3.0,0\n-4,1\n"
+    x, y, *_ = load_arff(write(text.replace("\n", lines)), 1)
+    assert (x.tolist(), y.tolist()) == ([[3], [-4]], [[0], [1]])
+
+
+def test_a_declared_question_mark_is_no_value(write):
+    head = "@relation r\n@attribute a {?,red,'?'}\n@attribute l {?,1,0}\n@data\n"
+    x, y, *_ = load_arff(write(head, "red,0\n'?',1\n"), 1)
+    assert (x.tolist(), y.tolist()) == ([[0], [1]], [[0], [1]])
+    x, y, *_ = load_arff(write(head, "{1 0}\n{0 '?'}\n"), 1)
+    assert (x.toarray().tolist(), y.tolist()) == ([[0], [1]], [[0], [1]])
+
+
+@given(st.data())
+def test_any_table_comes_back(tmp_path_factory, data):
+    """Whatever numbers a file holds: as float32, or an error that names the line."""
+    pytest.importorskip("arff")
+    size = data.draw(st.integers(1, 4))
+    numbers = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.floats()
+    table = data.draw(st.lists(st.lists(numbers, min_size=size, max_size=size), min_size=1))
+    y = data.draw(st.lists(st.integers(0, 1), min_size=len(table), max_size=len(table)))
+    head = "".join(f"@attribute a{each} real\n" for each in range(size))
+    is_sparse = data.draw(st.booleans())
+    rows = []
+    for values in (map(repr, [*row, label]) for row, label in zip(table, y, strict=True)):
+        if is_sparse:
+            rows.append("{" + ",".join(f"{j} {value}" for j, value in enumerate(values)) + "}")
+        else:
+            rows.append(",".join(values))
+    path = tmp_path_factory.mktemp("any") / "set.arff"
+    path.write_text(f"@relation r\n{head}@attribute l {{0,1}}\n@data\n" + "\n".join(rows))
+    with np.errstate(over="ignore"):
+        wanted = np.array(table, np.float32)
+    bad = ~np.isfinite(wanted).all(axis=1)
+    if bad.any():
+        line = 3 + size + 1 + bad.argmax()
+        with pytest.raises(ValueError, match=rf"line {line}: .* is not finite"):
+            load_arff(path, 1)
+        return
+    x, found, *_ = load_arff(path, 1)
+    np.testing.assert_array_equal(x.toarray() if is_sparse else x, wanted)
+    assert found[:, 0].tolist() == y
+
+
 def test_without_the_extra_the_error_names_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skmultilearn.dataset", None)
-    with pytest.raises(ImportError, match=re.escape("pip install 'tfmlselect[multilearn]'")):
+    monkeypatch.setitem(sys.modules, "arff", None)
+    with pytest.raises(ImportError, match=re.escape("pip install 'tfmlselect[arff]'")):
         load_arff("any.arff", 1)
 
 
 def test_importing_the_package_does_not_import_the_reader():
-    code = "import sys, tfmlselect; print({'skmultilearn', 'arff'} & {*sys.modules})"
+    code = "import sys, tfmlselect; print({'arff'} & {*sys.modules})"
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )

@@ -1,4 +1,5 @@
 import math
+import re
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
+from tfmlselect import potential, stratified_shards
 from tfmlselect.labels import Labels, check_labels, label_statistics
 
 # Counts 4, 2, 1, so IRLbl 1, 2, 4. The last sample has no label.
@@ -198,6 +200,48 @@ def test_types_that_are_no_labels(y, received):
 def test_class_ids_negative_or_all_the_same(ids, received):
     with pytest.raises(ValueError, match=rf"Received: y from {received}\. Number the classes"):
         check_labels(ids)
+
+
+@pytest.mark.parametrize(
+    ("ids", "received"),
+    [
+        ([3, 10**9], "y[1]=1000000000, and 2 different ids"),
+        ([0, 2**62, 1], "y[1]=4611686018427387904, and 3 different ids"),
+        (np.array([0, 2**64 - 1], np.uint64), "y[1]=18446744073709551615, and 2 different ids"),
+        ([0, 1002], "y[1]=1002, and 2 different ids"),
+        (np.append(np.arange(1500), 3002), "y[1500]=3002, and 1501 different ids"),
+    ],
+    ids=["far", "farther", "uint64", "1001 unused", "1502 unused"],
+)
+def test_class_ids_with_too_many_gaps(ids, received):
+    """And nothing of their size is allocated: the message would come too late."""
+    said = re.escape(f"Received: {received}. Number the classes by np.unique(y, return_inverse")
+    for call in (check_labels, label_statistics, potential, lambda y: stratified_shards(y, 1)):
+        with pytest.raises(ValueError, match=said):
+            call(ids)
+
+
+@pytest.mark.parametrize(
+    ("ids", "q"), [([0, 1001], 1002), ([*range(1500), 3001], 3002)], ids=["two", "many"]
+)
+def test_class_ids_with_some_gaps(ids, q):
+    labels = check_labels(ids)
+    assert labels.q == q
+    assert np.flatnonzero(labels.matrix.any(axis=0)).tolist() == ids
+
+
+@pytest.mark.parametrize(
+    ("y", "received"),
+    [
+        (sparse.csr_array(([1], ([0], [1])), (2, 2**50)), "2 samples of 1125899906842624"),
+        (sparse.csr_array(([1], ([0], [1])), (2, 2**62)), "2 samples of 4611686018427387904"),
+    ],
+    ids=["more than a process has", "more than there are addresses"],
+)
+def test_labels_that_no_memory_holds(y, received):
+    message = rf"`y` as a dense matrix need \d+ GB.*Received: {received}.* labels\. Leave out"
+    with pytest.raises(ValueError, match=message):
+        check_labels(y)
 
 
 def test_lists_of_label_ids_name_the_way_out():

@@ -20,6 +20,8 @@ from tfmlselect import _steps_saved
 from tfmlselect._checks import require, shown
 
 _ROWS_AT_ONCE = 65536
+# Class ids below the largest that no sample has: a part of a data set may lack its rarest classes.
+_MOST_UNUSED = 1000
 
 
 class Labels(NamedTuple):
@@ -59,7 +61,8 @@ def check_labels(y: Any, name: str = "y") -> Labels:
 
     Args:
         y: (n, q) of 0 and 1, any numeric or boolean dtype, dense or scipy.sparse, q >= 2; or (n,)
-            integer class ids from 0, which become the one-hot matrix of max(y) + 1 labels.
+            integer class ids from 0, which become the one-hot matrix of max(y) + 1 labels. Of the
+            numbers up to max(y), at most 1000 may be unused, or as many as are used.
         name: what the error messages call `y`.
 
     Returns:
@@ -68,25 +71,22 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     Raises:
         ValueError: `y` is empty, has fewer than two columns or more than two dimensions.
         ValueError: a matrix with anything but 0 and 1 in it (NaN included).
-        ValueError: class ids not of an integer dtype, negative, or all the same.
+        ValueError: class ids not of an integer dtype, negative, all the same, or with more numbers
+            unused than that.
+        ValueError: the dense matrix does not fit into memory.
 
     Example:
         >>> check_labels([2, 0, 1]).matrix.tolist()
         [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
     """
     if sparse.issparse(y):
-        return Labels(_check_sparse(y, name).toarray(order="C"), single_label=False)
+        given = _check_sparse(y, name)
+        return Labels(given.toarray(out=_zeros(given.shape, name)), single_label=False)
     array = _as_array(y, name)
     _check_form(array, name)
     if array.ndim == 1:
-        require(
-            array.min() >= 0 and array.min() < array.max(),
-            "Class ids must count from 0 and name at least two classes",
-            f"{name} from {array.min()} to {array.max()}",
-            f"Number the classes by np.unique({name}, return_inverse=True)[1]; multi-label data is "
-            "a matrix (n, q)",
-        )
-        matrix = np.zeros((len(array), int(array.max()) + 1), np.uint8)
+        _check_class_ids(array, name)
+        matrix = _zeros((len(array), int(array.max()) + 1), name)
         matrix[np.arange(len(array)), array] = 1
         return Labels(matrix, single_label=True)
     matrix = np.empty(array.shape, np.uint8)
@@ -362,6 +362,41 @@ def _check_form(y: Any, name: str) -> None:
         f"Cast it, {name}.astype('int64'), or turn class names into ids: "
         f"np.unique({name}, return_inverse=True)[1]",
     )
+
+
+def _check_class_ids(ids: np.ndarray, name: str) -> None:
+    used = np.unique(ids)
+    renumber = f"Number the classes by np.unique({name}, return_inverse=True)[1]"
+    require(
+        used[0] >= 0 and len(used) > 1,
+        "Class ids must count from 0 and name at least two classes",
+        f"{name} from {used[0]} to {used[-1]}",
+        f"{renumber}; multi-label data is a matrix (n, q)",
+    )
+    unused = int(used[-1]) + 1 - len(used)
+    require(
+        unused <= max(_MOST_UNUSED, len(used)),
+        "Class ids must number the classes: each number up to the largest is a label of its own, "
+        f"and at most {_MOST_UNUSED} may be unused, or as many as are used",
+        f"{name}[{ids.argmax()}]={used[-1]}, and {len(used)} different ids",
+        f"{renumber}; where the model has an output for each number, give one-hot rows (n, q)",
+    )
+
+
+def _zeros(shape: tuple[int, ...], name: str) -> np.ndarray:
+    matrix = np.empty(0, np.uint8)
+    size, enough = math.prod(shape), True
+    try:
+        matrix = np.zeros(shape, np.uint8)
+    except (MemoryError, ValueError):  # NumPy's for what no machine could address
+        enough = False
+    require(
+        enough,
+        f"The labels of `{name}` as a dense matrix need {size / 1e9:.0f} GB, one byte each",
+        f"{shape[0]} samples of {shape[1]} labels",
+        "Leave out labels that hardly a sample has",
+    )
+    return matrix
 
 
 def _check_sparse(y: Any, name: str) -> sparse.csr_matrix:

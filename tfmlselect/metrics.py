@@ -70,7 +70,9 @@ def macro_average_precision(y: Any, y_pred: Any) -> float:
     some = y.max(axis=0) == 1
     if not some.any():
         return float("nan")
-    return float(np.mean(average_precision_score(y[:, some], y_pred[:, some], average=None)))
+    with np.errstate(over="ignore"):  # scikit-learn asks only whether neighbours differ
+        precision = average_precision_score(y[:, some], y_pred[:, some], average=None)
+    return float(np.mean(precision))
 
 
 def one_error(y: Any, y_pred: Any) -> float:
@@ -126,7 +128,8 @@ def tuned_thresholds(y: Any, y_pred: Any) -> np.ndarray:
     y, y_pred = _checked(y, y_pred)
     thresholds = np.full(y.shape[1], 0.5)
     for j in np.flatnonzero(y.max(axis=0) == 1):
-        precision, recall, cuts = precision_recall_curve(y[:, j], y_pred[:, j])
+        with np.errstate(over="ignore"):
+            precision, recall, cuts = precision_recall_curve(y[:, j], y_pred[:, j])
         # Cuts are ascending; the curve's last point has none.
         f1 = (2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1]
         thresholds[j] = cuts[len(f1) - 1 - np.argmax(f1[::-1])]

@@ -63,7 +63,10 @@ def ramp(epoch: float, first: float, last: float, start: float, end: float) -> f
         return first
     if epoch >= end:
         return last
-    return first + (last - first) * (epoch - start) / (end - start)
+    if math.isfinite(last - first):
+        return first + (last - first) * (epoch - start) / (end - start)
+    reached = (epoch - start) / (end - start)
+    return first * (1.0 - reached) + last * reached
 
 
 def _plain(value: Any) -> Any:
@@ -130,6 +133,8 @@ class Ramp(Schedule):
 
     def __call__(self, epoch: float, epochs: float) -> float:
         """The value at `epoch`."""
+        check_number("epoch", epoch)
+        check_number("epochs", epochs, 0)
         start, end = epoch_of_point(self.start, epochs), epoch_of_point(self.end, epochs)
         return float(ramp(epoch, self.first, self.last, start, end))
 
@@ -154,6 +159,8 @@ class Decay(Schedule):
 
     def __call__(self, epoch: float, epochs: float) -> float:
         """The pressure at `epoch`."""
+        check_number("epoch", epoch)
+        check_number("epochs", epochs, 0)
         start, end = epoch_of_point(self.start, epochs), epoch_of_point(self.end, epochs)
         return decayed_pressure(epoch, self.initial, start, end)
 

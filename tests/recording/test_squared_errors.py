@@ -54,10 +54,10 @@ def test_the_recorder_writes_batch_after_batch():
         np.testing.assert_array_equal(recorder.squared_errors(), [0.0, 0.5, 2.0])
 
 
-def test_what_is_no_probability_is_unknown():
+def test_what_is_no_probability_is_unknown_and_what_is_not_finite_is_left_out():
     recorder = ErrorRecorder(3, reader())
     recorder.record(np.zeros([3, 2]), tf.constant([[1.5, 0.0], [np.nan, 0.0], [0.0, -np.inf]]))
-    np.testing.assert_array_equal(recorder.squared_errors(), [np.inf, np.nan, np.inf])
+    np.testing.assert_array_equal(recorder.squared_errors(), [np.inf, np.nan, np.nan])
 
 
 def test_other_labels_than_predictions_are_unknown():

@@ -11,7 +11,7 @@ from tests.support.oracles.visits import (
     observe_rows,
 )
 from tfmlselect.schedules import Constant
-from tfmlselect.strategies import Uncertainty
+from tfmlselect.strategies import Uncertainty, uncertainty
 
 EPOCHS = 4
 
@@ -82,6 +82,34 @@ def test_package_probabilities_by_hand():
     # u = 0 .4 1 1; 4 (1 - u) = 4, 2.4, 0, 0; Q = 4 3 1 1; 16^(-Q/4) = 2^-Q: 1 2 8 8, of 19.
     p = observed_table("alike", pressure=16.0).probabilities(0)
     np.testing.assert_allclose(p, np.array([1, 2, 8, 8]) / 19, rtol=1e-12)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 4, 5])
+def test_joint_counts_in_blocks_of_labels(at_once, monkeypatch):
+    """The same scores, however many labels' counts are held together; eagerly and compiled."""
+    n, q, bins = 40, 5, 4
+    y = make_labels(np.random.default_rng(0), n, q)
+    strategies = []
+    for size in (q, at_once):
+        monkeypatch.setattr(uncertainty, "_COUNTS_AT_ONCE", size * q * bins**2)
+        strategy = Uncertainty(bins=bins)
+        strategy.build(y)
+        for epoch in range(3):
+            p = np.random.default_rng(epoch).random((n, q)).astype("float32")
+            strategy.observe(np.arange(n), p**3)
+        assert uncertainty.labels_at_once(q, bins) == size
+        strategies.append((strategy.scores().numpy(), strategy.probabilities(0).numpy()))
+    whole, blocks = strategies
+    assert np.ptp(whole[0]) > 0.1
+    np.testing.assert_array_equal(blocks[0], whole[0])
+    np.testing.assert_array_equal(blocks[1], whole[1])
+
+
+@pytest.mark.parametrize("q", [2, 100, 900, 20_000, 10**6])
+def test_joint_counts_do_not_grow_with_the_square_of_labels(q):
+    size = uncertainty.labels_at_once(q, 5)
+    assert 1 <= size <= q
+    assert size * 5 * q * 5 * 8 <= max(128e6 * 1.05, 200 * q)
 
 
 @pytest.mark.parametrize("correlation", ["mutual_information", None])

@@ -247,6 +247,10 @@ class MaskingRatios(Companion):
         """Takes the odds of the first epoch."""
         self._update.start(self._odds())
 
+    def before_steps(self) -> None:
+        """From here on, evaluations are validation only where Keras says so."""
+        self.validate(False)
+
     def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
         """Counts a batch."""
         self._update.record(self._reader.matrix(y), p)
@@ -256,6 +260,10 @@ class MaskingRatios(Companion):
         numbers, arrays = self._update.finish(self._odds())
         epoch.numbers.update(numbers)
         epoch.arrays.update(arrays)
+
+    def validate(self, begins: bool) -> None:
+        """Has the loss leave the mask out."""
+        self._update.validate(begins)
 
     def close(self) -> None:
         """Nobody adapts the loss any more."""

@@ -24,7 +24,7 @@ class RatioUpdate:
 
     Args:
         loss: whose ratios are adapted.
-        leader: the callback that calls this; while a loss has one, it does not mask in validation.
+        leader: the callback that calls this.
     """
 
     def __init__(self, loss: PartialLabelMasking, leader: tf.keras.callbacks.Callback):
@@ -53,10 +53,13 @@ class RatioUpdate:
     def finish(self, odds: np.ndarray | None = None) -> tuple[dict[str, float], dict[str, Any]]:
         """Ends an epoch: moves the ratios, and takes the odds (q,) of the next one.
 
+        Until the next one begins, evaluations by other callbacks are validation.
+
         Returns:
             What History shows of the epoch: numbers, and arrays (q,).
         """
         loss = self._loss
+        self.validate(True)
         counts = workers.total(self._histograms.read()).numpy()
         self._histograms.reset()
         ideal, actual = (v.numpy().astype(np.float64) for v in (loss.ideal, loss.actual))
@@ -82,6 +85,10 @@ class RatioUpdate:
             "plm/label_divergence_negatives": negative,
         }
         return numbers, arrays
+
+    def validate(self, begins: bool) -> None:
+        """A validation begins, or ends: inside one, the loss does not mask."""
+        self._loss.validate(begins)
 
     def close(self) -> None:
         """The fit is over: nobody adapts the loss any more."""
@@ -155,6 +162,10 @@ class PartialLabelMaskingUpdate(StepListener):
         self._update = RatioUpdate(loss, self)
         self._update.start()
 
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """From here on, evaluations are validation only where Keras says so."""
+        self._validates(False)
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Moves the ratios."""
         if self._update is not None:
@@ -167,6 +178,10 @@ class PartialLabelMaskingUpdate(StepListener):
             p = self._reader.probabilities(y_pred)
             self._probabilities.add(p)
             self._update.record(self._reader.matrix(y), p)
+
+    def _validates(self, begins: bool) -> None:
+        if self._update is not None:
+            self._update.validate(begins)
 
     def _fit_over(self) -> None:
         if self._update is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect import _training_step
 from tfmlselect._checks import (
     check_argument,
     check_array,
@@ -73,6 +74,8 @@ class BalancingLoss(LabelLoss):
         self.from_logits = self._settled_logits(from_logits)
         self._entries = elementwise(self.loss, self.from_logits)
         self._leader: weakref.ref[Any] | None = None
+        # A variable and no branch: Keras keeps an evaluation that it compiled, whatever it was for.
+        self._validating = tf.Variable(False, trainable=False)
 
     def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """The inner loss of each entry, not balanced: (b, q) float32."""
@@ -84,6 +87,17 @@ class BalancingLoss(LabelLoss):
     def lead(self, leader: Any) -> None:
         """Notes which callback adapts the loss in the fit that runs; None: nobody does."""
         self._leader = None if leader is None else weakref.ref(leader)
+        self.validate(False)
+
+    def validate(self, begins: bool) -> None:
+        """Notes that a validation inside a fit begins, or ends."""
+        self._validating.assign(begins)
+
+    def _in_validation(self) -> tf.Tensor:
+        """Whether this is a validation inside a fit that a callback leads: () bool."""
+        if _training_step.is_running():
+            return tf.constant(False)
+        return tf.convert_to_tensor(self._validating)
 
     @property
     def leader(self) -> Any:
@@ -131,4 +145,5 @@ def checked_odds(odds: Any) -> np.ndarray:
     array = np.asarray(check_array("odds", odds, wanted, remedy), np.float64)
     ok = array.ndim == 1 and len(array) >= 2 and not np.any(array < 0)
     check_argument(ok, "odds", odds, wanted, remedy)
-    return np.where(np.isfinite(array) & (array > 0), array, np.nan)
+    kept = np.clip(array, np.finfo(np.float32).tiny, np.finfo(np.float32).max)  # as variables are
+    return np.where(np.isfinite(array) & (array > 0), kept, np.nan)

@@ -1,6 +1,6 @@
 """Partial Label Masking: drops entries of a loss so that labels' positives and negatives balance.
 
-How the ratios that it aims at are updated is in `ratios`, and when, in `tfmlselect.callbacks`.
+How the ratios that it aims at are updated is in `masking_ratios`; when, in `tfmlselect.callbacks`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import _training_step
 from tfmlselect._checks import (
     check_argument,
     check_array,
@@ -37,7 +36,7 @@ class PartialLabelMasking(BalancingLoss):
     the predictions of its training steps. `tfmlselect.callbacks.PartialLabelMaskingUpdate` does
     that in a fit, or `AdaptiveBatchSelection` where that is used: then the odds are those of
     its draws, renewed with every distribution. Under either, validation in the fit takes the loss
-    without a mask; called on its own, and in `model.evaluate`, the loss masks.
+    without a mask, whatever ran before; called on its own, and in `model.evaluate`, the loss masks.
 
     A label without positives or without negatives (odds NaN, 0 or infinite) takes no part: nothing
     of it is masked. Ratios are saved and loaded with the compiled model, as a part of the config.
@@ -143,19 +142,21 @@ class PartialLabelMasking(BalancingLoss):
         """The masked mean over labels: (b,)."""
         values = self.entries(y_true, y_pred)
         values = values if weight is None else values * weight
-        if self.leader is not None and not _training_step.is_running():  # validation inside a fit
-            return tf.reduce_mean(values, axis=-1)
+        whole = self._in_validation()
         mask = self.keep_probability(y_true)
         if self.mask == "sample":
-            mask = tf.cast(self._uniform(tf.shape(mask)) < mask, tf.float32)
+            drawn = self._uniform(tf.shape(mask), tf.where(whole, 0, 1))
+            mask = tf.cast(drawn < mask, tf.float32)
+        mask = tf.where(whole, 1.0, mask)
         values = tf.where(mask > 0, values * mask, 0.0)
         if self.denominator == "all":
             return tf.reduce_mean(values, axis=-1)
         return tf.math.divide_no_nan(tf.reduce_sum(values, axis=-1), tf.reduce_sum(mask, axis=-1))
 
-    def _uniform(self, shape: tf.Tensor) -> tf.Tensor:
+    def _uniform(self, shape: tf.Tensor, counts: Any = 1) -> tf.Tensor:
+        """The next random numbers in [0, 1); the same ones again where the draw counts 0."""
         number = self._drawn.read_value()
-        self._drawn.assign_add(tf.ones_like(number))
+        self._drawn.assign_add(tf.cast(counts, tf.int64))
         seed = tf.stack([tf.constant(self.seed, tf.int64), number])
         # Whole numbers, which are the same with and without XLA: floats are not.
         whole = tf.random.stateless_uniform(shape, seed, 0, 1 << 24, tf.int32)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect import _training_step, schedules
+from tfmlselect import schedules
 from tfmlselect._checks import check_choice, check_number
 from tfmlselect.losses.balancing import BalancingLoss, checked_odds
 from tfmlselect.schedules import Constant, Schedule
@@ -115,8 +115,6 @@ class PositiveWeights(BalancingLoss):
         first = self.schedule(0, 100)  # how long the run is, nobody knows yet
         self.exponent = tf.Variable(first, trainable=False, dtype=tf.float32)
         self.odds = tf.Variable(odds, trainable=False, dtype=tf.float32)
-        # A variable and no branch: Keras keeps the evaluation that it compiled during the fit.
-        self._plain_outside_steps = tf.Variable(False, trainable=False)
         self._warns = self._is_scheduled  # until somebody moves the exponent
 
     def positive_weights(self) -> tf.Tensor:
@@ -129,9 +127,7 @@ class PositiveWeights(BalancingLoss):
 
     def per_sample(self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None) -> tf.Tensor:
         """The weighted mean over labels: (b,)."""
-        exponent = tf.convert_to_tensor(self.exponent)
-        if not _training_step.is_running():
-            exponent = tf.where(self._plain_outside_steps, 0.0, exponent)
+        exponent = tf.where(self._in_validation(), 0.0, self.exponent)
         values = self.entries(y_true, y_pred) * _between(y_true, self._weights_at(exponent))
         values = values if weight is None else values * weight
         return self._trained(tf.reduce_mean(values, axis=-1))
@@ -143,14 +139,9 @@ class PositiveWeights(BalancingLoss):
         self._warns = False
         return exponent
 
-    def lead(self, leader: Any) -> None:
-        """Notes which callback moves the weights."""
-        super().lead(leader)
-        self.validate(False)
-
     def validate(self, begins: bool) -> None:
         """Notes that a validation begins, or ends: inside one, weights that move are left out."""
-        self._plain_outside_steps.assign(begins and self._moves)
+        super().validate(begins and self._moves)
 
     @property
     def state(self) -> dict[str, tf.Variable]:

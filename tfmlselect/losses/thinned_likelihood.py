@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect import _training_step
@@ -130,6 +131,7 @@ class ThinnedLikelihood(LabelLoss):
             f"rates of shape {rates.shape}",
             "Give them the shape (b,)",
         )
+        rates = tf.maximum(rates, np.finfo(np.float32).tiny)  # float32 makes smaller ones 0
         return tf.math.log(rates + (1.0 - rates) * some)
 
     def per_sample(self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None) -> tf.Tensor:

@@ -18,6 +18,7 @@ from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.epoch_statistics import EpochStatistics
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.source import Source
+from tfmlselect.sampling.draws import check_enough
 from tfmlselect.strategies import Strategy
 
 
@@ -69,6 +70,7 @@ class Selection:
         self._machines: tf.distribute.Strategy | None = None  # that trains on several machines
         self._build()
         self.describe_run(strategy.run_epochs, length_is_known=False)
+        self._check_batches_fill()
         strategy._selection = weakref.ref(self)
 
     def together(self) -> contextlib.AbstractContextManager:
@@ -156,7 +158,11 @@ class Selection:
 
         Args:
             refresh: whether a new distribution is due.
+
+        Raises:
+            ValueError: a later epoch cannot be drawn in batches of this size.
         """
+        self._check_batches_fill()
         changed = self._asked_for not in (None, self._run)
         if changed and refresh and self.strategy.warmup <= self.epoch > 0:
             self._ask_strategy(self.epoch - 1)
@@ -217,6 +223,15 @@ class Selection:
                 "`window`, or a strategy that leaves more to the other samples.",
                 stacklevel=5,
             )
+
+    def _check_batches_fill(self) -> None:
+        """Looks at distributions that are known before the run: later, a fit would break off."""
+        strategy = self.strategy
+        own = type(strategy).plan is not Strategy.plan or strategy.own_plan
+        if self.plan.options.draws == "independent" and not own:
+            with self.together():
+                for p in strategy._known_distributions():
+                    check_enough(np.asarray(p), self.plan.batch_size)
 
     def _build(self) -> None:
         """Starts afresh: nothing recorded, no epoch completed."""

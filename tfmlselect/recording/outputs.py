@@ -92,9 +92,14 @@ class OutputReader:
         return tf.nn.sigmoid
 
     def probabilities(self, y_pred: Nested) -> tf.Tensor:
-        """Probabilities (b, q) float32, provided that the loss is right about `from_logits`."""
+        """Probabilities (b, q) float32, provided that the loss is right about `from_logits`.
+
+        NaN where logits are not finite: no sigmoid makes a prediction of infinity.
+        """
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
-        return y_pred if self._activation is None else self._activation(y_pred)
+        if self._activation is None:
+            return y_pred
+        return tf.where(tf.math.is_finite(y_pred), self._activation(y_pred), float("nan"))
 
     def losses(self, y: Nested, y_pred: Nested) -> tf.Tensor:
         """The user's per-label loss: (b, q) float32.
@@ -262,8 +267,8 @@ def _holds_values(dtype: tf.DType) -> bool:
 
 
 def _is_outside(p: tf.Tensor) -> tf.Tensor:
-    # Half precision rounds; NaN compares false and is dealt with where rows are taken in.
-    return (p < -0.01) | (p > 1.01)
+    # Half precision rounds. What is not finite diverged, and is left out where rows are taken in.
+    return ((p < -0.01) | (p > 1.01)) & tf.math.is_finite(p)
 
 
 def no_probabilities(outside: int, rows: int | None = None) -> ValueError:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import replicas
+from tfmlselect.losses.cross_entropy import finite_rows
 from tfmlselect.recording.outputs import Nested, OutputReader, are_outside
 
 
@@ -46,6 +47,7 @@ class SquaredErrors:
             padded = tf.concat([labels, tf.zeros_like(p)], axis=0)
             labels = tf.slice(padded, tf.constant([0, 0], tf.int64), shape)
             values = tf.reduce_sum(tf.math.squared_difference(labels, p), axis=1)
+            values = tf.where(finite_rows(p), values, tf.constant(np.nan, tf.float32))
             unknown = are_outside(p) | (given != size)
             self.write(tf.where(unknown, tf.constant(np.inf, tf.float32), values), rows)
         except Exception:  # a `.map`, or a user's own train_step, may have made anything of them

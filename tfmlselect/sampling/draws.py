@@ -101,6 +101,16 @@ def checked_distribution(probabilities: Any, batch_size: int) -> np.ndarray:
     """
     p = check_distribution(probabilities)
     check_whole("batch_size", batch_size, 1, p.size)
+    check_enough(p, batch_size)
+    return p
+
+
+def check_enough(p: np.ndarray, batch_size: int) -> None:
+    """Whether as many samples as a batch has can be drawn from probabilities (n,).
+
+    Raises:
+        ValueError: they cannot.
+    """
     positive = int(np.count_nonzero(p))
     require(
         positive >= batch_size,
@@ -108,7 +118,6 @@ def checked_distribution(probabilities: Any, batch_size: int) -> np.ndarray:
         f"batch_size={batch_size}, non-zero probabilities={positive} of {p.size}",
         "Use a smaller batch, or give more samples a probability above 0",
     )
-    return p
 
 
 def epoch_generator(seed: int, epoch: int, stream: int) -> np.random.Generator:

@@ -63,7 +63,9 @@ def pressure_probabilities(score: Any, pressure: Any, *, lowest: float | None = 
     n = workers.total(tf.cast(tf.shape(score)[0], tf.float64))
     high = workers.highest(score)
     low = workers.lowest(score) if lowest is None else tf.constant(lowest, tf.float64)
-    u = tf.math.divide_no_nan(score - low, high - low)
+    whole, half = tf.constant(1.0, tf.float64), tf.constant(0.5, tf.float64)
+    half = tf.where(tf.math.is_finite(high - low), whole, half)  # of a range beyond all floats
+    u = tf.math.divide_no_nan(score * half - low * half, high * half - low * half)
     q = tf.clip_by_value(tf.math.ceil((1.0 - u) * n), 1.0, n)
     return exponential_law(q, n, pressure)
 
@@ -77,7 +79,10 @@ def exponential_law(rank: tf.Tensor, n: Any, pressure: Any) -> tf.Tensor:
         pressure: the selection pressure s.
     """
     weight = tf.exp(-tf.math.log(tf.cast(pressure, tf.float64)) / n * rank)
-    return weight / workers.total(tf.reduce_sum(weight))
+    total = workers.total(tf.reduce_sum(weight))
+    # Equal ranks at a pressure so large that each weight is 0.
+    lost = total < np.finfo(np.float64).tiny
+    return tf.where(lost, 1.0 / n, weight / total)
 
 
 def decayed_pressure(epoch: float, initial: float, start: float, end: float) -> float:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect.scoring.memories import Memory
+from tfmlselect.scoring.memories import Memory, indices
 from tfmlselect.scoring.row_chunks import fold_rows, map_rows
 
 # One pair of a list takes about as long as this many multiplications of a matrix product (measured:
@@ -57,17 +57,17 @@ class PairGram:
         first, second = _pair_up(rows, np.bincount(rows, minlength=n))
         upper = first < second
         first, second = first[upper], second[upper]
-        self._entries = tf.constant(np.stack([rows, labels], axis=1).astype(np.int32))
-        self._first = tf.constant(first.astype(np.int32))
-        self._second = tf.constant(second.astype(np.int32))
-        self._bin = tf.constant((labels[first] * self._q + labels[second]).astype(np.int32))
+        self._entries = indices(np.stack([rows, labels], axis=1), n * self._q)
+        self._first, self._second = indices(first, len(rows)), indices(second, len(rows))
+        self._bin = indices(labels[first] * self._q + labels[second], self._q**2)
 
     def __call__(self, signal: Memory) -> tf.Tensor:
         """K'K of a signal M: (q, q) float64."""
         q = self._q
         values = tf.cast(signal.gather_entries(self._entries), tf.float64)
         products = tf.gather(values, self._first) * tf.gather(values, self._second)
-        upper = tf.reshape(tf.math.unsorted_segment_sum(products, self._bin, q * q), [q, q])
+        pairs = tf.constant(q * q, tf.int64)
+        upper = tf.reshape(tf.math.unsorted_segment_sum(products, self._bin, pairs), [q, q])
         diagonal = tf.math.unsorted_segment_sum(tf.square(values), self._entries[:, 1], q)
         return upper + tf.transpose(upper) + tf.linalg.diag(diagonal)
 
@@ -98,9 +98,9 @@ class PairContext:
         rows, labels = np.nonzero(y)
         other_rows, other_labels = np.nonzero(context)
         entry, position = _pair_up(rows, np.bincount(other_rows, minlength=self._n))
-        self._entries = tf.constant(np.stack([rows, labels], axis=1).astype(np.int32))
-        self._entry = tf.constant(entry.astype(np.int32))
-        self._bin = tf.constant((labels[entry] * self._q + other_labels[position]).astype(np.int32))
+        self._entries = indices(np.stack([rows, labels], axis=1), self._n * self._q)
+        self._entry = indices(entry, len(rows))
+        self._bin = indices(labels[entry] * self._q + other_labels[position], self._q**2)
 
     def scores(
         self,

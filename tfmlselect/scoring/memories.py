@@ -7,11 +7,12 @@ whole once something was scattered into it.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._checks import require
 from tfmlselect.losses.cross_entropy import binary_cross_entropy, clamp
 from tfmlselect.scoring.signals import (
     change,
@@ -20,6 +21,38 @@ from tfmlselect.scoring.signals import (
     hardness,
     uncertainty,
 )
+
+_LARGEST_INT32 = 2**31 - 1
+
+
+def indices(values: np.ndarray, places: int) -> tf.Tensor:
+    """Whole numbers as a tensor of the smaller type that counts all `places` they may point at.
+
+    TensorFlow takes a pair (row, column) for a place in n q, and in the type of the pair.
+
+    Args:
+        values: whole numbers >= 0, or pairs of them, int64.
+        places: entries of the table that they point into.
+    """
+    kind = np.int32 if places <= _LARGEST_INT32 else np.int64
+    return tf.constant(values.astype(kind))
+
+
+def observed(name: str, values: Any) -> tf.Tensor:
+    """What a strategy is told of a batch, as float32.
+
+    Raises:
+        ValueError: a value that is not finite; not in a `tf.function`, which cannot look.
+    """
+    values = tf.cast(values, tf.float32)
+    finite = not tf.executing_eagerly() or bool(tf.reduce_all(tf.math.is_finite(values)))
+    require(
+        finite,
+        f"`{name}` must be finite: a strategy would remember it",
+        "NaN or infinity in `observe`",
+        "Leave such rows out, as a fit with AdaptiveBatchSelection does",
+    )
+    return values
 
 
 class Signal:
@@ -125,8 +158,9 @@ class MeanLoss(Signal):
     def observe(self, ids: tf.Tensor, y_pred: tf.Tensor, loss: tf.Tensor | None) -> None:
         """Records `ids` (b,): the mean of `loss` (b, q), or of the binary cross-entropy."""
         if loss is None:
-            loss = binary_cross_entropy(tf.gather(self._positive, ids), clamp(y_pred))
-        mean = tf.reduce_mean(tf.cast(loss, tf.float32), axis=1)
+            p = clamp(observed("y_pred", y_pred))
+            loss = binary_cross_entropy(tf.gather(self._positive, ids), p)
+        mean = tf.reduce_mean(observed("loss", loss), axis=1)
         self.variable.scatter_update(tf.IndexedSlices(mean, ids))
 
 
@@ -140,9 +174,8 @@ class Predictions(Signal):
 
     def observe(self, ids: tf.Tensor, y_pred: tf.Tensor) -> Visit:
         """Records one batch, `ids` (b,) and probabilities (b, q)."""
-        ids = tf.cast(ids, tf.int64)
+        ids, p = tf.cast(ids, tf.int64), clamp(observed("y_pred", y_pred))
         before = self.visits.advance(ids)
-        p = clamp(y_pred)
         changed = change(p, self.prediction.gather(ids), before > 0)
         self.prediction.scatter(ids, p)
         return Visit(ids, p, changed, before)
@@ -196,11 +229,12 @@ class Hardness(Memory):
 
     def observe(self, visit: Visit, loss: tf.Tensor | None) -> None:
         """Renews h of a batch, by `loss` (b, q) or the binary cross-entropy."""
+        loss = None if loss is None else observed("loss", loss)
         flip = flip_average(self.flip.gather(visit.ids), visit.changed, self._flip_weight)
         self.flip.scatter(visit.ids, flip)
         if loss is None:
             positive = tf.gather(self._positive, visit.ids)
             hard = cross_entropy_hardness(positive, visit.p, flip, self._kind)
         else:
-            hard = hardness(tf.cast(loss, tf.float32), flip, self._kind)
+            hard = hardness(loss, flip, self._kind)
         self.scatter(visit.ids, hard)

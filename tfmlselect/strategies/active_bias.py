@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmlselect.distributed import workers
 from tfmlselect.losses.cross_entropy import clamp
-from tfmlselect.scoring.memories import Memory, Visits
+from tfmlselect.scoring.memories import Memory, Visits, observed
 from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.strategies.base import Array, CompiledStrategy
 
@@ -59,7 +59,7 @@ class ActiveBias(CompiledStrategy):
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch, by Welford's update of mean and sum of squares."""
-        p = clamp(y_pred)
+        p = clamp(observed("y_pred", y_pred))
         truth = tf.where(tf.gather(self._positive, ids), p, 1.0 - p)
         visits = tf.cast(self._visits.advance(ids) + 1, tf.float32)[:, None]
         mean = self._mean.gather(ids)

@@ -121,8 +121,11 @@ class Strategy:
 
         Args:
             ids: which samples, (b,) integers, distinct.
-            y_pred: predicted probabilities (b, q), float32.
-            loss: per-label loss (b, q), float32, where the callback was given one.
+            y_pred: predicted probabilities (b, q), float32, finite: a fit leaves other rows out.
+            loss: per-label loss (b, q), float32, finite, where the callback was given one.
+
+        Raises:
+            ValueError: a value that is not finite; not within a `tf.function`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs an `observe` method.")
 
@@ -137,6 +140,13 @@ class Strategy:
             with counts and sums from `distributed.workers`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a `probabilities` method.")
+
+    def _known_distributions(self) -> list[tf.Tensor]:
+        """Those after the warm-up and at the end of the run, if no prediction changes them."""
+        if self.uses_predictions:
+            return []
+        asked = {max(at, self.before_first_epoch) for at in (self.warmup - 1, self.run_epochs - 2)}
+        return [self.probabilities(epoch) for epoch in sorted(asked)]
 
     def figures(self, epoch: int) -> dict[str, float]:
         """The numbers that `probabilities(epoch)` was made with, by name, to be shown beside it.

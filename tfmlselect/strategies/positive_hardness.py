@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmlselect._checks import check_choice, check_number
 from tfmlselect.distributed import workers
 from tfmlselect.schedules import Schedule
-from tfmlselect.scoring.memories import Hardness, Predictions
+from tfmlselect.scoring.memories import Hardness, Predictions, indices
 from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.scoring.signals import HARDNESS_KINDS
 from tfmlselect.strategies.base import Array, ScoredStrategy
@@ -75,7 +75,7 @@ class PositiveHardness(ScoredStrategy):
         self._counts = tf.constant(counts, tf.float64)
         self._rarity = tf.constant(np.sqrt(max(1, counts.max()) / np.maximum(counts, 1)))
         self._cardinality = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
-        self._positives = tf.constant(np.stack([rows, columns], axis=1).astype(np.int32))
+        self._positives = indices(np.stack([rows, columns], axis=1), n * q)
         self._shape = (n, q)
         self._predictions = Predictions(n, q)
         self._hardness = Hardness(labels, self.flip_weight, self.hardness)

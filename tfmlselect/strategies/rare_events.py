@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfmlselect._checks import check_choice, check_columns, check_number, require
 from tfmlselect.distributed import workers
 from tfmlselect.losses.cross_entropy import clamp
+from tfmlselect.scoring.memories import observed
 from tfmlselect.strategies.base import Array, Strategy
 
 DRAWS = ("predicted", "even")
@@ -141,7 +142,7 @@ class RareEvents(Strategy):
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records `g` of one batch."""
         if self.uses_predictions:
-            p = tf.gather(clamp(y_pred), list(self.protected), axis=1)
+            p = tf.gather(clamp(observed("y_pred", y_pred)), list(self.protected), axis=1)
             self._norm.scatter_update(tf.IndexedSlices(tf.norm(p, axis=1), ids))
 
     def probabilities(self, epoch: int) -> tf.Tensor:

@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_whole
-from tfmlselect.losses.cross_entropy import clamp
 from tfmlselect.schedules import Schedule
-from tfmlselect.scoring.memories import Memory, Visits
+from tfmlselect.scoring.memories import Memory, Visits, observed
 from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.strategies.base import Array, ScoredStrategy
 
@@ -79,8 +78,8 @@ class RecencyBias(ScoredStrategy):
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch of decisions: shifts a bit into each integer."""
+        positive = tf.cast(observed("y_pred", y_pred) >= 0.5, tf.int64)
         self._visits.advance(ids)
-        positive = tf.cast(clamp(y_pred) >= 0.5, tf.int64)
         bits = tf.bitwise.left_shift(self._decisions.gather(ids), tf.ones_like(positive))
         bits = tf.bitwise.bitwise_and(bits | positive, tf.constant(2**self.window - 1, tf.int64))
         self._decisions.scatter(ids, bits)

@@ -108,6 +108,12 @@ class Switch(CompositeStrategy):
         ends = (self._first_epochs(point) for _, point in self.parts)
         return next((k for k, end in enumerate(ends) if epoch < end), len(self.parts) - 1)
 
+    def _known_distributions(self) -> list[tf.Tensor]:
+        """Those of the parts that are in force after the warm-up."""
+        after = range(self.warmup, self.run_epochs)
+        parts = [self.parts[k][0] for k in sorted({self.in_force(epoch) for epoch in after})]
+        return [p for part in parts for p in part._known_distributions()]
+
     def _first_epochs(self, point: float) -> int:
         """How many epochs begin before a point of the run, as many as a warm-up until it takes."""
         return warmup_epochs(point, self.run_epochs, self.passes_per_epoch)

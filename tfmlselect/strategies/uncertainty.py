@@ -15,6 +15,7 @@ from tfmlselect.scoring.row_chunks import fold_rows, map_rows
 from tfmlselect.strategies.base import Array, ScoredStrategy
 
 CORRELATIONS = ("mutual_information", None)
+_COUNTS_AT_ONCE = 1 << 24  # joint counts that are held, 128 MB; with what is made of them 0.6 GB
 
 
 class Uncertainty(ScoredStrategy):
@@ -26,7 +27,8 @@ class Uncertainty(ScoredStrategy):
     recomputed whenever the distribution is. The score is `w = (U C) 1`, U taken as bin centres.
 
     Before any visit, and with constant predictions, C is the identity matrix. State: 24 bytes per
-    (sample, label).
+    (sample, label). Each new distribution takes work `n (q bins)^2`, and 0.6 GB of memory at most,
+    or 40 `q bins^2` bytes where that is more.
 
     Args:
         pressure: selection pressure s, a number (falling to 1 over the run, from `warmup` on) or a
@@ -106,9 +108,35 @@ class Uncertainty(ScoredStrategy):
         q = self._shape[1]
         if self.correlation is None:
             return tf.ones([q])
-        counts = workers.total(self._joint_counts())
-        information = mutual_information(counts, q, self.bins)
-        return tf.cast(tf.reduce_sum(normalised(information), axis=1), tf.float32)
+        size = labels_at_once(q, self.bins)
+        if size == q:
+            return self._row_sums(tf.constant(0, tf.int64), q)
+        starts = [*range(0, q - size, size), q - size]  # the last block begins a little earlier
+
+        def add(start: Any, sums: tf.Tensor) -> tf.Tensor:
+            start = tf.convert_to_tensor(start, tf.int64)
+            rows = start + tf.range(size, dtype=tf.int64)
+            return tf.tensor_scatter_nd_update(sums, rows[:, None], self._row_sums(start, size))
+
+        sums = tf.zeros([q])
+        if workers.are_several():  # who sum over each other outside of loops only
+            for start in starts:
+                sums = add(start, sums)
+            return sums
+        table = tf.constant(starts, tf.int64)
+        _, sums = tf.while_loop(
+            lambda block, _: block < len(starts),
+            lambda block, sums: (block + 1, add(table[block], sums)),
+            (tf.constant(0), sums),
+            parallel_iterations=1,
+        )
+        return sums
+
+    def _row_sums(self, first: tf.Tensor, size: int) -> tf.Tensor:
+        """The sum of each row of C, of `size` labels from `first` on: (size,) float32."""
+        counts = workers.total(self._joint_counts(first, size))
+        information = mutual_information(counts, self._shape[1], self.bins)
+        return tf.cast(tf.reduce_sum(normalised(information, first), axis=1), tf.float32)
 
     def _table(self, ids: tf.Tensor) -> tf.Tensor:
         """U of some samples as the score takes it, by bins unless `correlation` is None: (b, q)."""
@@ -134,17 +162,27 @@ class Uncertainty(ScoredStrategy):
         """The bin of each entry of U: int32."""
         return tf.minimum(tf.cast(table * self.bins, tf.int32), self.bins - 1)
 
-    def _joint_counts(self) -> tf.Tensor:
-        """How often label j is in bin a and label k in bin b: (q bins, q bins) float64."""
+    def _joint_counts(self, first: Any = 0, size: int | None = None) -> tf.Tensor:
+        """How often label j is in bin a and label k in bin b: (size bins, q bins) float64.
+
+        Args:
+            first: the first label j, int64.
+            size: how many labels j; None: all.
+        """
         n, q = self._shape
-        width = q * self.bins
+        size = q if size is None else size
+        width, here = q * self.bins, size * self.bins
 
         def add(ids: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
             one_hot = tf.one_hot(self._bins_of(self._uncertainty.gather(ids)), self.bins)
-            one_hot = tf.reshape(one_hot, [-1, width])
-            return counts + tf.cast(tf.matmul(one_hot, one_hot, transpose_a=True), tf.float64)
+            own = one_hot
+            if size < q:
+                own = tf.gather(one_hot, first + tf.range(size, dtype=tf.int64), axis=1)
+            own, one_hot = tf.reshape(own, [-1, here]), tf.reshape(one_hot, [-1, width])
+            return counts + tf.cast(tf.matmul(own, one_hot, transpose_a=True), tf.float64)
 
-        return fold_rows(n, width, add, tf.zeros([width, width], tf.float64))
+        # By q and not by width: each chunk is added to all counts, so it must not be small.
+        return fold_rows(n, q, add, tf.zeros([here, width], tf.float64))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -157,24 +195,37 @@ class Uncertainty(ScoredStrategy):
         }
 
 
+def labels_at_once(q: int, bins: int) -> int:
+    """Of how many labels the joint counts with all q are held together."""
+    return max(1, min(q, _COUNTS_AT_ONCE // (q * bins * bins)))
+
+
 def mutual_information(counts: tf.Tensor, q: int, bins: int) -> tf.Tensor:
-    """Mutual information in nats of each pair of binned columns: (q, q) float64.
+    """Mutual information in nats of pairs of binned columns, some with all q: (m, q) float64.
 
     Args:
-        counts: joint counts (q bins, q bins), label by label.
+        counts: joint counts (m bins, q bins), label by label.
         q: labels.
         bins: bins of each label.
     """
     n = tf.reduce_sum(counts[:bins, :bins])
-    joint = tf.transpose(tf.reshape(counts / n, [q, bins, q, bins]), [0, 2, 1, 3])
-    own = tf.reshape(tf.linalg.diag_part(counts), [q, bins]) / n
-    independent = own[:, None, :, None] * own[None, :, None, :]
+    joint = tf.transpose(tf.reshape(counts, [-1, bins, q, bins]), [0, 2, 1, 3])
+    own = tf.reduce_sum(joint[:, 0], axis=2) / n  # of one with any other: its own counts
+    others = tf.reduce_sum(joint[0], axis=1) / n
+    joint /= n
+    independent = own[:, None, :, None] * others[None, :, None, :]
     ratio = tf.math.divide_no_nan(joint, independent)
     return tf.reduce_sum(tf.math.xlogy(joint, tf.where(joint > 0, ratio, 1.0)), axis=[2, 3])
 
 
-def normalised(information: tf.Tensor) -> tf.Tensor:
-    """C of the mutual information (q, q): diagonal 1, then each row divided by its maximum."""
-    diagonal = tf.ones_like(tf.linalg.diag_part(information))
-    correlation = tf.linalg.set_diag(information, diagonal)
+def normalised(information: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    """C of the mutual information (m, q): diagonal 1, then each row divided by its maximum.
+
+    Args:
+        information: of the labels from `first` on with all labels.
+        first: int64.
+    """
+    rows, columns = (tf.range(size, dtype=tf.int64) for size in information.shape)
+    itself = (first + rows)[:, None] == columns[None, :]
+    correlation = tf.where(itself, tf.ones_like(information), information)
     return correlation / tf.reduce_max(correlation, axis=1, keepdims=True)
