@@ -108,6 +108,14 @@ def test_class_ids_become_one_hot(dtype):
     )
 
 
+@pytest.mark.parametrize(
+    ("y", "one"), [([[0, 1], [1, 0]], True), ([[0, 1], [0, 0]], False), ([[1, 1], [0, 0]], False)]
+)
+def test_one_label_each(y, one):
+    assert check_labels(y).has_one_each() == one
+    assert check_labels(np.repeat(y, 40_000, axis=0)).has_one_each() == one
+
+
 def test_the_matrix_is_a_copy():
     y = SMALL.astype(np.uint8)
     check_labels(y).matrix[:] = 7

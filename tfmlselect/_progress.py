@@ -51,10 +51,10 @@ class Progress:
 
     Args:
         what: what is done, such as "Searching neighbours": the beginning of a line.
-        total: the number of samples that it is done to.
+        total: the number of samples that it is done to; None where that is not known.
     """
 
-    def __init__(self, what: str, total: int):
+    def __init__(self, what: str, total: int | None):
         self._what, self._total, self._done = what, total, 0
         self._silent = not _verbose.get()
         self._begun = False
@@ -64,7 +64,7 @@ class Progress:
     def add(self, samples: int) -> None:
         """Counts samples that are done, and shows how far the work is."""
         self._done += samples
-        over = self._done >= self._total
+        over = self._total is not None and self._done >= self._total
         waiting = not self._begun if over else time.monotonic() < self._next
         if self._silent or waiting:
             return
@@ -73,7 +73,8 @@ class Progress:
                 print(f"\n{self._what}")  # below the bar of a fit that runs
             self._bar.update(self._done)
         else:
-            print(f"{self._what}: {self._done:,} of {self._total:,} samples", flush=True)
+            of = "" if self._total is None else f" of {self._total:,}"
+            print(f"{self._what}: {self._done:,}{of} samples", flush=True)
             self._next = time.monotonic() + BETWEEN_LINES
         self._begun = True
 

@@ -40,6 +40,13 @@ class Labels(NamedTuple):
         """Number of labels."""
         return int(self.matrix.shape[1])
 
+    def has_one_each(self) -> bool:
+        """Whether each sample has exactly one label."""
+        return all(
+            (self.matrix[start : start + _ROWS_AT_ONCE].sum(axis=1) == 1).all()
+            for start in range(0, self.n, _ROWS_AT_ONCE)
+        )
+
     def sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values`, (n,) float64, over the positives of each label: (q,) float64."""
         sums = np.zeros(self.q)

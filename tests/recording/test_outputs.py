@@ -1,9 +1,12 @@
 """Outputs: what a model predicts becomes rows of probabilities, and is refused where it cannot."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmlselect.losses.elementwise import kind_of
 from tfmlselect.recording import outputs
 from tfmlselect.recording.outputs import AveragedOutputs, OutputReader
 
@@ -64,6 +67,97 @@ def test_from_logits_overrules_the_loss(single_label):
     expected = tf.nn.softmax(LOGITS) if single_label else tf.nn.sigmoid(LOGITS)
     np.testing.assert_allclose(said.probabilities(LOGITS), expected, rtol=1e-6)
     np.testing.assert_array_equal(denied.probabilities(LOGITS), LOGITS)
+
+
+def make_categorical_tagger_loss():
+    def loss(y, y_pred):
+        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(y, y_pred))
+
+    return loss
+
+
+def multilabel_categorical_crossentropy(y, y_pred):
+    return make_categorical_tagger_loss()(y, y_pred)
+
+
+class CategoricalTagger(LOSSES.Loss):
+    """A loss of the user's that is over labels, whatever it is called."""
+
+    from_logits = True
+
+    def call(self, y_true, y_pred):
+        return multilabel_categorical_crossentropy(y_true, y_pred)
+
+
+class Softer(LOSSES.CategoricalCrossentropy):
+    """One that is Keras' own at heart."""
+
+
+OWN = [
+    multilabel_categorical_crossentropy,
+    make_categorical_tagger_loss(),
+    functools.partial(multilabel_categorical_crossentropy),
+    CategoricalTagger(),
+    CategoricalTagger(name="categorical_crossentropy"),
+    "mse",
+]
+
+
+@pytest.mark.parametrize("loss", OWN, ids=str)
+def test_a_name_does_not_make_a_loss_categorical(loss):
+    this = reader(from_logits=True)
+    this.prepare(model_with(loss))
+    np.testing.assert_allclose(this.probabilities(LOGITS), tf.nn.sigmoid(LOGITS), rtol=1e-6)
+    assert not this.one_of_many
+    assert kind_of(loss) is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind"),
+    [
+        (LOSSES.CategoricalCrossentropy(name="a"), "categorical"),
+        (LOSSES.CategoricalCrossentropy, "categorical"),
+        (LOSSES.categorical_crossentropy, "categorical"),
+        (functools.partial(LOSSES.categorical_crossentropy, from_logits=True), "categorical"),
+        (LOSSES.SparseCategoricalCrossentropy(), "categorical"),
+        ("sparse_categorical_crossentropy", "categorical"),
+        ("CategoricalHinge", "categorical"),
+        (Softer(), "categorical"),
+        (LOSSES.BinaryFocalCrossentropy(), "binary"),
+        (LOSSES.binary_crossentropy, "binary"),
+        ("mse", None),
+        ("no such loss", None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_a_loss_is_what_it_is_made_of(loss, kind):
+    assert kind_of(loss) == kind
+
+
+def test_a_part_of_a_keras_loss_says_that_it_is_of_logits():
+    loss = functools.partial(LOSSES.categorical_crossentropy, from_logits=True)
+    this = reader()
+    this.prepare(model_with(loss))
+    np.testing.assert_allclose(this.probabilities(LOGITS), tf.nn.softmax(LOGITS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("said", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("loss", [OWN[0], "mse", LOSSES.BinaryCrossentropy(from_logits=True)])
+def test_what_makes_probabilities_can_be_said(said, loss):
+    this = OutputReader(Q, False, None, said, None, lambda: True)
+    this.prepare(model_with(loss))
+    activation = getattr(tf.nn, said)
+    np.testing.assert_allclose(this.probabilities(LOGITS), activation(LOGITS), rtol=1e-6)
+
+
+def test_samples_of_one_label_each_do_not_tell_softmax_from_sigmoid():
+    this = OutputReader(Q, False, None, True, None, lambda: True)
+    with pytest.raises(ValueError, match=r'Received: loss=.*logits\. Pass .*from_logits="softmax"'):
+        this.prepare(model_with(OWN[0]))
+    this.prepare(model_with(LOSSES.CategoricalCrossentropy(from_logits=True)))  # which says it
+    this = OutputReader(Q, False, None, "auto", None, lambda: True)
+    this.prepare(model_with(OWN[0]))  # is taken for probabilities, which the steps will show
 
 
 def test_rows_outside_0_and_1_are_counted():

@@ -43,7 +43,13 @@ from tfmlselect.recording.exact_predictions import Scorer
 from tfmlselect.recording.hooks import running_fit
 from tfmlselect.recording.label_errors import LabelErrors
 from tfmlselect.recording.order_check import OrderCheck
-from tfmlselect.recording.outputs import AveragedOutputs, Nested, OutputReader, check_output
+from tfmlselect.recording.outputs import (
+    FROM_LOGITS,
+    AveragedOutputs,
+    Nested,
+    OutputReader,
+    check_output,
+)
 from tfmlselect.recording.recorder import Recorder
 from tfmlselect.recording.squared_errors import ErrorRecorder
 from tfmlselect.strategies import RareEvents
@@ -92,7 +98,9 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             output as it is, when hardness is to be the loss that is really trained.
         output: name or index of the output that is recorded, for models with several; a list of
             them, all of the dataset's labels, is recorded as the mean of their probabilities.
-        from_logits: whether that output is logits; "auto" asks the compiled loss.
+        from_logits: whether that output is logits; "auto" asks the compiled loss. "sigmoid" and
+            "softmax" say that it is logits, and what makes probabilities of them, where the loss
+            is not Keras' own and each sample has one label.
         check_order: compare the labels that arrive in the steps with those of the planned samples.
             Turn it off where a `.map` changes labels on purpose (mixup).
         backup_dir: a directory to keep the run in, written after each epoch, for `restore`; the
@@ -173,7 +181,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         loss = signal if callable(signal) else None
         reader: Any = AveragedOutputs if isinstance(output, (list, tuple)) else OutputReader
         self._reader: OutputReader = reader(
-            labels.q, labels.single_label, output, from_logits, loss
+            labels.q, labels.single_label, output, from_logits, loss, labels.has_one_each
         )
         self._companions: list[Companion] = []
         self._begun = 0  # steps of the epoch that were begun
@@ -383,6 +391,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     def _check(self, done: int, over: bool) -> None:
         fit_checks.check_dataset_is_read(self._selection.plan)
+        self._selection.source.check_read()
         for companion in self._companions:
             companion.check(done, over)
 
@@ -421,7 +430,7 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
         "Pass an element-wise loss, such as tf.keras.backend.binary_crossentropy, or leave it out",
     )
     check_output(options["output"], several=True)
-    _checks.check_choice("from_logits", options["from_logits"], (True, False, "auto"))
+    _checks.check_choice("from_logits", options["from_logits"], FROM_LOGITS)
     _checks.check_flag("check_order", options["check_order"])
     if options["state_device"] is not None:
         _checks.check_device("state_device", options["state_device"])

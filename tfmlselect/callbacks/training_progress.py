@@ -17,7 +17,13 @@ from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
 from tfmlselect.labels import are_class_ids, one_hot
 from tfmlselect.losses.cross_entropy import finite_rows
-from tfmlselect.recording.outputs import Nested, OutputReader, ProbabilityCheck, check_output
+from tfmlselect.recording.outputs import (
+    FROM_LOGITS,
+    Nested,
+    OutputReader,
+    ProbabilityCheck,
+    check_output,
+)
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -51,11 +57,12 @@ class TrainingProgress(StepListener):
             `tfmlselect.label_statistics(y).counts`.
         head: the last layer, or its name: one with a `kernel` (d, q); None: the last such layer.
         output: name or index of the output, for models with several.
-        from_logits: whether that output is logits; "auto" asks the compiled loss.
+        from_logits: whether that output is logits; "auto" asks the compiled loss; "sigmoid" and
+            "softmax" say so, and what makes probabilities of them.
 
     Raises:
         ValueError: counts of another form, a head that is neither a layer nor a name, an output
-            that is neither a name nor an index, or `from_logits` that is none of the three; in the
+            that is neither a name nor an index, or `from_logits` that is none of these; in the
             first step: no head.
 
     Example:
@@ -97,7 +104,7 @@ class TrainingProgress(StepListener):
             "Pass for example head=model.layers[-1]",
         )
         check_output(output)
-        check_choice("from_logits", from_logits, (True, False, "auto"))
+        check_choice("from_logits", from_logits, FROM_LOGITS)
         self._head = head
         # Whether y is class ids shows in the first step only: their logits go through softmax,
         # others through sigmoid. So there is a reader for each.

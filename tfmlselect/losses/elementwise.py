@@ -6,6 +6,7 @@ No weights and no means: those are `LabelLoss`'s.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -34,9 +35,8 @@ def elementwise(loss: Any, from_logits: bool) -> Callable[[tf.Tensor, tf.Tensor]
         ValueError: none of these; or a categorical loss or a `ThinnedLikelihood`, whose value
             is no sum over labels.
     """
-    name = loss if isinstance(loss, str) else type(loss).__name__
     require(
-        "categorical" not in name.lower(),
+        kind_of(loss) != "categorical",
         "A categorical loss has one value for a sample and none for each label",
         f"loss={shown(loss)}",
         "Pass loss='binary_crossentropy', which takes each class against the others; with "
@@ -74,8 +74,43 @@ def is_from_logits(loss: Any) -> bool | None:
     """What the loss object says about its predictions; None where it says nothing."""
     # Keras 2 has it, of some losses, in their config and not as an attribute.
     config = loss.get_config() if isinstance(loss, tf.keras.losses.Loss) else {}
+    if isinstance(loss, functools.partial):
+        config = loss.keywords
     value = getattr(loss, "from_logits", config.get("from_logits"))
     return None if value is None else bool(value)
+
+
+def kind_of(loss: Any) -> str | None:
+    """ "categorical" or "binary" of a loss that is Keras' own; None of any other.
+
+    By what the loss is, never by what it is called: a function of the user's may have any name.
+
+    Args:
+        loss: a name, an object, a class or a function, also inside `functools.partial`.
+    """
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    if isinstance(loss, str):
+        with contextlib.suppress(ValueError):
+            loss = tf.keras.losses.get(loss)
+    loss = getattr(loss, "fn", loss)  # what Keras wraps a function in
+    for kind in ("categorical", "binary"):
+        classes, functions = _keras_losses(kind)
+        # An array compares element by element, so: by identity.
+        if any(loss is each for each in functions) or isinstance(loss, classes):
+            return kind
+        if isinstance(loss, type) and issubclass(loss, classes):
+            return kind
+    return None
+
+
+@functools.cache
+def _keras_losses(kind: str) -> tuple[tuple[type, ...], list[Any]]:
+    """Classes and functions of Keras whose public name holds a word."""
+    names = [name for name in dir(tf.keras.losses) if kind in name.lower()]
+    found = [getattr(tf.keras.losses, name) for name in names]
+    classes = tuple(each for each in found if isinstance(each, type))
+    return classes, [each for each in found if callable(each) and not isinstance(each, type)]
 
 
 def serialize(loss: Any) -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import tensorflow as tf
 
 from tfmlselect import strategies
-from tfmlselect._checks import check_whole
+from tfmlselect._checks import check_flag, check_whole, shown
 from tfmlselect._progress import check_verbose, verbosity
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
@@ -19,7 +22,46 @@ from tfmlselect.pipeline.streams import StreamSource, check_window
 from tfmlselect.schedules import Schedule
 from tfmlselect.strategies import Strategy
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+def _names_unknown_arguments(function: Function) -> Function:
+    """A function whose error on an unknown keyword says what was meant."""
+    parameters = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def checked(*args: Any, **options: Any) -> Any:
+        unknown = {name: value for name, value in options.items() if name not in parameters}
+        if unknown:
+            given = {**dict(zip(parameters, args, strict=False)), **options}
+            raise _unknown_arguments(function, unknown, given.get("strategy"))
+        return function(*args, **options)
+
+    return cast(Function, checked)
+
+
+def _unknown_arguments(function: Callable, unknown: dict[str, Any], strategy: Any) -> TypeError:
+    """What is raised for keywords that a function does not take."""
+    own = [*inspect.signature(function).parameters]
+    received = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
+    if isinstance(strategy, str) and strategy in strategies.names():
+        strategy = strategies.get(strategy)
+    if isinstance(strategy, Strategy):
+        kind = type(strategy)
+        if unknown.keys() <= inspect.signature(kind).parameters.keys():
+            return TypeError(
+                "Arguments of a strategy go to its object. Received: "
+                f"{received}. Pass strategies.{kind.__name__}({received}) as the strategy."
+            )
+    close = difflib.get_close_matches(next(iter(unknown)).lower(), own, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return TypeError(
+        f"No such argument. Received: {received}. {hint}`{function.__name__}` takes "
+        f"{', '.join(own)}."
+    )
+
+
+@_names_unknown_arguments
 def adaptive_dataset(
     data: tuple[Any, Any],
     strategy: str | Strategy = "adaptive_balance",
@@ -121,6 +163,7 @@ def adaptive_dataset(
     )
 
 
+@_names_unknown_arguments
 def adaptive(
     strategy: str | Strategy = "adaptive_balance",
     batch_size: int = 32,
@@ -133,6 +176,8 @@ def adaptive(
     epochs: int | None = None,
     features: Any = None,
     neighbors: Any = None,
+    batched: bool | None = None,
+    x_changes: bool = False,
     verbose: int = 1,
 ) -> Callable[[tf.data.Dataset], AdaptiveDataset]:
     """Selects from a stream, for data larger than memory: `source.apply(adaptive(...))`.
@@ -140,7 +185,8 @@ def adaptive(
     The source is a finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`, that
     gives them in the same order in every pass; y is a 0/1 vector (q,) or a class id. It is read
     from front to back once an epoch, `window` samples at a time; the last window may be up to twice
-    as long. Labels are collected in one pass when this is applied.
+    as long. In one pass when this is applied samples are counted, labels collected, shapes that the
+    source does not know seen, and each x gets a checksum, by which later passes are compared.
 
     An epoch is drawn as in `adaptive_dataset`, but for the order: samples are shuffled inside
     windows, so a batch holds samples of one window, or of two neighbouring ones. Shuffle a sorted
@@ -157,6 +203,10 @@ def adaptive(
             a function of x that gives a vector (d,), which is called in the pass that collects
             labels.
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
+        batched: True: the source has batches, which are taken apart. False: it has samples. None:
+            it has samples, and what looks like batches is an error.
+        x_changes: whether x is another one in each pass on purpose, as by random augmentation
+            before selection. Then nobody notices files that come in another order.
         verbose: 1 shows how far the pass over the labels and the search of neighbours are, where
             they take longer than 2 s; 0 is silent.
 
@@ -166,8 +216,9 @@ def adaptive(
     Raises:
         ValueError: `verbose` is neither 0 nor 1.
         TypeError: when applied: a source of other elements.
-        ValueError: when applied: a source of unknown or infinite length, or whose order changes; a
-            window of less than four batches; labels as in `adaptive_dataset`.
+        ValueError: when applied: a source of infinite length, or of another one than it says, or
+            whose order or x changes; samples of different shapes; a window of less than four
+            batches; labels as in `adaptive_dataset`.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
@@ -189,10 +240,13 @@ def adaptive(
         importance_weights=importance_weights,
     )
     check_window(check_whole("window", window, 1), batch_size)
+    if batched is not None:
+        check_flag("batched", batched)
+    check_flag("x_changes", x_changes)
 
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
         with verbosity(verbose):
-            stream = StreamSource(source, window, features, neighbors)
+            stream = StreamSource(source, window, features, neighbors, batched, x_changes)
         plan = stream.make_plan(options)
         return AdaptiveDataset(Selection(stream, strategies.get(strategy), plan, epochs, verbose))
 

@@ -48,6 +48,10 @@ class Source(Protocol):
         """All samples once, in the order in which they were given."""
         ...
 
+    def check_read(self) -> None:
+        """Raises a RuntimeError where samples were read that are others than at first."""
+        ...
+
     def fingerprint(self) -> str:
         """A checksum of some of the samples; "" where it would cost a pass over the data."""
         ...

@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, holds_numbers, is_whole
+from tfmlselect._checks import check_argument, holds_numbers, is_whole, shown
 from tfmlselect.distributed import replicas
 from tfmlselect.labels import are_class_ids, one_hot
-from tfmlselect.losses.elementwise import is_from_logits
+from tfmlselect.losses.elementwise import is_from_logits, kind_of
 
+FROM_LOGITS = (True, False, "auto", "sigmoid", "softmax")
+_ACTIVATIONS = {"sigmoid": tf.nn.sigmoid, "softmax": tf.nn.softmax}
 _MOST_OUTPUTS = 1 << 31
 
 # What a step has as labels or outputs: a tensor, or a structure of them.
@@ -25,8 +27,11 @@ class OutputReader:
         q: number of labels.
         single_label: whether the training set has class ids.
         output: name or index of the output to record, None where there is one.
-        from_logits: whether the output is logits; "auto" asks the compiled loss.
+        from_logits: one of `FROM_LOGITS`: whether the output is logits; "auto" asks the compiled
+            loss; "sigmoid" and "softmax": it is, and this makes them probabilities.
         signal: element-wise loss (y, y_pred) -> (b, q) on the raw output, or None.
+        one_label_each: says, when asked, whether each sample has exactly one label, so that a
+            matrix of labels does not tell softmax from sigmoid.
     """
 
     def __init__(
@@ -36,8 +41,10 @@ class OutputReader:
         output: str | int | None,
         from_logits: bool | str,
         signal: Callable | None,
+        one_label_each: Callable[[], bool] = lambda: False,
     ):
         self.q = q
+        self._one_label_each = one_label_each
         self._single_label = single_label
         self._output = output
         self._from_logits = from_logits
@@ -50,21 +57,39 @@ class OutputReader:
         """Looks at the compiled model once, before its step is traced.
 
         Raises:
-            ValueError: where it is visible that the model has not q outputs.
+            ValueError: where it is visible that the model has not q outputs; logits that may be
+                those of a softmax or of sigmoids.
         """
         self._output_names = list(getattr(model, "output_names", None) or [])
         loss = self.pick(model.loss) if model.loss else None
-        logits = self._from_logits
-        if logits == "auto":
-            logits = bool(is_from_logits(loss))
-        name = f"{getattr(loss, '__name__', type(loss).__name__)} {loss}".lower()
-        self.one_of_many = "categorical" in name
-        softmax = self.one_of_many or (self._single_label and "binary" not in name)
-        softmax = getattr(loss, "activation", "softmax" if softmax else "sigmoid") == "softmax"
-        self._activation = (tf.nn.softmax if softmax else tf.nn.sigmoid) if logits else None
+        self.one_of_many = kind_of(loss) == "categorical" or self._from_logits == "softmax"
+        self._activation = self._activation_of(loss)
         output = getattr(model, "output", getattr(model, "outputs", None))
         if output is not None and (self._output is not None or len(tf.nest.flatten(output)) == 1):
             self._check_width(self.pick(output).shape)
+
+    def _activation_of(self, loss: Any) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        """What makes probabilities of the output; None where it is probabilities already."""
+        said, kind = self._from_logits, kind_of(loss)
+        logits = is_from_logits(loss) if said == "auto" else said
+        if not logits:
+            return None
+        own = getattr(loss, "activation", None)  # of the losses of this package
+        if said in _ACTIVATIONS:
+            return _ACTIVATIONS[said]
+        if isinstance(own, str) and own in _ACTIVATIONS:
+            return _ACTIVATIONS[own]
+        if kind is not None:
+            return tf.nn.softmax if kind == "categorical" else tf.nn.sigmoid
+        if self._single_label:
+            return tf.nn.softmax
+        if self._one_label_each():
+            raise ValueError(
+                "Each sample has one label, and the loss does not say whether the model's logits "
+                f"go through a softmax or through sigmoids. Received: loss={shown(loss)}, logits. "
+                'Pass AdaptiveBatchSelection(train, from_logits="softmax"), or "sigmoid".'
+            )
+        return tf.nn.sigmoid
 
     def probabilities(self, y_pred: Nested) -> tf.Tensor:
         """Probabilities (b, q) float32, provided that the loss is right about `from_logits`.
@@ -166,7 +191,7 @@ class AveragedOutputs(OutputReader):
 
     Args:
         outputs: names or indices of the outputs to record.
-        q, single_label, from_logits, signal: as `OutputReader`, the same for each.
+        q, single_label, from_logits, signal, one_label_each: as `OutputReader`, the same for each.
     """
 
     def __init__(
@@ -176,9 +201,11 @@ class AveragedOutputs(OutputReader):
         outputs: Sequence[str | int],
         from_logits: bool | str,
         signal: Callable | None,
+        one_label_each: Callable[[], bool] = lambda: False,
     ):
-        super().__init__(q, single_label, outputs[0], from_logits, signal)
-        self._each = [OutputReader(q, single_label, o, from_logits, signal) for o in outputs]
+        rest = (from_logits, signal, one_label_each)
+        super().__init__(q, single_label, outputs[0], *rest)
+        self._each = [OutputReader(q, single_label, output, *rest) for output in outputs]
 
     def prepare(self, model: tf.keras.Model) -> None:
         """Looks at the compiled model and the loss of each output."""

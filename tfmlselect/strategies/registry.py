@@ -71,7 +71,9 @@ def get(name: str | Strategy) -> Strategy:
             f"`strategy` is a name or a Strategy object. Received: strategy={shown(name)}. "
             f"{choose} make an object: strategies.D2ACE()."
         )
-    close = difflib.get_close_matches(name.lower(), names(), n=1)
+    classes = {kind.__name__.lower(): each for each, kind in _STRATEGIES.items()}
+    lower = name.lower()
+    close = difflib.get_close_matches(classes.get(lower, lower), names(), n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     require(
         name in _STRATEGIES,

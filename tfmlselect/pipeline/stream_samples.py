@@ -1,0 +1,346 @@
+"""The samples of a stream: what form they must have, and one pass that tells the rest.
+
+The pass counts the samples, collects their labels, sees which shapes they really have, and keeps a
+checksum of each sample's x, by which every later pass is compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlselect._progress import Progress
+
+READ_AT_ONCE = 1024
+_LOOKED_AT = 4  # samples by which a batch is told from a sample
+_SKETCHES = 64  # samples by which a stream is known on another machine
+_AGAIN = 4096  # samples of a second pass that are compared with those of the first
+_DIFFERENT_SHAPES = ("Cannot batch tensors", "Cannot add tensor to the batch")  # of tf.data
+_REMEDY_LENGTH = "source.apply(tf.data.experimental.assert_cardinality({}))"
+
+
+class StreamSamples(NamedTuple):
+    """What a pass over a stream gave.
+
+    Attributes:
+        dataset: of single samples, with static shapes and the length asserted.
+        labels: (n, q) or (n,), as the stream gives them.
+        features: (n, d) by the user's function, or None.
+        checksums: (n,) int64 of x; None where x is to change.
+        sketches: (about 64, 2) float64, of samples spread evenly; none where x is to change.
+    """
+
+    dataset: tf.data.Dataset
+    labels: np.ndarray
+    features: np.ndarray | None
+    checksums: np.ndarray | None
+    sketches: np.ndarray
+
+
+def read_samples(
+    dataset: tf.data.Dataset,
+    features: Callable | None = None,
+    batched: bool | None = None,
+    x_changes: bool = False,
+) -> StreamSamples:
+    """Checks a stream, goes through it once, and through its beginning once more.
+
+    Args:
+        dataset: the stream, of `(x, y)` or `(x, y, sample_weight)`.
+        features: makes a vector (d,) of x, or None.
+        batched: whether its elements are batches, to be taken apart; None: they are not, and what
+            looks like one is an error.
+        x_changes: whether x is another one in each pass, on purpose.
+
+    Raises:
+        TypeError: elements of another form.
+        ValueError: a length that is not finite or not true; shapes that differ from sample to
+            sample; an order that changes.
+    """
+    _check_form(dataset, batched)
+    if batched:
+        dataset = dataset.unbatch()
+    elif batched is None:
+        _check_is_sample(dataset)
+    y_spec = dataset.element_spec[1]
+    whole = _is_static((dataset.element_spec[0], y_spec)) and features is None
+
+    def of_rows(x, *weight):
+        if x_changes:
+            return {}
+        sketches = _sketches((x, *weight))
+        return {"checksum": checksums(x)} | ({} if sketches is None else {"sketch": sketches})
+
+    def of_batch(x, y, *weight):
+        return {"y": y, **of_rows(x, *weight)}
+
+    def of_sample(x, y, *weight):
+        found = {"y": y} | {f"x shape {i}": tf.shape(leaf) for i, leaf in enumerate(_unknown(x))}
+        one = tf.nest.map_structure(lambda leaf: tf.expand_dims(leaf, 0), (x, *weight))
+        found |= {name: rows[0] for name, rows in of_rows(*one).items()}
+        if features is not None:
+            found["features"] = tf.cast(features(x), tf.float32)
+        return found
+
+    def pass_over(samples: tf.data.Dataset) -> tf.data.Dataset:
+        if whole:
+            return samples.batch(READ_AT_ONCE).map(of_batch)
+        return samples.map(of_sample).batch(READ_AT_ONCE)
+
+    collected = _collected(pass_over(dataset), int(dataset.cardinality()))
+    n = len(collected["y"])
+    _check_again(collected, pass_over(dataset.take(_AGAIN)))
+    dataset = _with_shapes(dataset, collected).apply(tf.data.experimental.assert_cardinality(n))
+    sketches = collected.get("sketch", np.empty((0, 2)))
+    return StreamSamples(
+        dataset,
+        collected["y"],
+        collected.get("features"),
+        collected.get("checksum"),
+        sketches[:: max(1, len(sketches) // _SKETCHES)],
+    )
+
+
+def checksums(x: Any) -> tf.Tensor:
+    """(b,) int64 of a batch of x; ragged leaves count for nothing."""
+    leaves = [leaf for leaf in tf.nest.flatten(x) if not isinstance(leaf, tf.RaggedTensor)]
+    if not leaves:
+        return tf.zeros([tf.nest.flatten(x)[0].nrows()], tf.int64)
+    each = [tf.fingerprint(leaf) for leaf in leaves]
+    return tf.bitcast(tf.fingerprint(tf.concat(each, axis=1)), tf.int64)
+
+
+def _sketches(samples: Any) -> tf.Tensor | None:
+    """Two numbers a sample that tell its numbers, and their order, from most others.
+
+    Another machine may compute x with another last bit, which a checksum does not forgive.
+
+    Args:
+        samples: a batch, of which about 64 samples are taken, or all.
+
+    Returns:
+        (samples, 2) float64; None where there are no numbers.
+    """
+    leaves = [
+        leaf
+        for leaf in tf.nest.flatten(samples)
+        if isinstance(leaf, tf.Tensor)
+        and (leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool)
+    ]
+    if not leaves:
+        return None
+    rows = tf.shape(leaves[0])[0]
+    taken = tf.range(0, rows, tf.maximum(1, rows // _SKETCHES))
+    parts = [tf.reshape(tf.gather(leaf, taken), [tf.size(taken), -1]) for leaf in leaves]
+    values = tf.concat([tf.cast(part, tf.float64) for part in parts], axis=1)
+    weights = tf.cos(tf.range(tf.cast(tf.shape(values)[1], tf.float64)))
+    return tf.stack(
+        [tf.reduce_sum(values * weights, axis=1), tf.reduce_sum(tf.abs(values), axis=1)], axis=1
+    )
+
+
+def _check_form(dataset: tf.data.Dataset, batched: bool | None) -> None:
+    """What can be said of the elements without reading any, all in one error."""
+    spec = dataset.element_spec
+    problems = []  # what was received, and what to do
+    pair = isinstance(spec, tuple) and len(spec) in (2, 3)
+    if not pair:
+        problems.append((f"element_spec={spec}", "Bring them into this form with .map"))
+    else:
+        problems += _wrong_parts(spec, batched)
+    error = TypeError if problems else ValueError
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        problems.append(("infinite cardinality", "Leave .repeat() out"))
+    if dataset.options().deterministic is False:
+        problems.append(("options.deterministic=False", "Leave it unset"))
+    if problems:
+        received, remedies = ("; ".join(part) for part in zip(*problems, strict=True))
+        raise error(
+            "The stream must give single samples (x, y) or (x, y, sample_weight), a finite number "
+            f"of them and in the same order in every pass. Received: {received}. {remedies}."
+        )
+
+
+def _wrong_parts(spec: tuple, batched: bool | None) -> list[tuple[str, str]]:
+    found = []
+    sparse = [leaf for leaf in tf.nest.flatten(spec[0]) if isinstance(leaf, tf.SparseTensorSpec)]
+    if sparse:
+        to_dense = "Make it dense: .map(lambda x, y: (tf.sparse.to_dense(x), y))"
+        found.append((f"x of {sparse[0]}", to_dense))
+    y, most = spec[1], 2 if batched else 1
+    if isinstance(y, tf.SparseTensorSpec):
+        found.append((f"y of {y}", "Make it dense: .map(lambda x, y: (x, tf.sparse.to_dense(y)))"))
+    elif isinstance(y, tf.RaggedTensorSpec) or not isinstance(y, tf.TensorSpec):
+        remedy = "Make y one 0/1 vector (q,) or class id a sample with .map"
+        found.append((f"y of {y}", remedy))
+    elif (y.shape.rank or 0) > most:
+        remedy = "Leave .batch(...) out, take batches apart with .unbatch(), or pass batched=True"
+        found.append((f"y of {y}", "Make y a vector (q,)" if batched else remedy))
+    weight_rank = 1 if batched else 0
+    if len(spec) == 3 and not (
+        isinstance(spec[2], tf.TensorSpec) and spec[2].shape.rank in (None, weight_rank)
+    ):
+        remedy = "Make the weight one number a sample; weights of labels go into the loss"
+        found.append((f"sample_weight of {spec[2]}", remedy))
+    return found
+
+
+def _check_is_sample(dataset: tf.data.Dataset) -> None:
+    """A batch of class ids, (b,), looks like the labels of one sample; x tells, in most cases."""
+    spec = dataset.element_spec
+    if not _looks_like_batch(*spec[:2]):
+        return
+    if not _is_static(spec):
+        looks = [_looks_like_batch(x, y) for x, y, *_ in dataset.take(_LOOKED_AT)]
+        if not looks or not all(looks):
+            return
+    leaves = tf.nest.flatten(spec[0])
+    raise TypeError(
+        "The elements of the stream look like batches: x and y have as many rows. Received: "
+        f"x of {leaves[0]}, y of {spec[1]}. Leave .batch(...) out, take batches apart with "
+        ".unbatch(), or pass batched=True; where each is one sample with a vector of labels, "
+        "batched=False."
+    )
+
+
+def _looks_like_batch(x: Any, y: Any) -> bool:
+    """Whether x and y, tensors or their specs, may have one row for each of some samples."""
+    leaves = tf.nest.flatten(x)
+    return (
+        y.shape.rank in (None, 1)
+        and all(
+            not isinstance(leaf, (tf.RaggedTensor, tf.RaggedTensorSpec))
+            # A vector of numbers may be as long as y by chance; a text is seldom one of many.
+            and (leaf.shape.rank != 1 or leaf.dtype == tf.string)
+            and leaf.shape.rank != 0
+            and leaf.shape[:1].is_compatible_with(y.shape[:1])
+            for leaf in leaves
+        )
+    )
+
+
+def _collected(dataset: tf.data.Dataset, cardinality: int) -> dict[str, np.ndarray]:
+    """One pass: name -> rows."""
+    known = cardinality >= 0
+    progress = Progress("Reading the stream's labels", cardinality if known else None)
+    parts = []
+    try:
+        for part in dataset.as_numpy_iterator():
+            parts.append(part)
+            progress.add(len(part["y"]))
+    except tf.errors.FailedPreconditionError as error:  # of assert_cardinality
+        raise ValueError(
+            "The stream has another length than it says. Received: cardinality "
+            f"{cardinality}, and {error.message} Assert the right one: "
+            f"{_REMEDY_LENGTH.format('n')}."
+        ) from error
+    except tf.errors.InvalidArgumentError as error:
+        if not any(words in error.message for words in _DIFFERENT_SHAPES):
+            raise
+        raise ValueError(
+            "Every sample must have y of the same length, and the vector of `features`. Received: "
+            f"{error.message.split(' [Op')[0]}. Make y a 0/1 vector of all labels with .map; "
+            "of class ids for instance tf.reduce_max(tf.one_hot(ids, q), axis=0)."
+        ) from error
+    n = sum(len(part["y"]) for part in parts)
+    if known and n != cardinality:
+        raise ValueError(
+            "The stream has another length than it says. Received: "
+            f"{n} samples, cardinality {cardinality}. Assert the right one: "
+            f"{_REMEDY_LENGTH.format(n)}."
+        )
+    if not parts:
+        raise ValueError(
+            "The stream has no samples. Received: 0 elements. Look for a pattern that matches no "
+            "file, or a filter that keeps nothing."
+        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _check_again(collected: dict[str, np.ndarray], again: tf.data.Dataset) -> None:
+    """Compares the beginning of a second pass with that of the first."""
+    parts = list(again.as_numpy_iterator())
+    y = np.concatenate([part["y"] for part in parts])
+    first = collected["y"][: len(y)]
+    if not np.array_equal(first, y, equal_nan=y.dtype.kind == "f"):
+        raise ValueError(
+            "A stream must give its samples in the same order in every pass. Received: two "
+            "passes with different labels. Leave shuffling to the selection, and read files "
+            "with interleave(..., deterministic=True) over a sorted list."
+        )
+    if "checksum" not in collected:
+        return
+    checksum = np.concatenate([part["checksum"] for part in parts])
+    changed = int(np.sum(collected["checksum"][: len(checksum)] != checksum))
+    if changed:
+        raise x_changed(changed, len(checksum), ValueError)
+
+
+def x_changed(changed: int, rows: int, error: type[Exception]) -> Exception:
+    """What is raised where samples with the right labels have another x than in the first pass."""
+    return error(
+        "A stream must give its samples in the same order in every pass. Received: two passes with "
+        f"the same labels and another x in {changed} of {rows} samples. If files are shuffled, "
+        "list them in order: tf.data.Dataset.list_files(..., shuffle=False). If x is changed by "
+        "chance, do it after selection, train.map(...); or say that it is on purpose: "
+        "adaptive(..., x_changes=True)."
+    )
+
+
+def _with_shapes(dataset: tf.data.Dataset, collected: dict[str, np.ndarray]) -> tf.data.Dataset:
+    """The dataset with the shapes that all samples had, where it does not know them itself."""
+    x_spec, y_spec, *rest = dataset.element_spec
+    wanted = iter([_common(rows) for name, rows in collected.items() if name.startswith("x shape")])
+    shapes = [next(wanted) if _is_unknown(spec) else None for spec in tf.nest.flatten(x_spec)]
+    y_shape = None if y_spec.shape.is_fully_defined() else collected["y"].shape[1:]
+    w_unknown = bool(rest) and not rest[0].shape.is_fully_defined()
+    if y_shape is None and not w_unknown and not any(shape is not None for shape in shapes):
+        return dataset
+
+    def fixed(x, y, *weight):
+        leaves = [
+            leaf if shape is None else tf.ensure_shape(leaf, shape)
+            for leaf, shape in zip(tf.nest.flatten(x), shapes, strict=True)
+        ]
+        x = tf.nest.pack_sequence_as(x, leaves)
+        y = y if y_shape is None else tf.ensure_shape(y, y_shape)
+        return (x, y, *(tf.ensure_shape(each, []) for each in weight))
+
+    return dataset.map(fixed)
+
+
+def _common(shapes: np.ndarray) -> tuple[int, ...]:
+    """The one shape of all samples, of their shapes (n, rank)."""
+    least, most = shapes.min(axis=0), shapes.max(axis=0)
+    if (least != most).any():
+        received = f"from {tuple(map(int, least))} to {tuple(map(int, most))}"
+        pads = [
+            f"[0, {end} - tf.shape(x)[{axis}]]" if start < end else "[0, 0]"
+            for axis, (start, end) in enumerate(zip(least, most, strict=True))
+        ]
+        raise ValueError(
+            "Samples of a stream go into batches, and x must have the same shape in each. "
+            f"Received: x of shapes {received}. Pad or cut it: "
+            f".map(lambda x, y: (tf.pad(x, [{', '.join(pads)}]), y)); images with tf.image.resize."
+        )
+    return tuple(map(int, most))
+
+
+def _is_static(specs: Any) -> bool:
+    return not any(_is_unknown(spec) for spec in tf.nest.flatten(specs))
+
+
+def _is_unknown(spec: Any) -> bool:
+    return isinstance(spec, tf.TensorSpec) and not spec.shape.is_fully_defined()
+
+
+def _unknown(x: Any) -> list[tf.Tensor]:
+    """The leaves of x whose shape is not known before they are read."""
+    return [
+        leaf
+        for leaf in tf.nest.flatten(x)
+        if isinstance(leaf, tf.Tensor) and not leaf.shape.is_fully_defined()
+    ]
