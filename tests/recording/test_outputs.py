@@ -103,7 +103,7 @@ OWN = [
 ]
 
 
-@pytest.mark.parametrize("loss", OWN, ids=str)
+@pytest.mark.parametrize("loss", OWN, ids=range(len(OWN)))
 def test_a_name_does_not_make_a_loss_categorical(loss):
     this = reader(from_logits=True)
     this.prepare(model_with(loss))
@@ -129,7 +129,6 @@ def test_a_name_does_not_make_a_loss_categorical(loss):
         ("no such loss", None),
         (None, None),
     ],
-    ids=str,
 )
 def test_a_loss_is_what_it_is_made_of(loss, kind):
     assert kind_of(loss) == kind
