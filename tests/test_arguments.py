@@ -293,6 +293,8 @@ expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=a
     epochs=OPTIONAL,
     features=OPTIONAL | {"function?"},  # of x; what it gives is its own affair
     neighbors=OPTIONAL,
+    batched=FLAG | OPTIONAL,
+    x_changes=FLAG,
     verbose=FLAG,
 )
 # `adaptive_dataset` makes it; who calls the class is told so.

@@ -83,6 +83,11 @@ def test_batches_are_taken_apart_when_asked(name):
     np.testing.assert_array_equal(found, IDS)
 
 
+def test_samples_are_not_taken_apart():
+    with pytest.raises(TypeError, match=r"Received: batched=True, and y of TensorSpec\(shape=\(\)"):
+        stream(slices(X, IDS), batched=True)
+
+
 def test_batches_of_label_vectors_are_taken_apart_when_asked():
     weight = np.arange(N, dtype="float32")
     train = stream(slices(X, Y, weight).batch(7), batched=True)

@@ -176,6 +176,8 @@ def _wrong_parts(spec: tuple, batched: bool | None) -> list[tuple[str, str]]:
     elif isinstance(y, tf.RaggedTensorSpec) or not isinstance(y, tf.TensorSpec):
         remedy = "Make y one 0/1 vector (q,) or class id a sample with .map"
         found.append((f"y of {y}", remedy))
+    elif batched and y.shape.rank == 0:
+        found.append((f"batched=True, and y of {y}", "Leave batched=True out"))
     elif (y.shape.rank or 0) > most:
         remedy = "Leave .batch(...) out, take batches apart with .unbatch(), or pass batched=True"
         found.append((f"y of {y}", "Make y a vector (q,)" if batched else remedy))
