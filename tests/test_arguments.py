@@ -293,7 +293,7 @@ expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=a
     epochs=OPTIONAL,
     features=OPTIONAL | {"function?"},  # of x; what it gives is its own affair
     neighbors=OPTIONAL,
-    batched=FLAG | OPTIONAL,
+    batched=OPTIONAL | {"True?"},  # these are samples
     x_changes=FLAG,
     verbose=FLAG,
 )

@@ -83,6 +83,31 @@ def test_batches_are_taken_apart_when_asked(name):
     np.testing.assert_array_equal(found, IDS)
 
 
+@pytest.mark.parametrize("second", [0, 20])
+def test_a_second_pass_that_is_shorter(second):
+    lengths = iter([N, second])
+
+    def samples():
+        for i in range(next(lengths, N)):
+            yield X[i], Y[i]
+
+    signature = (tf.TensorSpec([6]), tf.TensorSpec([Q]))
+    data = tf.data.Dataset.from_generator(samples, output_signature=signature)
+    with pytest.raises(ValueError, match=rf"Received: 48 samples in the first pass, {second} in"):
+        stream(data)
+
+
+@pytest.mark.parametrize("data", [lambda: slices(X, Y), lambda: slices(X[:, :2], Y)])
+def test_batches_that_are_none(data):
+    with pytest.raises(ValueError, match=r"no batches\. Received: batched=True, and element_spec="):
+        stream(data(), batched=True)
+
+
+def test_no_x():
+    with pytest.raises(TypeError, match=r"Received: element_spec=\(\(\), "):
+        stream(slices().map(lambda x, y: ((), y)))
+
+
 def test_samples_are_not_taken_apart():
     with pytest.raises(TypeError, match=r"Received: batched=True, and y of TensorSpec\(shape=\(\)"):
         stream(slices(X, IDS), batched=True)

@@ -21,6 +21,7 @@ from tests.support.recorded_fits import (
     run,
 )
 from tfmlselect.callbacks.companions import PredictionLog
+from tfmlselect.recording import hooks
 from tfmlselect.recording.hooks import arm_hook, listening, remove_hook
 from tfmlselect.recording.recorder import Recorder
 
@@ -521,3 +522,32 @@ def test_a_step_that_hands_over_nothing_is_an_error_with_the_way_out(batch_size)
     assert train.strategy.ids == [*range(27)] * 2
     x = numbered(27)[0]
     np.testing.assert_allclose(train.strategy.rows[:27], x * KERNEL, rtol=1e-6)
+
+
+def test_ctrl_c_while_the_hook_comes_off():
+    """Wherever it comes, the next call finds the hook and goes on, and a plain fit is plain."""
+    names = ("train_step", "compute_loss", "compute_metrics", "make_train_function")
+
+    class Model(tf.keras.Sequential):
+        """One whose attributes cannot be deleted after some."""
+
+        left = 99
+
+        def __delattr__(self, name):
+            if name in names or name.startswith("make_"):
+                if self.left == 0:
+                    raise KeyboardInterrupt
+                type(self).left -= 1
+            super().__delattr__(name)
+
+    for left in range(6):
+        model = Model([tf.keras.layers.Dense(2)])
+        model.compile("sgd", "mse")
+        x = np.ones((8, 3), "float32")
+        hooks.arm_hook(model, lambda y, y_pred: None, lambda: None)
+        Model.left = left
+        with pytest.raises(KeyboardInterrupt):
+            hooks.remove_hook(model)
+        Model.left = 99
+        model.fit(x, x[:, :2], verbose=0)
+        assert not set(model.__dict__) & set(hooks._NAMES)

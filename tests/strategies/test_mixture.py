@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import tests.support.oracles.baselines as oracle
+import tfmlselect as tfml
 from tests.support.oracles.visits import make_labels, observe_epoch
 from tfmlselect.schedules import Constant, Decay, Ramp, Schedule
 from tfmlselect.strategies import (
@@ -247,3 +248,24 @@ def test_a_part_that_leaves_samples_out():
 def test_epochs_of_its_own_are_known_to_its_parts():
     assert Mixture([("uniform", 1.0)], epochs=9).parts[0][0].length_is_known
     assert not Mixture([("uniform", 1.0)]).parts[0][0].length_is_known
+
+
+def test_a_part_that_refers_to_its_own_parts_twice():
+    class Either(Mixture):
+        """Keeps which one is in turn, and a table that holds itself."""
+
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            self.current = self.parts[0][0]
+            self.table = [1, 2]
+            self.table.append(self.table)
+
+    part = Either([("uniform", 0.5), ("label_balanced", 0.5)])
+    whole = Mixture([(part, 0.5), ("uniform", 0.5)])
+    y = np.eye(3, dtype="uint8")[np.arange(12) % 3]
+    train = tfml.adaptive_dataset((y, y), whole, batch_size=4)
+    with pytest.raises(ValueError, match="which another adaptive dataset uses"):
+        tfml.adaptive_dataset((y, y), part.current, batch_size=4)
+    assert train.epoch == 0
+    with pytest.raises(ValueError, match="the same object twice"):
+        Mixture([(part, 0.5), (part.current, 0.5)])

@@ -62,7 +62,7 @@ def read_samples(
     """
     _check_form(dataset, batched)
     if batched:
-        dataset = dataset.unbatch()
+        dataset = _taken_apart(dataset)
     elif batched is None:
         _check_is_sample(dataset)
     y_spec = dataset.element_spec[1]
@@ -102,6 +102,17 @@ def read_samples(
         collected.get("checksum"),
         sketches[:: max(1, len(sketches) // _SKETCHES)],
     )
+
+
+def _taken_apart(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    try:
+        return dataset.unbatch()
+    except ValueError as error:  # of shapes that cannot be of batches
+        raise ValueError(
+            "The elements are no batches. Received: batched=True, and "
+            f"element_spec={dataset.element_spec}. Leave batched=True out, or give x, y and weights"
+            " as many rows."
+        ) from error
 
 
 def checksums(x: Any) -> tf.Tensor:
@@ -147,7 +158,7 @@ def _check_form(dataset: tf.data.Dataset, batched: bool | None) -> None:
     spec = dataset.element_spec
     problems = []  # what was received, and what to do
     pair = isinstance(spec, tuple) and len(spec) in (2, 3)
-    if not pair:
+    if not pair or not tf.nest.flatten(spec[0]):
         problems.append((f"element_spec={spec}", "Bring them into this form with .map"))
     else:
         problems += _wrong_parts(spec, batched)
@@ -264,9 +275,16 @@ def _collected(dataset: tf.data.Dataset, cardinality: int) -> dict[str, np.ndarr
 
 def _check_again(collected: dict[str, np.ndarray], again: tf.data.Dataset) -> None:
     """Compares the beginning of a second pass with that of the first."""
+    first = collected["y"][:_AGAIN]
     parts = list(again.as_numpy_iterator())
-    y = np.concatenate([part["y"] for part in parts])
-    first = collected["y"][: len(y)]
+    y = np.concatenate([part["y"] for part in parts]) if parts else first[:0]
+    if len(y) < len(first):
+        raise ValueError(
+            "A stream must give its samples in every pass. Received: "
+            f"{len(collected['y'])} samples in the first pass, {len(y)} in the second. Make it of "
+            "what can be read again: a generator function that begins anew each time, files, "
+            "arrays."
+        )
     if not np.array_equal(first, y, equal_nan=y.dtype.kind == "f"):
         raise ValueError(
             "A stream must give its samples in the same order in every pass. Received: two "

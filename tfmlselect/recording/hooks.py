@@ -28,10 +28,10 @@ from tfmlselect._running_fit import RunningFit, calling_list, current_fit
 from tfmlselect._training_step import training_step
 
 _NAMES = (
-    "train_step",
+    "make_train_function",  # which the hook is found by
     "compute_loss",
     "compute_metrics",
-    "make_train_function",
+    "train_step",
     "make_test_function",
     "make_predict_function",
 )
@@ -126,10 +126,10 @@ class TrainStepHook:
 
         make_train_function.hook = self  # type: ignore[attr-defined]
         for function in (
-            train_step,
+            make_train_function,
             compute_loss,
             compute_metrics,
-            make_train_function,
+            train_step,
             make_test_function,
             make_predict_function,
         ):
@@ -177,12 +177,17 @@ class TrainStepHook:
 
     def take_off(self, model: tf.keras.Model) -> None:
         """Gives the model its own methods back and drops its train function."""
-        for name in _NAMES:
-            delattr(model, name)
-        for name, own in self._own.items():
-            setattr(model, name, own)
+        # Ctrl-C may come between any two of these lines: what is compiled goes first, and last the
+        # function that the hook is found by, so that the next call goes on from there.
         model.train_function = None
-        self._tell_fit_is_over()
+        try:
+            for name in reversed(_NAMES):
+                if name in self._own:
+                    setattr(model, name, self._own[name])
+                elif name in model.__dict__:
+                    delattr(model, name)
+        finally:
+            self._tell_fit_is_over()
 
 
 def hook_of(model: tf.keras.Model) -> TrainStepHook | None:

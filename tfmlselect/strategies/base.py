@@ -6,7 +6,7 @@ How a distribution is computed is not here: each method has a file of its own.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -362,24 +362,30 @@ class ScoredStrategy(PressureStrategy):
         return sampling.pressure_probabilities(self.scores(), pressure)
 
 
-def strategies_in(value: Any) -> list[Strategy]:
-    """A strategy and all that it is made of, as often as each is found.
+_MOST_PARTS = 1000  # a longer list is one of numbers
 
-    They are looked for among its attributes, in lists, tuples and dicts, and in what is found.
+
+def strategies_in(value: Any) -> list[Strategy]:
+    """A strategy and all that it is made of, each once.
+
+    They are looked for among its attributes, in short lists, tuples and dicts, and in what is
+    found.
     """
-    found: list[Strategy] = []
+    seen: dict[int, Any] = {}  # by id; what is seen is kept, so that no id comes again
     waiting = [value]
     while waiting:
         value = waiting.pop()
+        if id(value) in seen:
+            continue
         if isinstance(value, Strategy):
-            again = any(value is each for each in found)
-            found.append(value)
-            waiting.extend([] if again else vars(value).values())
-        elif isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, (list, tuple)):
-            waiting.extend(value)
-    return found
+            inside: Iterable[Any] = vars(value).values()
+        elif isinstance(value, (dict, list, tuple)) and len(value) <= _MOST_PARTS:
+            inside = value.values() if isinstance(value, dict) else value
+        else:
+            continue
+        seen[id(value)] = value
+        waiting.extend(inside)
+    return [each for each in seen.values() if isinstance(each, Strategy)]
 
 
 def _label_matrix(y: Any) -> np.ndarray:

@@ -66,7 +66,7 @@ class CompositeStrategy(Strategy):
 
     def _check_parts(self) -> None:
         """Refuses parts that do not go together."""
-        inside = strategies_in(self)
+        inside = [each for part, _ in self.parts for each in strategies_in(part)]
         require(
             len(set(map(id, inside))) == len(inside),
             "A strategy object remembers for itself and can be one part only",
