@@ -158,13 +158,81 @@ def test_of_another_model(kept, changed, named):
         ({"every": 2}, "every=1 -> 2"),
         ({"scores": "predict"}, "scores='record' -> 'predict'"),
         ({"from_logits": True}, "from_logits='auto' -> True"),
-        ({"signal": tf.keras.backend.binary_crossentropy}, "signal='probability' -> {"),
+        ({"signal": tf.keras.backend.binary_crossentropy}, "other signal"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value,
 )
 def test_of_another_callback(kept, option, named):
     with pytest.raises(ValueError, match=f"another run. Received: {named}"):
         restore(kept / "arrays", arrays(), **option)
+
+
+class Trainer:
+    """Holds all that it trains with, and what is nobody's business."""
+
+    def __init__(self, **held):
+        self.token = "a-secret-token"
+        self.started = np.random.default_rng().normal()
+        self.model, self.train = make_model(), arrays()
+        self.held = held
+
+    def loss(self, y_true, y_pred):
+        return tf.abs(tf.cast(y_true, y_pred.dtype) - y_pred)
+
+    def other(self, y_true, y_pred):
+        return self.loss(y_true, y_pred) + 1.0
+
+
+def of_a_cell():
+    """What a notebook's cell defines when it runs again: a new model and a function with it."""
+    teacher, token = make_model(), "a-secret-token"
+
+    def loss(y_true, y_pred):
+        assert token
+        return tf.abs(tf.cast(y_true, y_pred.dtype) - y_pred) * len(teacher.layers)
+
+    return loss
+
+
+SIGNALS = {"method": lambda: Trainer().loss, "function over a model": of_a_cell}
+
+
+@pytest.mark.parametrize("make", SIGNALS.values(), ids=SIGNALS)
+def test_a_signal_of_the_users_own(tmp_path, make):
+    train = arrays()
+    selection = tfml.AdaptiveBatchSelection(train, signal=make(), backup_dir=tmp_path)
+    make_model().fit(train, epochs=1, verbose=0, callbacks=[selection])
+    text = (tmp_path / "epoch-00000001" / "manifest.json").read_text()
+    assert "a-secret-token" not in text
+    assert len(json.dumps(json.loads(text)["facts"]["signal"])) < 100
+    assert restore(tmp_path, arrays(), signal=make()) == 1
+    with pytest.raises(ValueError, match=r"Received: other signal \(backup -> here\)"):
+        restore(tmp_path, arrays(), signal=Trainer().other)
+
+
+def doubled(x):
+    return x * 2
+
+
+def halved(x):
+    return x / 2
+
+
+def test_features_that_a_function_makes_of_a_stream(tmp_path):
+    """Rounding of x changes them too."""
+
+    def made(features, x=X):
+        source = tf.data.Dataset.from_tensor_slices((x, Y))
+        options = {"batch_size": 8, "window": 32, "seed": 0, "features": features}
+        return source.apply(tfml.adaptive("label_balanced", **options))
+
+    train = made(doubled)
+    selection = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path)
+    make_model().fit(train, epochs=1, verbose=0, callbacks=[selection])
+    assert restore(tmp_path, made(doubled, np.nextafter(X, np.float32(np.inf)))) == 1
+    for other in (halved, X * 2, None):
+        with pytest.raises(ValueError, match="other features_made_by"):
+            restore(tmp_path, made(other))
 
 
 def test_what_may_differ(kept):

@@ -1,11 +1,13 @@
 """What a run is known by: the same in whatever process, another where plans or state are."""
 
+import copy
 import enum
 import functools
 import json
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,26 @@ class Configured:
         return {"value": self.value}
 
 
+class Trainer:
+    """One that holds what it trains, and whose method is a signal."""
+
+    def __init__(self):
+        self.token = np.random.default_rng().normal()
+        self.model = tf.keras.Sequential([layers.Dense(2)])
+        self.train = tf.data.Dataset.range(3)
+
+    def loss(self, y_true, y_pred):
+        return y_true - y_pred
+
+    @tf.function
+    def traced(self, y_true, y_pred):
+        return y_true - y_pred
+
+    @tf.function
+    def traced_too(self, y_true, y_pred):
+        return y_pred - y_true
+
+
 class Pair(NamedTuple):
     """Two values."""
 
@@ -66,6 +88,29 @@ def long_array(last=0.0):
 
 def closure(value):
     return lambda x: x * value
+
+
+def over(made):
+    """A function, as a notebook's cell makes it anew each time, with what it closes over."""
+
+    def distilled(y_true, y_pred):
+        return y_true - y_pred, made
+
+    return distilled
+
+
+def shared(make, depth):
+    """One object in two places of another, again and again: 2**depth ways to it."""
+    value = make(1, 1)
+    for _ in range(depth):
+        value = make(value, value)
+    return value
+
+
+def twice(first, second):
+    value = Holder(first)
+    value.second = second
+    return value
 
 
 def itself():
@@ -113,6 +158,32 @@ VALUES = {
     "partial": lambda: functools.partial(named, y=2),
     "other partial": lambda: functools.partial(named, y=3),
     "method": lambda: Holder(1).__init__,
+    "method of one that holds its model": lambda: Trainer().loss,
+    "traced method": lambda: Trainer().traced,
+    "another traced method": lambda: Trainer().traced_too,
+    "partial of a method": lambda: functools.partial(Trainer().loss, y_pred=1),
+    "function over a function": lambda: over(named),
+    "function over a tensor": lambda: over(tf.constant([1.0, 2.0])),
+    "function over another tensor": lambda: over(tf.constant([1.0, 3.0])),
+    "function over a list": lambda: over([1.0, 2.0]),
+    "function over a loss": lambda: over(tf.keras.losses.BinaryCrossentropy()),
+    "function over another loss": lambda: over(
+        tf.keras.losses.BinaryCrossentropy(label_smoothing=0.1)
+    ),
+    "function over a model": lambda: over(tf.keras.Sequential([layers.Dense(2)])),
+    "function over models": lambda: over([tf.keras.Sequential([layers.Dense(2)])] * 2),
+    "function over a subclassed model": lambda: over(Subclassed()),
+    "function over a layer": lambda: over(layers.Dense(2)),
+    "function over a variable": lambda: over(tf.Variable(np.random.default_rng().normal())),
+    "function over a dataset": lambda: over(tf.data.Dataset.range(3)),
+    "function over an object": lambda: over(Holder(np.random.default_rng().normal())),
+    "function over objects in objects": lambda: over({"a": [Trainer()]}),
+    "object with a model": lambda: Holder(tf.keras.Sequential([layers.Dense(2)])),
+    "object with a dataset": lambda: Holder(tf.data.Dataset.range(3)),
+    "shared objects": lambda: shared(twice, 30),
+    "shared lists": lambda: shared(lambda a, b: [a, b], 30),
+    "shared lists in lists": lambda: shared(lambda a, b: [a, b], 31),
+    "function over shared lists": lambda: over(shared(lambda a, b: [a, b], 30)),
     "class": lambda: Holder,
     "object": lambda: Holder(long_array()),
     "other object": lambda: Holder(long_array(1.0)),
@@ -138,6 +209,20 @@ def test_values_are_told_apart_and_addresses_are_not():
     assert checksum(Pair(1, 2)) == checksum((1, 2)) == checksum([1, 2])
     assert checksum(np.float64(1.5)) == checksum(1.5)
     assert checksum(np.arange(4, dtype=">i8")) == checksum(np.arange(4, dtype="<i8"))
+
+
+def test_shared_objects_are_what_copies_of_them_are():
+    value = Holder([[1.0]])
+    copies = [Holder([[1.0]]), Holder([[1.0]])]
+    assert checksum([value, value]) == checksum(copies)
+    assert checksum(shared(twice, 4)) == checksum(copy.deepcopy(shared(twice, 4)))
+
+
+def test_what_is_very_deep_ends():
+    value = Holder(0)
+    for _ in range(10_000):
+        value = Holder(value)
+    assert checksum(value) == checksum(Holder(value))
 
 
 JSON = st.recursive(
@@ -256,3 +341,26 @@ def test_weights_and_rates_are_not_told():
 def test_the_optimizer_inside_of_one_that_scales_the_loss():
     scaled = tf.keras.mixed_precision.LossScaleOptimizer(tf.keras.optimizers.Adam())
     assert compiled(sequential(), scaled)["optimizer"] == f"{type(scaled).__name__} of Adam"
+
+
+LOOKUPS = {
+    "TextVectorization": layers.TextVectorization,
+    "StringLookup": layers.StringLookup,
+}
+
+
+@pytest.mark.parametrize("make", LOOKUPS.values(), ids=LOOKUPS)
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_vocabulary_that_a_layer_was_adapted_to(make, nested):
+    def adapted(words):
+        layer = make(max_tokens=20)
+        layer.adapt(np.array(words))
+        model = tf.keras.Sequential([tf.keras.Input((1,), dtype="string"), layer])
+        if nested:
+            model = tf.keras.Sequential([tf.keras.Input((1,), dtype="string"), model])
+        return compiled(model)
+
+    facts = adapted(["cat", "dog", "dog"])
+    assert adapted(["dog", "cat", "dog"]) == facts
+    other = adapted(["cat", "sun", "sun"])
+    assert {name for name in facts if facts[name] != other[name]} == {"vocabularies"}

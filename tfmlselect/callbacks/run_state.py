@@ -236,12 +236,7 @@ class RunState:
         if "stream" in differing and _sketches_agree(here["stream"], saved["stream"]):
             differing.remove("stream")
         if differing:
-            said = [
-                f"other {name}"
-                if name in _CHECKSUMS
-                else f"{name}={shown(saved[name])} -> {shown(here[name])}"
-                for name in differing
-            ]
+            said = [_difference(name, saved[name], here[name]) for name in differing]
             raise ValueError(
                 "The backup is of another run. Received: "
                 f"{', '.join(said)} (backup -> here). Make the dataset as it was, seed= and "
@@ -251,9 +246,16 @@ class RunState:
 
 
 # Facts of which a text of hexadecimal digits would tell nobody anything.
-_CHECKSUMS = {"labels", "x", "stream", "config", "features", "neighbors", "sample_weight", "layers"}
+_CHECKSUMS = {"labels", "x", "stream", "config", "features", "features_made_by", "neighbors"}
+_CHECKSUMS |= {"sample_weight", "layers", "vocabularies"}
 # Facts that every backup has.
 _FIRST = {"labels", "x", "n", "batch_size", "drop_remainder", "seed", "strategy", "config"}
+
+
+def _difference(name: str, saved: Any, here: Any) -> str:
+    before, now = shown(saved), shown(here)
+    is_told = name not in _CHECKSUMS and before != now and "sha256" not in before + now
+    return f"{name}={before} -> {now}" if is_told else f"other {name}"
 
 
 def _sketches_agree(here: list, saved: Any) -> bool:

@@ -60,6 +60,7 @@ class ArraySource:
             check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
         self.x, self.sample_weight = named["x"], named.get("sample_weight")
         self.features = None if features is None else check_features(features, self.n)
+        self.features_made_by = None
         self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
         with tf.device("CPU:0"):
             self._parts = tuple(tf.nest.map_structure(_gatherer, part) for part in named.values())

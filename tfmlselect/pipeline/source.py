@@ -18,6 +18,7 @@ class Source(Protocol):
         labels: of all of them.
         features: (n, d) array or scipy.sparse matrix that neighbours are searched in, as the user
             gave it; None where none was given.
+        features_made_by: the function of x that gave them, or None.
         neighbors: (n, k) int32 ids of nearest neighbours, as the user gave them, or None.
         sample_weight: (n,) as the user gave them, or None.
         window: samples that are shuffled together; None: all.
@@ -27,6 +28,7 @@ class Source(Protocol):
     n: int
     labels: Labels
     features: Any
+    features_made_by: Any
     neighbors: Any
     sample_weight: Any
     window: int | None

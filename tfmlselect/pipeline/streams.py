@@ -72,7 +72,7 @@ class StreamSource:
         x_changes: whether x is another one in each pass, on purpose.
 
     Attributes:
-        n, labels, features, neighbors, window: as `Source` has them.
+        n, labels, features, features_made_by, neighbors, window: as `Source` has them.
         sample_weight: None, since weights come with the samples.
         sketch: of about 64 samples, spread evenly, a weighted sum of all their numbers but those of
             y, and the sum of their sizes: another machine may compute x with another last bit.
@@ -104,6 +104,7 @@ class StreamSource:
         self.sample_weight = None
         self.sketch: list[list[float]] = samples.sketches.tolist()
         self.labels = check_labels(samples.labels)
+        self.features_made_by = made
         features = features if made is None else samples.features
         self.features = None if features is None else check_features(features, self.n)
         self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
