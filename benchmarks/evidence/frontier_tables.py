@@ -194,7 +194,9 @@ def calibration(found: Found, optimizer: str) -> str:
 
     Tasks whose test part has another share of positives than the training part are left out.
     """
-    here = {name: each for name, each in of(found, optimizer).items() if "-dose-" not in name}
+    here = {
+        name: each for name, each in of(found, optimizer).items() if tasks.has_same_shares(name)
+    }
     rows = []
     for method in methods_of(here):
         cells = []
@@ -210,7 +212,7 @@ def calibration_by_task(found: Found, optimizer: str, methods: Sequence[str]) ->
     """Task by method: cross-entropy on the test part at half and all of uniform's best budget."""
     rows = []
     for name, each in of(found, optimizer).items():
-        if "-dose-" not in name:
+        if tasks.has_same_shares(name):
             cells = [[each.at(method, part) for part in (HALF, 1.0)] for method in methods]
             rows.append(
                 [
