@@ -6,7 +6,7 @@
 
 First uniform batches: budgets of 1, 2, 4, ... passes until two that follow the best one are worse
 on the development part; the shortest one within 2 % of the best is "uniform's own best". Then each
-method at 1/8 to 1 of it, and some at twice it; last, runs that the development part stops. At each
+method at 1/8 to 1 of it, and some at 2 and 4 times it; last, runs that the development part stops. At each
 budget: rates on a grid of powers of two, five around uniform's best rate there, more where the best
 one is at an edge; each with two seeds, or one on the largest sets; the best by macro average
 precision on the development part. With that rate five further seeds, judged on the test part.
@@ -43,7 +43,8 @@ CELL = ("method", "passes", "rate", "seed")
 MEASURED = ("steps", "step_s", "selection_s", "dev_ap", *quality.COLUMNS)
 LONGEST, LONGEST_LARGE, LONGEST_CIFAR = 256, 16, 64  # passes
 
-SHORT, WHOLE = (1 / 8, 1 / 4, 1 / 2, 1.0), (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)
+SHORT = (1 / 8, 1 / 4, 1 / 2, 1.0)
+WHOLE = (*SHORT, 2.0, 4.0)
 EMPTY = 0.4  # from this share of samples without labels on, thinning is tried
 FAST_NEIGHBORS = 20_000  # samples up to which neighbours are searched
 CORE = (AGAIN, "positive weights 0.25", "adaptive_balance", "recipe")
