@@ -6,10 +6,11 @@
 
 First uniform batches: budgets of 1, 2, 4, ... passes until two that follow the best one are worse
 on the development part; the shortest one within 2 % of the best is "uniform's own best". Then each
-method at 1/8 to 1 of it, and some at 2 and 4 times it; last, runs that the development part stops. At each
-budget: rates on a grid of powers of two, five around uniform's best rate there, more where the best
-one is at an edge; each with two seeds, or one on the largest sets; the best by macro average
-precision on the development part. With that rate five further seeds, judged on the test part.
+method at 1/8 to 1 of it, and some at 2 and 4 times it; last, runs that the development part stops.
+At each budget: rates on a grid of powers of two, five around uniform's best rate there, more where
+the best one is at an edge; each with two seeds, or one on the largest sets; the best by macro
+average precision on the development part. With that rate five further seeds, judged on the test
+part.
 
 Rows are in `results/TASK-OPTIMIZER.csv`: `tune` rows have no figures but that of the development
 part. Each task and optimizer is one process with one thread.
