@@ -74,12 +74,13 @@ def in_short(found: Found, optimizer: str, methods: Sequence[str] | None = None)
 
 
 def unseen(here: dict[str, Frontiers]) -> dict[str, Frontiers]:
-    """The sets that no form and no constant was chosen on: neither these four nor GoEmotions."""
-    return {
-        name: each
-        for name, each in here.items()
-        if name not in tasks.CHOSEN_ON and not name.startswith(tasks.TEXT)
-    }
+    """The tabular sets that no form and no constant was chosen on."""
+    return {name: each for name, each in here.items() if is_unseen(name)}
+
+
+def is_unseen(name: str) -> bool:
+    """Whether it is a tabular set that no form and no constant was chosen on."""
+    return name in tasks.TABULAR and name not in tasks.CHOSEN_ON
 
 
 def both_medians(own: dict[str, Frontiers], method: str, part: float) -> str:
@@ -324,11 +325,9 @@ GROUPS = {  # what their labels are like -> whether a task's name and figures sa
         name in tasks.CHOSEN_ON and empty < 0.9 and log_irlbl >= 1.0
     ),
     "imbalanced, unseen": lambda name, empty, log_irlbl: (
-        name not in tasks.CHOSEN_ON
-        and not name.startswith(tasks.TEXT)
-        and empty < 0.9
-        and log_irlbl >= 1.0
+        is_unseen(name) and empty < 0.9 and log_irlbl >= 1.0
     ),
+    "images, long-tailed in training alone": lambda name, empty, log_irlbl: name in tasks.IMAGES,
     "imbalanced, parts of GoEmotions": lambda name, empty, log_irlbl: (
         name.startswith(tasks.TEXT + "-") and empty < 0.9 and log_irlbl >= 1.0
     ),
