@@ -106,7 +106,7 @@ def work(job: tuple) -> str:
 def wanted(task: tasks.Task, optimizer: str, core: bool) -> dict[str, tuple[float, ...]]:
     """Methods and their budgets, in parts of uniform's best."""
     y = task.train[1]
-    whole = WHOLE[:-1] if task.name == tasks.CIFAR else WHOLE
+    whole = SHORT if task.name == tasks.CIFAR else WHOLE
     found = dict.fromkeys(CORE, whole)
     if (~y.any(axis=1)).mean() >= EMPTY:
         found |= dict.fromkeys(THINNING, whole)
