@@ -112,7 +112,6 @@ def pages(
             "tasks": t.task_table(figures),
             "expected": t.expected(found, ADAM, figures),
             "in short": t.in_short(found, ADAM),
-            "gauge": gauge_table(found, figures),
         },
         DOCS / "evidence" / "frontiers_tables.md": {
             "in short sgd": t.in_short(found, SGD),
@@ -126,6 +125,7 @@ def pages(
             "cross-entropy": t.calibration(found, ADAM),
             "stopped": t.stopped(found, ADAM),
             "costs": t.costs(found, ADAM),
+            "gauge": gauge_table(found, figures),
         },
         DOCS / "strategies" / "adaptive_balance.md": {
             "pays": t.in_short(found, ADAM, (*balance, "weights of adaptive_balance in the loss")),

@@ -74,12 +74,13 @@ def in_short(found: Found, optimizer: str, methods: Sequence[str] | None = None)
 
 
 def unseen(here: dict[str, Frontiers]) -> dict[str, Frontiers]:
-    """The sets that no form and no constant was chosen on: neither these four nor GoEmotions."""
-    return {
-        name: each
-        for name, each in here.items()
-        if name not in tasks.CHOSEN_ON and not name.startswith(tasks.TEXT)
-    }
+    """The tabular sets that no form and no constant was chosen on."""
+    return {name: each for name, each in here.items() if is_unseen(name)}
+
+
+def is_unseen(name: str) -> bool:
+    """Whether it is a tabular set that no form and no constant was chosen on."""
+    return name in tasks.TABULAR and name not in tasks.CHOSEN_ON
 
 
 def both_medians(own: dict[str, Frontiers], method: str, part: float) -> str:
@@ -194,7 +195,9 @@ def calibration(found: Found, optimizer: str) -> str:
 
     Tasks whose test part has another share of positives than the training part are left out.
     """
-    here = {name: each for name, each in of(found, optimizer).items() if "-dose-" not in name}
+    here = {
+        name: each for name, each in of(found, optimizer).items() if tasks.has_same_shares(name)
+    }
     rows = []
     for method in methods_of(here):
         cells = []
@@ -210,7 +213,7 @@ def calibration_by_task(found: Found, optimizer: str, methods: Sequence[str]) ->
     """Task by method: cross-entropy on the test part at half and all of uniform's best budget."""
     rows = []
     for name, each in of(found, optimizer).items():
-        if "-dose-" not in name:
+        if tasks.has_same_shares(name):
             cells = [[each.at(method, part) for part in (HALF, 1.0)] for method in methods]
             rows.append(
                 [
@@ -322,11 +325,9 @@ GROUPS = {  # what their labels are like -> whether a task's name and figures sa
         name in tasks.CHOSEN_ON and empty < 0.9 and log_irlbl >= 1.0
     ),
     "imbalanced, unseen": lambda name, empty, log_irlbl: (
-        name not in tasks.CHOSEN_ON
-        and not name.startswith(tasks.TEXT)
-        and empty < 0.9
-        and log_irlbl >= 1.0
+        is_unseen(name) and empty < 0.9 and log_irlbl >= 1.0
     ),
+    "images, long-tailed in training alone": lambda name, empty, log_irlbl: name in tasks.IMAGES,
     "imbalanced, parts of GoEmotions": lambda name, empty, log_irlbl: (
         name.startswith(tasks.TEXT + "-") and empty < 0.9 and log_irlbl >= 1.0
     ),

@@ -8,7 +8,7 @@ import tfmlselect as tfml
 from benchmarks.study.frontier import fit, methods
 from benchmarks.study.frontier.methods import METHODS
 from benchmarks.study.frontier.tasks import Task
-from benchmarks.study.frontier.trainer import HIDDEN, Clock, one_cycle
+from benchmarks.study.frontier.trainer import FILTERS, HIDDEN, ON_TOP, Clock, one_cycle
 
 RATE = {"adam": 0.004, "sgd": 0.2}
 
@@ -20,6 +20,15 @@ def task():
     y = (x[:, :4] + rng.normal(size=(420, 4)) > [0.5, 1.5, 2.0, 2.5]).astype("uint8")
     parts = [(x[rows], y[rows]) for rows in np.split(np.arange(420), [230, 320])]
     return Task("made up", *parts)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(200, 9, 8, 2)).astype("float32")
+    y = np.eye(3, dtype="uint8")[np.digitize(x.mean(axis=(1, 2, 3)), [0.51, 0.53])]
+    parts = [(x[rows], y[rows]) for rows in np.split(np.arange(200), [100, 150])]
+    return Task("made up images", *parts)
 
 
 class InSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -47,11 +56,17 @@ def by_keras(task, optimizer, strategy, loss, passes, seed, weights):
         drop_remainder=True,
         samples_per_epoch=length.steps * task.batch_size,
     )
-    dense = tf.keras.layers.Dense
-    model = tf.keras.Sequential(
-        [*(dense(width, "relu") for width in HIDDEN), dense(y.shape[1], "sigmoid")]
-    )
-    model.build((None, x.shape[1]))
+    layers = tf.keras.layers
+    first, widths = [], HIDDEN
+    if x.ndim == 4:
+        first, widths = [], ON_TOP
+        for filters in FILTERS:
+            first += [layers.Conv2D(filters, 3, padding="same", activation="relu")]
+            first += [layers.MaxPooling2D(2)]
+        first += [layers.Flatten()]
+    on_top = [layers.Dense(width, "relu") for width in widths]
+    model = tf.keras.Sequential([*first, *on_top, layers.Dense(y.shape[1], "sigmoid")])
+    model.build((None, *x.shape[1:]))
     model.set_weights(weights)
     rates = InSteps(one_cycle(RATE[optimizer], length.epochs * length.steps))
     made = {
@@ -91,6 +106,16 @@ def test_a_fit_leaves_nothing_behind(task, name):
     ],
 )
 def test_a_fit_is_that_of_keras(task, optimizer, name, loss):
+    same_as_keras(task, optimizer, name, loss)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_fit_on_images_is_that_of_keras(images, optimizer):
+    same_as_keras(images, optimizer, "recipe", falling)
+
+
+def same_as_keras(task, optimizer, name, loss):
+    """Compares two fits."""
     fits, method, passes = fit.Fits(task, optimizer), METHODS[name], 3
     fits.run(name, 2, RATE[optimizer], seed=4)  # which leaves nothing behind
     network = fits._network(method.loss)

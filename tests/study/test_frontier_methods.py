@@ -103,6 +103,25 @@ def test_a_dose_leaves_all_empty_samples_and_a_share_of_others(share):
     np.testing.assert_array_equal(labels, y[kept[:, 0].astype(int)])
 
 
+def test_digits_are_long_tailed_in_training_alone():
+    task = tasks.load("digit-images")
+    train, dev, test = (y.sum(axis=0) for _, y in (task.train, task.dev, task.test))
+    # 90 / 30^(k/9), by hand: 90, 61.7, 42.3, 29.0, 19.8, 13.6, 9.3, 6.4, 4.4, 3.
+    assert train.tolist() == [90, 62, 42, 29, 20, 14, 9, 6, 4, 3]
+    assert set(dev) == {30}
+    assert test.min() > 50
+    every = np.concatenate([x.reshape(len(x), -1) for x, _ in (task.train, task.dev, task.test)])
+    assert len(np.unique(every, axis=0)) == len(every)  # no image in two parts
+    assert not tasks.has_same_shares(task.name)
+    assert tasks.has_same_shares("birds")
+    assert not tasks.has_same_shares("goemotions-dose-5")
+
+
+def test_images_of_half_the_size():
+    image = np.uint8([[0, 255, 10, 10], [255, 0, 10, 30]])[None, ..., None]
+    np.testing.assert_allclose(tasks.halved(image)[0, ..., 0], [[0.5, 15 / 255]], rtol=1e-6)
+
+
 def test_an_unknown_task():
     with pytest.raises(ValueError, match=r"Received: 'bird'\. Known: birds, "):
         tasks.load("bird")

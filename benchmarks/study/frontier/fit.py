@@ -199,7 +199,7 @@ class Fits:
         from sklearn.neighbors import NearestNeighbors
         from threadpoolctl import threadpool_limits
 
-        x = self.task.train[0]
+        x = self.task.train[0].reshape(len(self.task.train[0]), -1)
         found = NearestNeighbors(n_neighbors=_NEIGHBORS + 1, algorithm="brute").fit(x)
         with threadpool_limits(limits=1):  # which of equally near ones come first, rounding decides
             return found.kneighbors(x, return_distance=False)[:, 1:]

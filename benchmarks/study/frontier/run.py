@@ -6,10 +6,11 @@
 
 First uniform batches: budgets of 1, 2, 4, ... passes until two that follow the best one are worse
 on the development part; the shortest one within 2 % of the best is "uniform's own best". Then each
-method at 1/8 to 1 of it, and some at twice it; last, runs that the development part stops. At each
-budget: rates on a grid of powers of two, five around uniform's best rate there, more where the best
-one is at an edge; each with two seeds, or one on GoEmotions; the best by macro average precision on
-the development part. With that rate five further seeds, judged on the test part.
+method at 1/8 to 1 of it, and some at 2 and 4 times it; last, runs that the development part stops.
+At each budget: rates on a grid of powers of two, five around uniform's best rate there, more where
+the best one is at an edge; each with two seeds, or one on the largest sets; the best by macro
+average precision on the development part. With that rate five further seeds, judged on the test
+part.
 
 Rows are in `results/TASK-OPTIMIZER.csv`: `tune` rows have no figures but that of the development
 part. Each task and optimizer is one process with one thread.
@@ -41,9 +42,10 @@ RATES = range(-16, 10)
 TUNING, SEEDS = (100, 101), (0, 1, 2, 3, 4)
 CELL = ("method", "passes", "rate", "seed")
 MEASURED = ("steps", "step_s", "selection_s", "dev_ap", *quality.COLUMNS)
-LONGEST, LONGEST_LARGE = 256, 16  # passes
+LONGEST, LONGEST_LARGE, LONGEST_CIFAR = 256, 16, 32  # passes
 
-SHORT, WHOLE = (1 / 8, 1 / 4, 1 / 2, 1.0), (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)
+SHORT = (1 / 8, 1 / 4, 1 / 2, 1.0)
+WHOLE = (*SHORT, 2.0, 4.0)
 EMPTY = 0.4  # from this share of samples without labels on, thinning is tried
 FAST_NEIGHBORS = 20_000  # samples up to which neighbours are searched
 CORE = (AGAIN, "positive weights 0.25", "adaptive_balance", "recipe")
@@ -63,7 +65,7 @@ RIVALS = (
 SLOW = ("d2ace", "d2ace + positive weights", "placebo of d2ace", "placebo of online_batch")
 BEFORE = ("balance: by lack and progress", "recipe: by lack and progress")
 FORMS = tuple(name for name in METHODS if name.startswith(("balance:", "recipe:")))
-LONG_TEXT = (tasks.TEXT, f"{tasks.TEXT}-under-2")  # with all methods, which takes long
+LARGE_WITH_ALL = (tasks.TEXT, f"{tasks.TEXT}-under-2")  # which takes long
 STOPPING = ("positive weights 0.25", "adaptive_balance", "recipe", "rare_events")
 
 
@@ -104,15 +106,16 @@ def work(job: tuple) -> str:
 def wanted(task: tasks.Task, optimizer: str, core: bool) -> dict[str, tuple[float, ...]]:
     """Methods and their budgets, in parts of uniform's best."""
     y = task.train[1]
-    found = dict.fromkeys(CORE, WHOLE)
+    whole = SHORT if task.name == tasks.CIFAR else WHOLE
+    found = dict.fromkeys(CORE, whole)
     if (~y.any(axis=1)).mean() >= EMPTY:
-        found |= dict.fromkeys(THINNING, WHOLE)
+        found |= dict.fromkeys(THINNING, whole)
     if core or "-dose-" in task.name:
         return found
     if THINNING[0] in found:
         found |= dict.fromkeys(THINNING_FORMS, SHORT)
     found |= dict.fromkeys(MORE, SHORT)
-    if not task.is_large or task.name in LONG_TEXT:
+    if not task.is_large or task.name in LARGE_WITH_ALL:
         found |= dict.fromkeys(RIVALS, SHORT)
     if optimizer == "adam" and len(y) <= FAST_NEIGHBORS:
         found |= dict.fromkeys(SLOW, SHORT)
@@ -134,12 +137,14 @@ def best_budget(values: Mapping[float, float]) -> float:
 
 def longest(name: str) -> float:
     """The longest budget, in passes, by which uniform's best is chosen on a task."""
-    return LONGEST_LARGE if name.startswith(tasks.TEXT) else LONGEST
+    if name == tasks.CIFAR:
+        return LONGEST_CIFAR
+    return LONGEST_LARGE if tasks.is_large(name) else LONGEST
 
 
 def tuning_seeds(name: str) -> tuple[int, ...]:
     """The seeds that rates are chosen by, of a task: one where runs vary little."""
-    return TUNING[:1] if name.startswith(tasks.TEXT) else TUNING
+    return TUNING[:1] if tasks.is_large(name) else TUNING
 
 
 class Frontier:
@@ -167,7 +172,7 @@ class Frontier:
                 if center is None:
                     center = rates[passes] = self._cell(UNIFORM, passes, self._near(rates, passes))
                 self._cell(method, passes, center)
-        if self._task.is_large and self._task.name not in LONG_TEXT:
+        if self._task.is_large and self._task.name not in LARGE_WITH_ALL:
             return
         center = self._cell(UNIFORM, STOPPED, self._near(rates, best) - 1)
         for method in STOPPING:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import os
 import warnings
 from pathlib import Path
@@ -25,7 +26,12 @@ def figures(task: tasks.Task) -> dict[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # labels that training lacks
         statistics = tfml.label_statistics(y)
-    sizes = {"n": len(x), "d": x.shape[1], "q": y.shape[1], "batch_size": task.batch_size}
+    sizes = {
+        "n": len(x),
+        "d": math.prod(x.shape[1:]),
+        "q": y.shape[1],
+        "batch_size": task.batch_size,
+    }
     found = {name: f"{getattr(statistics, name):.6g}" for name in FIGURES}
     return {"task": task.name} | {name: str(size) for name, size in sizes.items()} | found
 

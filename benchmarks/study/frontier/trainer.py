@@ -1,4 +1,4 @@
-"""A small MLP trained fast: an epoch is one call into TensorFlow, with no Keras step in between.
+"""A small network trained fast: an epoch is one call into TensorFlow, with no Keras step between.
 
 What chooses the samples is the package itself: its strategies, its plans, its losses. A fit here
 follows the steps that `model.fit` with `AdaptiveBatchSelection` takes, which a test compares.
@@ -7,6 +7,7 @@ follows the steps that `model.fit` with `AdaptiveBatchSelection` takes, which a 
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ import tensorflow as tf
 
 from tfmlselect.recording.visits import visit_rounds
 
-HIDDEN = (256, 256)
+HIDDEN = (256, 256)  # of the MLP
+FILTERS, ON_TOP = (32, 64), (128,)  # of the ConvNet: 3 x 3, each layer followed by pooling of 2 x 2
 RISE = 0.3  # of the run, in which the learning rate rises
 MOMENTUM = 0.9
 _CHUNK = 65536
@@ -48,10 +50,10 @@ def cross_entropy(y: tf.Tensor, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
 
 
 class Network:
-    """The MLP of one data set; `start` makes it a new one.
+    """The network of one data set, an MLP or for images a ConvNet; `start` makes it a new one.
 
     Args:
-        x: (n, d) float32 training features.
+        x: (n, d) float32 training features, or (n, height, width, channels) images.
         y: (n, q) training labels.
         optimizer: "adam" or "sgd", which has a momentum of 0.9.
         loss: of a batch.
@@ -61,9 +63,8 @@ class Network:
     def __init__(self, x, y, optimizer: str, loss: Loss, batch_size: int):
         self._x, self._y = tf.constant(x), tf.constant(y, tf.float32)
         self._loss, self._adam, self._batch_size = loss, optimizer == "adam", batch_size
-        widths = (x.shape[1], *HIDDEN, y.shape[1])
-        self._pairs = list(itertools.pairwise(widths))
-        shapes = [shape for pair in self._pairs for shape in (pair, pair[1:])]
+        self._kernels = kernels(x.shape[1:], y.shape[1])
+        shapes = [shape for kernel in self._kernels for shape in (kernel, kernel[-1:])]
         make = [tf.Variable(tf.zeros(shape)) for shape in shapes * 3]
         self._weights, self._first, self._second = (
             make[start : start + len(shapes)] for start in range(0, len(make), len(shapes))
@@ -77,9 +78,9 @@ class Network:
         rng = np.random.default_rng(seed)
         for variable in (*self._weights, *self._first, *self._second, self._steps):
             variable.assign(tf.zeros_like(variable))
-        for (rows, columns), variable in zip(self._pairs, self._weights[::2], strict=True):
-            limit = np.sqrt(6.0 / (rows + columns))
-            variable.assign(rng.uniform(-limit, limit, (rows, columns)).astype("float32"))
+        for shape, variable in zip(self._kernels, self._weights[::2], strict=True):
+            limit = np.sqrt(6.0 / (math.prod(shape[:-2]) * (shape[-2] + shape[-1])))
+            variable.assign(rng.uniform(-limit, limit, shape).astype("float32"))
 
     @property
     def weights(self) -> list[np.ndarray]:
@@ -125,7 +126,12 @@ class Network:
 
     def _forward(self, x: tf.Tensor) -> tf.Tensor:
         for kernel, bias in zip(self._weights[:-2:2], self._weights[1:-2:2], strict=True):
-            x = tf.nn.relu(tf.nn.bias_add(x @ kernel, bias))
+            if len(kernel.shape) == 4:
+                x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+                x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+            else:
+                x = tf.reshape(x, (-1, kernel.shape[0]))
+                x = tf.nn.relu(tf.nn.bias_add(x @ kernel, bias))
         return tf.nn.bias_add(x @ self._weights[-2], self._weights[-1])
 
     def _train_ops(self, ids, rates, positive, weights, kept):
@@ -161,6 +167,17 @@ class Network:
                 tf.raw_ops.ResourceApplyKerasMomentum(
                     var=w.handle, accum=m.handle, lr=rate, grad=g, momentum=MOMENTUM
                 )
+
+
+def kernels(sample: Sequence[int], q: int) -> list[tuple[int, ...]]:
+    """Shapes of the kernels, for samples of a shape and so many labels."""
+    if len(sample) == 1:
+        return [*itertools.pairwise((*sample, *HIDDEN, q))]
+    height, width, channels = sample
+    convolutions = [(3, 3, *pair) for pair in itertools.pairwise((channels, *FILTERS))]
+    shrunk = 2 ** len(FILTERS)
+    flat = (height // shrunk) * (width // shrunk) * FILTERS[-1]
+    return [*convolutions, *itertools.pairwise((flat, *ON_TOP, q))]
 
 
 @dataclass
