@@ -3,6 +3,7 @@
 import copy
 import errno
 import os
+import pathlib
 import re
 import shutil
 import warnings
@@ -146,7 +147,7 @@ def test_all_backups_damaged(tmp_path, damage):
     for place in tmp_path.iterdir():
         damage(place)
     _, selection = make_run(tmp_path)
-    with pytest.raises(ValueError, match=r"No backup can be read. Received: .*Empty the directory"):
+    with pytest.raises(ValueError, match=r"No backup can be read. Received: .*move what is named"):
         selection.restore(make_model())
 
 
@@ -250,6 +251,48 @@ def test_fits_after_one_another(tmp_path):
         fit(4, selection, tf.keras.callbacks.LambdaCallback(on_epoch_end=stop))
     fit(4, tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path))
     assert backup_files.epochs(tmp_path) == [4, 3]
+
+
+@pytest.mark.parametrize("at", ["replace", "fsync", "iterdir"])
+def test_interrupted_after_a_backup_was_put_in_place(tmp_path, monkeypatch, at):
+    """By Ctrl-C: the same callback goes on, since the backup is the run's own."""
+    owner = pathlib.Path if at == "iterdir" else os
+    operation = getattr(owner, at)
+
+    def interrupted(place, *arguments):
+        result = operation(place, *arguments)
+        if (tmp_path / "epoch-00000002").exists():
+            monkeypatch.setattr(owner, at, operation)
+            raise KeyboardInterrupt
+        return result
+
+    train, selection = make_run(tmp_path)
+    model = make_model()
+    monkeypatch.setattr(owner, at, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(train, epochs=4, verbose=0, callbacks=[selection])
+    assert train.epoch == 2
+    model.fit(train, initial_epoch=2, epochs=3, verbose=0, callbacks=[selection])
+    assert backup_files.epochs(tmp_path) == [3, 2]
+
+
+@pytest.mark.parametrize("operation", ["rmdir", "unlink"])
+@pytest.mark.parametrize("required", [False, True], ids=["", "required"])
+def test_where_old_backups_cannot_be_removed(tmp_path, monkeypatch, operation, required):
+    """As on a network disk where somebody reads them: the new one counts, without a warning."""
+
+    def refused(*_, **__):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+    train, selection = make_run(tmp_path, backup_required=required)
+    model = make_model()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, operation, refused)
+        model.fit(train, epochs=4, verbose=0, callbacks=[selection])
+        model.fit(train, initial_epoch=4, epochs=5, verbose=0, callbacks=[selection])
+    assert backup_files.epochs(tmp_path) == [5, 4]
+    model.fit(train, initial_epoch=5, epochs=6, verbose=0, callbacks=[selection])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00000005", "epoch-00000006"]
 
 
 def test_where_another_worker_cannot_keep_its_run_all_raise(tmp_path, monkeypatch):

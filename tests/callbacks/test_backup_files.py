@@ -171,11 +171,47 @@ def test_a_manifest_that_is_none(tmp_path, content, marker):
         assert re.search(rf"Received: {NEWEST}: manifest.json", *said)
 
 
+LOOK_ALIKES = [
+    b"not JSON",
+    b"\xff",
+    b'{"arrays": 1}',
+    b'{"facts": 1}',
+    b'{"format": 1, "epoch": 7}',
+]
+
+
+@pytest.mark.parametrize("content", LOOK_ALIKES)
+def test_what_others_gave_the_name_of_a_backup_is_passed_over(tmp_path, content):
+    """It has no marker, and its manifest is no list of our files."""
+    place = tmp_path / "epoch-00000007"
+    place.mkdir()
+    (place / "manifest.json").write_bytes(content)
+    assert backup_files.read(tmp_path) is None
+    assert backup_files.epochs(tmp_path) == []
+    write(tmp_path, 1, 2, 3)
+    assert read(tmp_path) == (3, [])
+    assert [(each.name, each.read_bytes()) for each in place.iterdir()] == [
+        ("manifest.json", content)
+    ]
+
+
+@pytest.mark.parametrize("part", ["format", "epoch", "facts", "arrays"])
+def test_one_of_before_there_were_markers_with_a_damaged_part_is_not(tmp_path, part):
+    write(tmp_path, 1, 2)
+    (tmp_path / NEWEST / "tfmlselect-backup.txt").unlink()
+    edit(tmp_path / NEWEST, without(part), None)
+    epoch, said = read(tmp_path)
+    assert epoch == 1
+    assert re.search(rf"Received: {NEWEST}: manifest.json", *said)
+
+
 def test_where_none_is_whole(tmp_path):
     write(tmp_path, 1, 2)
     for epoch in (1, 2):
         edit(tmp_path / f"epoch-{epoch:08d}", without("facts"), "right")
-    with pytest.raises(ValueError, match=r"No backup can be read. Received: .*000002: .*000001: "):
+    with pytest.raises(
+        ValueError, match=r"No backup can be read. Received: .*000002: .*000001: .*, move "
+    ):
         backup_files.read(tmp_path)
     assert backup_files.epochs(tmp_path) == [2, 1]  # none of them is removed, or begun anew beside
 

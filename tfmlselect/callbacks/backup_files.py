@@ -30,6 +30,7 @@ _PREFIX, _ASIDE, _REPLACED = "epoch-", "writing-", "replaced-"
 _MANIFEST, _MARKER = "manifest.json", "tfmlselect-backup.txt"
 _MARK = "A backup of tfmlselect, which removes this directory when newer ones are there.\n"
 _ARRAY = re.compile(r"[0-9]{5,}\.npy")
+_PARTS = {"format", "epoch", "facts", "arrays"}  # of each manifest
 
 
 class Backup(NamedTuple):
@@ -47,6 +48,8 @@ def write(directory: str, epoch: int, arrays: Iterable[tuple[str, Any]], facts: 
         epoch: epochs completed: the backup's name.
         arrays: names and variables or arrays; read one after the other, to hold one in memory.
         facts: JSON-serialisable.
+
+    What is older and cannot be removed stays, and the next call tries again.
 
     Raises:
         OSError: it could not be written; what was there before still is.
@@ -71,9 +74,12 @@ def write(directory: str, epoch: int, arrays: Iterable[tuple[str, Any]], facts: 
             _tidy(root)
         raise
     for old in _named(root, _REPLACED):
-        _retire(old, aside)
-    for old in [each for each in _places(root) if _epoch_of(each) <= epoch][KEPT:]:
-        _retire(old, aside)
+        _retire(old)
+    older = [each for each in _places(root) if _epoch_of(each) <= epoch]
+    kept = sorted({_epoch_of(each) for each in older})[-KEPT:]
+    for old in older:
+        if _epoch_of(old) not in kept:
+            _retire(old)
 
 
 def epochs(directory: str) -> list[int]:
@@ -121,7 +127,8 @@ def read(directory: str, needed: Collection[str] = ()) -> Backup | None:
     if problems:
         raise ValueError(
             "No backup can be read. Received: "
-            f"{'; '.join(problems)}. Empty the directory {str(directory)!r} to start anew."
+            f"{'; '.join(problems)}. To start anew, move what is named here away from "
+            f"{str(directory)!r}, or name another directory."
         )
     return None
 
@@ -231,18 +238,22 @@ def _is_ours(place: Path) -> bool:
     if _MARKER in names:
         return True
     with contextlib.suppress(ValueError):
-        return {"format", "epoch", "facts", "arrays"} <= _parsed(place).keys()
+        return _parsed(place).keys() >= _PARTS
     return False
 
 
 def _looks_like_one(place: Path) -> bool:
-    """Whether it is a backup, may be a damaged one: no run starts anew beside it."""
+    """Whether it is a backup, may be a damaged one: no run starts anew beside it.
+
+    One without a marker, of before there were any, is known by its manifest, of which one part may
+    be damaged; where that cannot be read at all, by its arrays.
+    """
     if (place / _MARKER).exists():
         return True
     try:
-        return bool({"facts", "arrays"} & _parsed(place).keys())
+        return len(_PARTS & _parsed(place).keys()) >= len(_PARTS) - 1
     except ValueError:
-        return True
+        return any(_ARRAY.fullmatch(each.name) for each in place.iterdir())
 
 
 def _parsed(place: Path) -> dict[str, Any]:
@@ -263,23 +274,23 @@ def _parsed(place: Path) -> dict[str, Any]:
 def _tidy(root: Path) -> None:
     """Removes what was being written when a process was killed; puts back what was replaced."""
     for leftover in filter(_is_ours, _named(root, _ASIDE)):
-        _remove(leftover)
+        with contextlib.suppress(OSError):
+            _remove(leftover)
     for replaced in filter(_is_ours, _named(root, _REPLACED)):
-        place, aside = (
-            replaced.with_name(replaced.name.replace(_REPLACED, prefix))
-            for prefix in (_PREFIX, _ASIDE)
-        )
+        place = replaced.with_name(replaced.name.replace(_REPLACED, _PREFIX))
         if not os.path.lexists(place):
             os.replace(replaced, place)
         elif _is_ours(place):  # the new one is in place
-            _retire(replaced, aside)
+            _retire(replaced)
 
 
-def _retire(place: Path, aside: Path) -> None:
-    """Removes a backup, if it is ours; under its own name it is never half there."""
-    if _is_ours(place):
-        os.replace(place, aside)
-        _remove(aside)
+def _retire(place: Path) -> None:
+    """Removes a backup, if it is ours and can be; under its own name it is never half there."""
+    aside = place.with_name(f"{_ASIDE}{_epoch_of(place):08d}")
+    with contextlib.suppress(OSError):
+        if _is_ours(place):
+            os.replace(place, aside)
+            _remove(aside)
 
 
 def _remove(place: Path) -> None:

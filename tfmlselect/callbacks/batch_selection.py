@@ -206,27 +206,31 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.check_one_leader(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
         fit_checks.warn_of_model_on_one_machine(self.model)
-        fit_checks.start_backups(self.model, self._state)
         self._reader.prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
-        fit = running_fit(self.model)
-        selection.attach(self, self.model, self._options["state_device"], fit)
-        self._running = True
-        self._first_epoch: int | None = None
-        self._completed_before = selection.epoch
-        self._stop = fit_checks.earliest_stop()
-        self._set_run_length(
-            max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"]
-        )
         fit_checks.check_all_write_summaries(self.model, self._summaries is not None)
         if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)
-        self._companions = self._make_companions()
-        selection.start(self._is_due(selection.epoch))
-        with self._together():
-            for companion in self._companions:
-                companion.start()
-        self._start_epoch()
+        with contextlib.ExitStack() as on_error:
+            if self._state is not None:
+                on_error.callback(self._state.end)
+            fit_checks.start_backups(self.model, self._state)
+            fit = running_fit(self.model)
+            selection.attach(self, self.model, self._options["state_device"], fit)
+            self._running = True
+            self._first_epoch: int | None = None
+            self._completed_before = selection.epoch
+            self._stop = fit_checks.earliest_stop()
+            self._set_run_length(
+                max(self.params["epochs"] - selection.epoch, 0) or self.params["epochs"]
+            )
+            self._companions = self._make_companions()
+            selection.start(self._is_due(selection.epoch))
+            with self._together():
+                for companion in self._companions:
+                    companion.start()
+            self._start_epoch()
+            on_error.pop_all()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes which epoch Keras starts with, the first time it can be known."""

@@ -13,6 +13,8 @@ import sys
 import threading
 import weakref
 
+from tfmlselect._running_fit import RunningFit
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -20,15 +22,18 @@ else:
 
 NAME = ".tfmlselect-lock"
 
-_changes = threading.Lock()
+# Taken again by a thread that has it: the garbage collector may run at any moment, also in `take`,
+# and end an interrupted fit, which gives its own lock back.
+_changes = threading.RLock()
 _held: weakref.WeakValueDictionary[str, DirectoryLock] = weakref.WeakValueDictionary()
 
 
 class DirectoryLock:
     """The lock of one directory, for one fit after the other.
 
-    A fit that raised may not have given its lock back. Within a process one thread has one fit:
-    what was taken in this thread, or in one that is over, is free again.
+    A fit that raised may not have given its lock back. Within a process the fit itself is asked
+    whether it runs. Where it is not known, one thread has one fit: what was taken in this thread,
+    or in one that is over, is free again.
 
     Args:
         directory: that is there when the lock is taken.
@@ -37,25 +42,30 @@ class DirectoryLock:
     def __init__(self, directory: str):
         self._directory = directory
         self._thread: threading.Thread | None = None
+        self._fit: RunningFit | None = None
         self._let_go: weakref.finalize | None = None
 
-    def take(self) -> bool:
+    def take(self, fit: RunningFit | None = None) -> bool:
         """Whether the directory is free, and belongs to the fit of this thread from now on.
+
+        Args:
+            fit: that takes it; None where it is not known.
 
         Raises:
             OSError: no file can be made in the directory.
         """
         path = os.path.join(os.path.realpath(self._directory), NAME)
         with _changes:
+            self._release()  # of an earlier fit
             other = _held.get(path)
             if other is not None:
-                if other is not self and other._fit_may_run():
+                if other._fit_may_run():
                     return False
                 other._release()
             handle = _locked_file(path)
             if handle is None:
                 return False
-            self._thread = threading.current_thread()
+            self._thread, self._fit = threading.current_thread(), fit
             self._let_go = weakref.finalize(self, _unlock, path, handle, os.getpid())
             _held[path] = self
             return True
@@ -66,12 +76,14 @@ class DirectoryLock:
             self._release()
 
     def _release(self) -> None:
-        if self._let_go is not None:
-            self._let_go()
-        self._let_go = self._thread = None
+        let_go, self._let_go, self._thread, self._fit = self._let_go, None, None, None
+        if let_go is not None:
+            let_go()
 
     def _fit_may_run(self) -> bool:
-        thread = self._thread
+        thread, fit = self._thread, self._fit
+        if fit is not None:
+            return fit.is_running()
         return thread is not None and thread.is_alive() and thread is not threading.current_thread()
 
 

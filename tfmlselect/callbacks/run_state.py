@@ -5,6 +5,7 @@ What is saved, and what a backup must agree with; how files are written is in `b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from tfmlselect.callbacks.directory_lock import DirectoryLock
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.distribution import Distribution
 from tfmlselect.pipeline.selection import Selection
+from tfmlselect.recording.hooks import running_fit
 
 
 class RunState:
@@ -63,8 +65,11 @@ class RunState:
         named.append(("owed", self._selection.plan.owed))
         facts = {**self._of_dataset, **self._facts_of(model)}
         facts["in_force"] = dict(distribution.schedule_values)  # backups know them by this name
-        backup_files.write(self._directory, self._selection.epoch, named, facts)
-        self._note_newest()
+        try:
+            backup_files.write(self._directory, self._selection.epoch, named, facts)
+        finally:  # an interrupted or failed write may have put it in place
+            with contextlib.suppress(OSError):
+                self._note_newest()
 
     def restore(self, model: tf.keras.Model, loss: BalancingLoss | None) -> int:
         """Puts everything back; returns the epochs completed, 0 where there is no backup.
@@ -87,8 +92,8 @@ class RunState:
             differing = sorted(shapes.items() ^ saved.items())[:4]
             raise ValueError(
                 "The backup is of another model, optimizer or loss. Received: variables that "
-                f"differ: {differing}. Make the model as it was, or empty the directory "
-                f"{self._directory!r}."
+                f"differ: {differing}. Make the model as it was, or name another "
+                f"directory than {self._directory!r}."
             )
         self._check_identity(self._facts_of(model), backup.facts)
         for name, variable in variables.items():
@@ -135,7 +140,7 @@ class RunState:
         self._of_model = (None, {})  # layers may have been frozen, or no longer
         try:
             os.makedirs(self._directory, exist_ok=True)
-            free = self._lock.take()
+            free = self._lock.take(running_fit(model))
             newest = max(backup_files.epochs(self._directory), default=0)
         except OSError as error:
             self.end()
@@ -147,7 +152,8 @@ class RunState:
             raise RuntimeError(
                 "Another fit that runs now keeps its backups in this directory. Received: "
                 f"backup_dir={self._directory!r}. Name a directory for each run, or wait until "
-                "the other is over."
+                "the other is over. It may also be a fit that was interrupted in a process that "
+                "still runs: end that process, or use the dataset there."
             )
         completed = self._selection.completed_by(model)
         known = self._selection.newest_backups.get(self._place, 0) if completed else 0
@@ -157,7 +163,7 @@ class RunState:
                 "The directory of the backups holds a run already. Received: "
                 f"backup_dir={self._directory!r}, which holds epoch {newest}, and a fit that "
                 f"starts at epoch {completed}. Go on with it: "
-                "fit(initial_epoch=selection.restore(model), ...); or empty it."
+                "fit(initial_epoch=selection.restore(model), ...); or name another directory."
             )
 
     def end(self) -> None:
@@ -240,8 +246,8 @@ class RunState:
             raise ValueError(
                 "The backup is of another run. Received: "
                 f"{', '.join(said)} (backup -> here). Make the dataset as it was, seed= and "
-                "strategy too, and the model, or empty the "
-                f"directory {self._directory!r}."
+                "strategy too, and the model, or name another "
+                f"directory than {self._directory!r}."
             )
 
 
