@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfmlselect as tfml
+from tfmlselect.callbacks import fit_checks
 from tfmlselect.callbacks.directory_lock import NAME, DirectoryLock
 
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
@@ -200,9 +201,11 @@ def test_a_fit_that_cannot_begin_keeps_no_lock(tmp_path, monkeypatch, method):
     del kept
 
 
-def test_a_fit_whose_output_is_wrong_makes_no_lock(tmp_path, monkeypatch):
+@pytest.mark.parametrize("check", ["check_thinning", "check_all_write_summaries"])
+def test_a_fit_that_a_check_refuses_takes_no_lock(tmp_path, monkeypatch, check):
     taken = []
     monkeypatch.setattr(DirectoryLock, "take", lambda *_: taken.append(True))
-    with pytest.raises(ValueError, match="output"):
-        fit(tmp_path, output=7)
+    monkeypatch.setattr(fit_checks, check, stop)
+    with pytest.raises(InterruptedError):
+        fit(tmp_path)
     assert not taken
