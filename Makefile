@@ -27,7 +27,9 @@ PYTEST := python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 QUICK := -m 'not full'
 # Tests of what never meets Keras: its older generations can change nothing for them.
 WITHOUT_KERAS := sampling scoring study project plots/test_label_plots.py test_labels.py \
-	test_schedules.py test_datasets.py test_metrics.py test_testing.py
+	test_schedules.py test_datasets.py test_metrics.py test_testing.py \
+	callbacks/test_backup_files.py properties/test_arff.py properties/test_draws.py \
+	properties/test_metrics.py properties/test_shards.py
 QUICK_OLDER := $(QUICK) $(addprefix --ignore=tests/,$(WITHOUT_KERAS))
 
 .PHONY: help quickstart test test-tf-keras test-addons test-full lint docs tutorials docs-links \
