@@ -112,7 +112,9 @@ def draw_calibration(shown: pd.DataFrame, title: str, sets: Sequence[str]) -> Fi
     low = 0.9 * min(1.0, shown["saved"].min(), shown["predicted"].min())
     high = 1.15 * max(shown["saved"].max(), shown["predicted"].max())
     axes.plot([low, high], [low, high], color="0.6", linewidth=1)
-    for row in shown.itertuples():
+    # Names on both sides in turn, from below: next to each other they would hide each other.
+    for place, row in enumerate(shown.sort_values(["saved", "predicted"]).itertuples()):
+        left = place % 2 == 1 or row.predicted > high / 2
         fitted = row.task in sets
         marker = "^" if row.bound == ">" else "o"
         color = "#E69F00" if fitted else "#0072B2"
@@ -120,9 +122,11 @@ def draw_calibration(shown: pd.DataFrame, title: str, sets: Sequence[str]) -> Fi
         axes.annotate(
             row.task,
             (row.predicted, row.saved),
-            xytext=(5, 3),
+            xytext=(-6 if left else 6, 0),
             textcoords="offset points",
             fontsize=8,
+            ha="right" if left else "left",
+            va="center",
         )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
