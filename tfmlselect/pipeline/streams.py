@@ -98,9 +98,8 @@ class StreamSource:
         self._dataset, self._checksums = samples.dataset, samples.checksums
         self._changed = 0  # samples that were read with another x than at first
         self.n = len(samples.labels)
-        self._window = check_whole("window", window, 1)
-        self.window: int | None = self._window
-        self._sizes = window_sizes(self.n, self._window)
+        self.window = check_whole("window", window, 1)
+        self._sizes = window_sizes(self.n, self.window)
         self.sample_weight = None
         self.sketch: list[list[float]] = samples.sketches.tolist()
         self.labels = check_labels(samples.labels)
@@ -114,7 +113,7 @@ class StreamSource:
 
     def make_plan(self, options: PlanOptions) -> StreamPlan:
         """An order in which a sample is never far from its place in the source."""
-        check_window(self._window, options.batch_size)
+        check_window(self.window, options.batch_size)
         return StreamPlan(self.n, options, self._sizes)
 
     def fingerprint(self) -> str:

@@ -27,10 +27,10 @@ import tensorflow as tf
 from tfmlselect._running_fit import RunningFit, calling_list, current_fit
 from tfmlselect._training_step import training_step
 
+_HANDED = ("compute_loss", "compute_metrics")
 _NAMES = (
     "make_train_function",  # which the hook is found by
-    "compute_loss",
-    "compute_metrics",
+    *_HANDED,
     "train_step",
     "make_test_function",
     "make_predict_function",
@@ -69,7 +69,7 @@ class TrainStepHook:
         self._step = threading.local()
         self._own = {name: model.__dict__[name] for name in _NAMES if name in model.__dict__}
         originals = {name: getattr(model, name) for name in _NAMES}
-        orders = {name: _argument_names(originals[name]) for name in _NAMES[1:3]}
+        orders = {name: _argument_names(originals[name]) for name in _HANDED}
         own_step = originals["train_step"]
         compiled = isinstance(own_step, tf.types.experimental.PolymorphicFunction)
         if compiled:  # its traces would outlive the hook: trace the function under it anew
@@ -125,15 +125,9 @@ class TrainStepHook:
             return getattr(model, name)(force=force)
 
         make_train_function.hook = self  # type: ignore[attr-defined]
-        for function in (
-            make_train_function,
-            compute_loss,
-            compute_metrics,
-            train_step,
-            make_test_function,
-            make_predict_function,
-        ):
-            setattr(model, function.__name__, function)
+        made = locals()
+        for name in _NAMES:
+            setattr(model, name, made[name])
 
     def _begin(self, model: tf.keras.Model, fit: RunningFit | None) -> None:
         """The fit begins for which listeners were added."""

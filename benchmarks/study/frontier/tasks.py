@@ -145,11 +145,9 @@ def digit_parts() -> list[Part]:
     for digit in range(10):
         rows = rng.permutation(np.flatnonzero(found.target == digit))
         wanted = round(_MOST * (_LEAST / _MOST) ** (digit / 9))
-        starts = (0, _DEV, len(rows) - _MOST)
-        for part, (start, stop) in zip(
-            parts, ((starts[2], starts[2] + wanted), starts[:2], starts[1:]), strict=True
-        ):
-            part.append(rows[start:stop])
+        dev, test, train = np.split(rows, [_DEV, len(rows) - _MOST])
+        for part, chosen in zip(parts, (train[:wanted], dev, test), strict=True):
+            part.append(chosen)
     images = (found.images[..., None] / 16.0).astype("float32")
     return [one_hot(images[rows], found.target[rows]) for rows in map(np.concatenate, parts)]
 
@@ -158,14 +156,13 @@ def cifar_parts(directory: str | None) -> list[Part]:
     """The parts of CIFAR-10-LT; every second test image of a class is for development."""
     with np.load(data.need(directory, "cifar10_lt100", "cifar10_lt100.npz")) as z:
         found = {name: z[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    in_class = np.arange(len(found["y_test"]))
     order = np.argsort(found["y_test"], kind="stable")
     return [
         one_hot(halved(found[f"x_{part}"][rows]), found[f"y_{part}"][rows])
         for part, rows in (
             ("train", slice(None)),
-            ("test", np.sort(order[in_class % 2 == 0])),
-            ("test", np.sort(order[in_class % 2 == 1])),
+            ("test", np.sort(order[::2])),
+            ("test", np.sort(order[1::2])),
         )
     ]
 
