@@ -114,18 +114,24 @@ def pages(
             "in short": t.in_short(found, ADAM),
         },
         DOCS / "evidence" / "frontiers_tables.md": {
-            "in short sgd": t.in_short(found, SGD),
-            "groups sgd": t.by_group(found, SGD, figures, EMPTY),
             "at half": t.by_task(found, ADAM, (AGAIN, *EMPTY)),
             "at a quarter": t.by_task(found, ADAM, (AGAIN, *EMPTY), 1 / 4),
-            "at half sgd": t.by_task(found, SGD, (AGAIN, *EMPTY)),
             "levels": t.levels(found, ADAM),
+        },
+        DOCS / "evidence" / "frontiers_methods.md": {
             "equal steps half": t.equal_steps(found, ADAM, 1 / 2),
             "equal steps best": t.equal_steps(found, ADAM, 1.0),
             "cross-entropy": t.calibration(found, ADAM),
+        },
+        DOCS / "evidence" / "frontiers_more.md": {
             "stopped": t.stopped(found, ADAM),
             "costs": t.costs(found, ADAM),
             "gauge": gauge_table(found, figures),
+        },
+        DOCS / "evidence" / "frontiers_sgd.md": {
+            "in short sgd": t.in_short(found, SGD),
+            "groups sgd": t.by_group(found, SGD, figures, EMPTY),
+            "at half sgd": t.by_task(found, SGD, (AGAIN, *EMPTY)),
         },
         DOCS / "strategies" / "adaptive_balance.md": {
             "pays": t.in_short(found, ADAM, (*balance, "weights of adaptive_balance in the loss")),

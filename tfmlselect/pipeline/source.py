@@ -31,8 +31,12 @@ class Source(Protocol):
     features_made_by: Any
     neighbors: Any
     sample_weight: Any
-    window: int | None
     sketch: list[list[float]]
+
+    @property
+    def window(self) -> int | None:
+        """Samples that are shuffled together; None: all."""
+        ...
 
     def searchable(self) -> Any:
         """x itself, where neighbours can be searched in it, else None."""
