@@ -280,6 +280,7 @@ expect("adaptive_dataset", {"data": (X, Y), "strategy": "uniform", "batch_size":
     features=OPTIONAL,
     neighbors=OPTIONAL,
     sample_weight=OPTIONAL,
+    label_names=OPTIONAL,
     verbose=FLAG,
 )
 expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=applied)(
@@ -293,6 +294,7 @@ expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=a
     epochs=OPTIONAL,
     features=OPTIONAL | {"function?"},  # of x; what it gives is its own affair
     neighbors=OPTIONAL,
+    label_names=OPTIONAL,
     batched=OPTIONAL | {"True?"},  # these are samples
     x_changes=FLAG,
     verbose=FLAG,

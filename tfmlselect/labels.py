@@ -29,6 +29,7 @@ class Labels(NamedTuple):
 
     matrix: np.ndarray  # (n, q) uint8, 0/1, C-contiguous; never the array that was given
     single_label: bool  # class ids were given; `matrix` is then one-hot
+    names: tuple[str, ...] | None = None  # q of them
 
     @property
     def n(self) -> int:
@@ -108,6 +109,12 @@ def are_class_ids(y: tf.Tensor) -> bool:
 def one_hot(ids: tf.Tensor, q: int) -> tf.Tensor:
     """Class ids, (b,) or (b, 1), as rows (b, q) float32."""
     return tf.one_hot(tf.cast(tf.reshape(ids, [-1]), tf.int64), q)
+
+
+def names_in(y: Any) -> tuple[str, ...] | None:
+    """The names of the labels that y has itself: a DataFrame's columns, where they are texts."""
+    columns = list(getattr(y, "columns", ()))
+    return tuple(columns) if columns and all(isinstance(each, str) for each in columns) else None
 
 
 def check_label_names(label_names: Sequence[str] | None, q: int) -> tuple[str, ...] | None:

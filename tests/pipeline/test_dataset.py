@@ -486,3 +486,24 @@ def test_class_ids_stay_class_ids():
 def test_what_to_do_instead(train, name, remedy):
     with pytest.raises(TypeError, match=remedy):
         getattr(train, name)()
+
+
+class TestLabelNames:
+    """Given once, they are known wherever labels are shown."""
+
+    @pytest.mark.parametrize("columns", [["sea", "boat"], [0, 1]], ids=["texts", "numbers"])
+    def test_of_a_table(self, columns):
+        pandas = pytest.importorskip("pandas")
+        y = pandas.DataFrame(np.tile(np.eye(2, dtype=int), (3, 1)), columns=columns)
+        train = tfml.adaptive_dataset((np.ones((6, 2)), y), "uniform", 2)
+        assert train.label_names == (("sea", "boat") if columns[0] == "sea" else None)
+        given = tfml.adaptive_dataset((np.ones((6, 2)), y), "uniform", 2, label_names=["a", "b"])
+        assert given.label_names == ("a", "b")
+
+    def test_given_to_a_stream(self):
+        y = np.tile(np.eye(2, dtype=int), (6, 1))
+        source = tf.data.Dataset.from_tensor_slices((np.ones((12, 2)), y))
+        names = ["sea", "boat"]
+        train = source.apply(tfml.adaptive("uniform", 2, window=8, label_names=names))
+        assert train.map(lambda x, y: (x, y)).label_names == ("sea", "boat")
+        assert "boat" in str(train.inspect(1))

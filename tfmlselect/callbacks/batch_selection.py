@@ -112,7 +112,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         log_dir: a directory for TensorBoard, which may be that of Keras' own callback. After each
             epoch, what is above and more, label by label, is written into its subdirectory
             `selection`. Needs the package tensorboard. None: nothing is written.
-        label_names: q names of the labels, for TensorBoard; None: the columns' numbers.
+        label_names: q names of the labels, for TensorBoard; None: those of the dataset, or the
+            columns' numbers.
 
     Raises:
         TypeError: `dataset` is no `AdaptiveDataset`.
@@ -175,7 +176,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         if backup_dir is not None:
             self._state = RunState(os.fspath(backup_dir), selection, self._options)
         self._summaries: SelectionSummaries | None = None
-        names = checked_names(label_names, labels.q)
+        names = checked_names(labels.names if label_names is None else label_names, labels.q)
         if log_dir is not None:
             self._summaries = SelectionSummaries(log_dir, names, selection)
         loss = signal if callable(signal) else None

@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import tensorflow as tf
@@ -16,6 +16,7 @@ from tfmlselect._checks import check_flag, check_whole, shown
 from tfmlselect._progress import check_verbose, verbosity
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
+from tfmlselect.pipeline.label_reading import LabelReading
 from tfmlselect.pipeline.plan import PlanOptions
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.pipeline.streams import StreamSource, check_window
@@ -76,6 +77,7 @@ def adaptive_dataset(
     features: Any = None,
     neighbors: Any = None,
     sample_weight: Any = None,
+    label_names: Sequence[str] | None = None,
     verbose: int = 1,
 ) -> AdaptiveDataset:
     """Makes a dataset whose batches a strategy selects while a model trains on it.
@@ -111,6 +113,8 @@ def adaptive_dataset(
             searched in where x will not do (images, text, several inputs, memory maps).
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
         sample_weight: (n,), becomes the third element of each batch.
+        label_names: q names, which `inspect` and the callback use too. None: the columns' names
+            where y is a DataFrame, else the columns' numbers.
         verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
             silent.
 
@@ -157,7 +161,7 @@ def adaptive_dataset(
     options = PlanOptions(
         batch_size, seed, drop_remainder, samples_per_epoch, draws, importance_weights
     )
-    source = ArraySource(*data, sample_weight, features, neighbors)
+    source = ArraySource(*data, sample_weight, features, neighbors, LabelReading(label_names))
     return AdaptiveDataset(
         Selection(source, strategies.get(strategy), source.make_plan(options), epochs, verbose)
     )
@@ -176,6 +180,7 @@ def adaptive(
     epochs: int | None = None,
     features: Any = None,
     neighbors: Any = None,
+    label_names: Sequence[str] | None = None,
     batched: bool | None = None,
     x_changes: bool = False,
     verbose: int = 1,
@@ -203,6 +208,7 @@ def adaptive(
             a function of x that gives a vector (d,), which is called in the pass that collects
             labels.
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
+        label_names: q names, which `inspect` and the callback use too. None: the columns' numbers.
         batched: True: the source has batches, which are taken apart. False: it has samples. None:
             it has samples, and what looks like batches is an error.
         x_changes: whether x is another one in each pass on purpose, as by random augmentation
@@ -243,10 +249,11 @@ def adaptive(
     if batched is not None:
         check_flag("batched", batched)
     check_flag("x_changes", x_changes)
+    reading = LabelReading(label_names)
 
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
         with verbosity(verbose):
-            stream = StreamSource(source, window, features, neighbors, batched, x_changes)
+            stream = StreamSource(source, window, features, neighbors, batched, x_changes, reading)
         plan = stream.make_plan(options)
         return AdaptiveDataset(Selection(stream, strategies.get(strategy), plan, epochs, verbose))
 

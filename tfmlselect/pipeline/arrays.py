@@ -12,7 +12,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect._checks import check_finite
-from tfmlselect.labels import check_labels
+from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 from tfmlselect.pipeline.plan import Plan, PlanOptions
 from tfmlselect.pipeline.source import weighted
 from tfmlselect.scoring.neighbors import check_features, check_given_neighbors
@@ -31,6 +31,7 @@ class ArraySource:
         sample_weight: (n,) or None.
         features: (n, d) that neighbours are searched in, or None: x itself, where it will do.
         neighbors: (n, k) ids of nearest neighbours, or None.
+        reading: how labels are read from y.
 
     Attributes:
         n, labels, features, neighbors, sample_weight, window, sketch: as `Source` has them.
@@ -43,9 +44,15 @@ class ArraySource:
     """
 
     def __init__(
-        self, x: Any, y: Any, sample_weight: Any = None, features: Any = None, neighbors: Any = None
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        features: Any = None,
+        neighbors: Any = None,
+        reading: LabelReading = PLAIN,
     ):
-        self.labels = check_labels(y)
+        self.labels = reading.labels(y)
         self.window: int | None = None
         self.sketch: list[list[float]] = []
         named = {"x": _arrays(x, "x"), "y": _array(y, "y")}

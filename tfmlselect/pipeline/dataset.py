@@ -89,6 +89,11 @@ class AdaptiveDataset(tf.data.Dataset):
         return self._selection.strategy
 
     @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """The q names of the labels, or None."""
+        return self._selection.source.labels.names
+
+    @property
     def probabilities(self) -> np.ndarray:
         """The distribution of the epoch that comes next, or runs now, (n,) float64; sums to 1."""
         return self._selection.distribution.probabilities.copy()
@@ -131,7 +136,7 @@ class AdaptiveDataset(tf.data.Dataset):
 
         Args:
             k: how many of either, from 1 to n // 2.
-            label_names: q names, for the table.
+            label_names: q names, for the table; None: those of the dataset, or numbers.
 
         Raises:
             ValueError: `k` is not in range, or there are not q label names.

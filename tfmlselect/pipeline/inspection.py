@@ -128,7 +128,7 @@ def inspect_selection(
     p = selection.distribution.probabilities
     k = check_whole("k", k, 1, len(p) // 2)  # of either end
     labels, strategy = selection.source.labels, selection.strategy
-    names = check_label_names(label_names, labels.q)
+    names = check_label_names(label_names, labels.q) or labels.names
     order = np.argsort(-p, kind="stable")
     ids = np.concatenate([order[:k], order[-k:]])
     with selection.together():

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_whole, require
-from tfmlselect.labels import check_labels
+from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 from tfmlselect.pipeline.plan import Plan, PlanOptions
 from tfmlselect.pipeline.source import weighted
 from tfmlselect.pipeline.stream_samples import READ_AT_ONCE, checksums, read_samples, x_changed
@@ -70,6 +70,7 @@ class StreamSource:
         neighbors: (n, k) ids of nearest neighbours, or None.
         batched: whether the dataset has batches; None: it has not, and what looks so is an error.
         x_changes: whether x is another one in each pass, on purpose.
+        reading: how labels are read from y.
 
     Attributes:
         n, labels, features, features_made_by, neighbors, window: as `Source` has them.
@@ -92,6 +93,7 @@ class StreamSource:
         neighbors: Any = None,
         batched: bool | None = None,
         x_changes: bool = False,
+        reading: LabelReading = PLAIN,
     ):
         made = features if callable(features) and not isinstance(features, type) else None
         samples = read_samples(dataset, made, batched, x_changes)
@@ -102,7 +104,7 @@ class StreamSource:
         self._sizes = window_sizes(self.n, self.window)
         self.sample_weight = None
         self.sketch: list[list[float]] = samples.sketches.tolist()
-        self.labels = check_labels(samples.labels)
+        self.labels = reading.labels(samples.labels)
         self.features_made_by = made
         features = features if made is None else samples.features
         self.features = None if features is None else check_features(features, self.n)
