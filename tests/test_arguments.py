@@ -77,6 +77,7 @@ NUMBER = {"-1", "0.5"}
 SEED = {"10**400"}  # NumPy takes any size
 TEXT = {"'x'", "'5'"}
 FUNCTION = {"function"}
+MISSING = {"-1", "0.5", "nan"}  # what stands for an unknown label
 ONE_EACH = {"(1,)"}  # for a single sample
 
 
@@ -342,6 +343,13 @@ expect("losses.AsymmetricLoss")(
     gamma_negative=FRACTION,
     margin=FRACTION,
     from_logits=FLAG,
+    missing=MISSING | OPTIONAL,
+    name=TEXT | OPTIONAL,
+)
+expect("losses.Masked")(
+    loss=FUNCTION,
+    missing=MISSING,
+    from_logits=FLAG | OPTIONAL,
     name=TEXT | OPTIONAL,
 )
 expect("losses.PartialLabelMasking", {"odds": ODDS})(
@@ -357,6 +365,7 @@ expect("losses.PartialLabelMasking", {"odds": ODDS})(
     smoothing=FRACTION,
     from_logits=FLAG | OPTIONAL,
     activation=NOTHING,
+    missing=MISSING | OPTIONAL,
     seed=NOTHING,
     name=TEXT | OPTIONAL,
 )
@@ -364,6 +373,7 @@ expect("losses.ThinnedLikelihood")(
     rate=FRACTION | OPTIONAL,
     labels=ONE_EACH | OPTIONAL,
     from_logits=FLAG,
+    missing=MISSING | OPTIONAL,
     name=TEXT | OPTIONAL,
 )
 expect("losses.PositiveWeights", {"odds": ODDS})(
@@ -374,12 +384,15 @@ expect("losses.PositiveWeights", {"odds": ODDS})(
     odds_of=NOTHING,
     from_logits=FLAG | OPTIONAL,
     activation=NOTHING,
+    missing=MISSING | OPTIONAL,
     name=TEXT | OPTIONAL,
 )
 
 # metrics
 for metric in ("macro_auc", "macro_average_precision", "one_error", "tuned_thresholds"):
-    expect(f"metrics.{metric}", {"y": Y, "y_pred": P})(y=NOTHING, y_pred=NOTHING)
+    expect(f"metrics.{metric}", {"y": Y, "y_pred": P})(
+        y=NOTHING, y_pred=NOTHING, missing=MISSING | OPTIONAL
+    )
 
 # sampling and schedules
 expect("sampling.pressure_probabilities", {"score": [0.0, 1.0], "pressure": 8.0})(

@@ -128,3 +128,51 @@ def test_decisions_and_columns_of_several_types():
     expected = macro_auc(y, decided.astype(float))
     assert macro_auc(y, decided) == expected
     assert macro_auc(y.astype(object), decided.astype(object)) == expected
+
+
+class TestUnknownLabels:
+    """Unknown entries take no part."""
+
+    def case(self, missing):
+        y, p = random_case()
+        known = np.random.default_rng(1).random(y.shape) < 0.7
+        return np.where(known, y, missing), p, known
+
+    @pytest.mark.parametrize("missing", [-1, float("nan")], ids=str)
+    def test_labels_are_those_of_their_known_samples(self, missing):
+        y, p, known = self.case(missing)
+        columns = [(y[k, j], p[k, j]) for j, k in enumerate(known.T)]
+        slow = [roc_auc_score(*column) for column in columns]
+        assert macro_auc(y, p, missing) == pytest.approx(np.mean(slow))
+        slow = [average_precision_score(*column) for column in columns]
+        assert macro_average_precision(y, p, missing) == pytest.approx(np.mean(slow))
+        for threshold, (truth, scores) in zip(
+            tuned_thresholds(y, p, missing), columns, strict=True
+        ):
+            expected = tuned_thresholds(truth[:, None], scores[:, None])
+            assert threshold == expected[0]
+
+    def test_one_error_looks_at_known_labels(self):
+        # the highest score is of an unknown label; then a right, and a wrong one
+        y, p = [[-1, 1, 0], [-1, 0, 1], [-1, -1, 0]], [[0.9, 0.5, 0.1], [0.9, 0.5, 0.1]] * 1
+        assert one_error(y, [*p, [0.9, 0.5, 0.1]], missing=-1) == 0.5
+
+    @pytest.mark.parametrize(
+        "metric", [macro_auc, macro_average_precision, one_error, tuned_thresholds]
+    )
+    def test_scores_of_unknown_entries_do_not_matter(self, metric):
+        y, p, known = self.case(-1)
+        expected = metric(y, p, -1)
+        for wrong in (-5.0, 5.0, np.nan, np.inf):
+            np.testing.assert_array_equal(metric(y, np.where(known, p, wrong), -1), expected)
+        everything = np.full(y.shape, -1)
+        nothing = metric(everything, p, -1)
+        assert np.all(nothing == 0.5) if metric is tuned_thresholds else np.isnan(nothing)
+
+    @pytest.mark.parametrize(
+        ("value", "said"), [(-1, "pass missing=-1"), (np.nan, "pass missing=float"), (2, "order")]
+    )
+    def test_the_error_names_the_way_out(self, value, said):
+        y = np.where(np.eye(3) == 1, value, 0.0)
+        with pytest.raises(ValueError, match=rf"Received: values \[.*{said}"):
+            macro_auc(y, np.ones((3, 3)))

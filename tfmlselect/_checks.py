@@ -99,6 +99,19 @@ def check_number(
     return float(value)
 
 
+def check_missing(name: str, value: Any) -> float | None:
+    """What stands for an unknown label: NaN or a finite number other than 0 and 1; None: nothing.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    number = isinstance(value, (float, np.floating)) and math.isnan(value)
+    number = number or (is_number(value) and math.isfinite(value) and value not in (0, 1))
+    wanted = "what stands for an unknown label: NaN, or a number other than 0 and 1"
+    check_argument(value is None or number, name, value, wanted, f"Pass for example {name}=-1")
+    return None if value is None else float(value)
+
+
 def check_numbers(
     name: str, value: Any, count: int, least: float, most: float
 ) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmlselect.losses import AsymmetricLoss, Masked
 from tfmlselect.losses.elementwise import kind_of
 from tfmlselect.recording import outputs
 from tfmlselect.recording.outputs import AveragedOutputs, OutputReader
@@ -44,6 +45,9 @@ def as_tensor(shape):
         (LOSSES.SparseCategoricalCrossentropy(from_logits=True), True, tf.nn.softmax),
         (LOSSES.SparseCategoricalCrossentropy(from_logits=True, name="a"), True, tf.nn.softmax),
         (LOSSES.BinaryCrossentropy(from_logits=True), True, tf.nn.sigmoid),  # one against all
+        (AsymmetricLoss(from_logits=True), True, tf.nn.sigmoid),
+        (Masked(from_logits=True), False, tf.nn.sigmoid),
+        (Masked(LOSSES.BinaryCrossentropy(from_logits=True)), False, tf.nn.sigmoid),
         (LOSSES.BinaryCrossentropy(), False, tf.identity),
         (LOSSES.SparseCategoricalCrossentropy(), True, tf.identity),
         ("binary_crossentropy", False, tf.identity),

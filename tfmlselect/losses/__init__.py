@@ -4,11 +4,18 @@ Callbacks that adapt a loss during a fit are not here, but in `tfmlselect.callba
 """
 
 from tfmlselect.losses.asymmetric import AsymmetricLoss
+from tfmlselect.losses.masked import Masked
 from tfmlselect.losses.partial_label_masking import PartialLabelMasking
 from tfmlselect.losses.positive_weights import PositiveWeights
 from tfmlselect.losses.thinned_likelihood import ThinnedLikelihood
 
-__all__ = ["AsymmetricLoss", "PartialLabelMasking", "PositiveWeights", "ThinnedLikelihood"]
+__all__ = [
+    "AsymmetricLoss",
+    "Masked",
+    "PartialLabelMasking",
+    "PositiveWeights",
+    "ThinnedLikelihood",
+]
 
 
 def __dir__() -> list[str]:

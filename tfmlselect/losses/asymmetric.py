@@ -32,6 +32,8 @@ class AsymmetricLoss(LabelLoss):
         gamma_negative: γ- >= 0.
         margin: m, in [0, 1).
         from_logits: whether predictions are logits.
+        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1; None:
+            all labels are known.
         name: of the loss; None: Keras picks one.
         **kwargs: `reduction`, and what else a Keras loss takes.
 
@@ -59,10 +61,12 @@ class AsymmetricLoss(LabelLoss):
         gamma_negative: float = 4.0,
         margin: float = 0.05,
         from_logits: bool = False,
+        missing: float | None = None,
         name: str | None = "asymmetric_loss",
         **kwargs: Any,
     ):
-        super().__init__(name=None if name is None else check_text("name", name), **kwargs)
+        name = None if name is None else check_text("name", name)
+        super().__init__(missing=missing, name=name, **kwargs)
         self.gamma_positive = check_number("gamma_positive", gamma_positive, 0, example=0.0)
         self.gamma_negative = check_number("gamma_negative", gamma_negative, 0, example=4.0)
         self.margin = check_number("margin", margin, 0, below=1, example=0.05)

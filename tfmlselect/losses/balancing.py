@@ -28,6 +28,7 @@ from tfmlselect.losses.elementwise import (
     is_from_logits,
     one_vs_all_logits,
     serialize,
+    settled_missing,
 )
 
 ACTIVATIONS = ("sigmoid", "softmax")
@@ -42,6 +43,7 @@ class BalancingLoss(LabelLoss):
         q: number of labels.
         from_logits: whether predictions are logits; None: what the inner loss says, else False.
         activation: with logits, what makes probabilities of them.
+        missing: what stands for an unknown label in y; None: what the inner loss says, else None.
         name: of the loss; None: Keras picks one.
         **kwargs: what else a Keras loss takes.
 
@@ -58,10 +60,12 @@ class BalancingLoss(LabelLoss):
         *,
         from_logits: bool | None,
         activation: str,
+        missing: float | None,
         name: str | None,
         **kwargs: Any,
     ):
-        super().__init__(name=None if name is None else check_text("name", name), **kwargs)
+        name = None if name is None else check_text("name", name)
+        super().__init__(missing=missing, name=name, **kwargs)
         self.q = q
         self.activation = check_choice("activation", activation, ACTIVATIONS)
         self.loss = deserialize(loss)
@@ -70,6 +74,13 @@ class BalancingLoss(LabelLoss):
             "One loss balances the labels at a time",
             f"loss={shown(self.loss)} inside of {type(self).__name__}",
             "Pass what that one is made of, such as loss='binary_crossentropy'",
+        )
+        self.missing = settled_missing(self.missing, self.loss)
+        require(
+            self.missing is None or self.activation == "sigmoid",
+            "Classes of a softmax are known together or not at all",
+            f"missing={self.missing}, activation={self.activation!r}",
+            "Leave samples without a class out, by sample_weight=0",
         )
         self.from_logits = self._settled_logits(from_logits)
         self._entries = elementwise(self.loss, self.from_logits)

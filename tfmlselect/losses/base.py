@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmlselect._checks import require
+from tfmlselect._checks import check_missing, require
 from tfmlselect.labels import are_class_ids, one_hot
 
 
@@ -20,28 +20,63 @@ class LabelLoss(tf.keras.losses.Loss):
     (b, q) weighs entries, before they are averaged over the labels. (Keras' own losses average
     first: weights (b, q) then meet losses (b,) and broadcast, without an error, where b = q.)
 
+    Where labels have unknown entries, `missing` says what stands there: the mean over a sample's
+    labels is over the known ones, 0 where none is known, and nothing depends on what is predicted
+    for the others.
+
     A subclass gives `entries`, and `q` where it knows the number of labels.
+
+    Args:
+        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1. None:
+            all labels are known.
+        **kwargs: what a Keras loss takes.
+
+    Raises:
+        ValueError: `missing` is none of these; when called, `missing` with class ids.
     """
 
     q: int | None = None
+    activation = "sigmoid"  # of logits, also for class ids
+
+    def __init__(self, *, missing: float | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.missing = check_missing("missing", missing)
 
     def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """The loss of each sample and label: (b, q), of labels and predictions (b, q)."""
         raise NotImplementedError(f"{type(self).__name__} needs an `entries` method.")
 
-    def per_sample(self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None) -> tf.Tensor:
-        """The mean over labels, (b,), of entries times `weight` (b, q)."""
+    def per_sample(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None, known: Any = None
+    ) -> tf.Tensor:
+        """The mean over labels, (b,), of entries times `weight` (b, q).
+
+        Args:
+            y_true, y_pred: (b, q) float32; numbers without meaning at unknown entries.
+            weight: (b, q), or None.
+            known: (b, q) bool, which entries the mean is over; None: all.
+        """
         values = self.entries(y_true, y_pred)
-        return tf.reduce_mean(values if weight is None else values * weight, axis=-1)
+        return mean_over_known(values if weight is None else values * weight, known)
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
         """The loss of each sample, (b,); Keras weighs and reduces it."""
         y_pred = tf.cast(y_pred, tf.float32)
-        y_true = self._matrix(y_true, y_pred)
-        if y_true.shape[-1] == y_pred.shape[-1]:
-            return self.per_sample(y_true, y_pred)
-        y_true, weight = tf.split(y_true, 2, axis=-1)
-        return self.per_sample(y_true, y_pred, weight)
+        y_true, weight, known = self._matrix(y_true, y_pred), None, None
+        if y_true.shape[-1] != y_pred.shape[-1]:
+            y_true, weight = tf.split(y_true, 2, axis=-1)
+        if self.missing is not None:
+            missing = (
+                tf.math.is_nan(y_true) if self.missing != self.missing else (y_true == self.missing)
+            )
+            known = ~missing
+            # Numbers that any loss has a finite slope at: 0 times an infinite one is NaN.
+            y_true, y_pred = tf.where(known, y_true, 0.0), tf.where(known, y_pred, 0.5)
+        return self.per_sample(y_true, y_pred, weight, known)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "missing": self.missing}
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         """The reduced loss."""
@@ -68,6 +103,12 @@ class LabelLoss(tf.keras.losses.Loss):
             remedy,
         )
         if q != 1 and are_class_ids(y_true):
+            require(
+                self.missing is None,
+                "`missing` is for labels (b, q), of which some are unknown",
+                f"missing={self.missing}, and class ids of shape {y_true.shape}",
+                "Leave samples without a class out, by sample_weight=0",
+            )
             return one_hot(y_true, q)
         width = y_true.shape[-1] if y_true.shape.rank else None
         require(
@@ -77,3 +118,11 @@ class LabelLoss(tf.keras.losses.Loss):
             remedy,
         )
         return tf.cast(y_true, tf.float32)
+
+
+def mean_over_known(values: tf.Tensor, known: tf.Tensor | None) -> tf.Tensor:
+    """The mean over labels of (b, q), of the known ones alone: (b,); 0 where none is known."""
+    if known is None:
+        return tf.reduce_mean(values, axis=-1)
+    total = tf.reduce_sum(tf.where(known, values, 0.0), axis=-1)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(tf.cast(known, values.dtype), axis=-1))

@@ -113,6 +113,22 @@ def _keras_losses(kind: str) -> tuple[tuple[type, ...], list[Any]]:
     return classes, [each for each in found if callable(each) and not isinstance(each, type)]
 
 
+def settled_missing(missing: float | None, loss: Any) -> float | None:
+    """What stands for an unknown label: what is given, else what the inner loss says.
+
+    Raises:
+        ValueError: both say something, and not the same.
+    """
+    said = getattr(loss, "missing", None) if isinstance(loss, LabelLoss) else None
+    require(
+        None in (missing, said) or missing == said or (missing != missing and said != said),
+        "Two answers to what stands for an unknown label",
+        f"missing={missing}, and missing={said} of the inner loss",
+        "Say it once",
+    )
+    return said if missing is None else missing
+
+
 def serialize(loss: Any) -> Any:
     """A loss as plain values: a name as it is, a function by its registered name."""
     if isinstance(loss, str):

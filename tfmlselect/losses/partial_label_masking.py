@@ -18,6 +18,7 @@ from tfmlselect._checks import (
     check_whole,
 )
 from tfmlselect.losses.balancing import BalancingLoss, checked_odds
+from tfmlselect.losses.base import mean_over_known
 from tfmlselect.losses.masking_ratios import DIRECTIONS
 
 MASKS, DENOMINATORS = ("sample", "expected"), ("all", "kept")
@@ -58,6 +59,8 @@ class PartialLabelMasking(BalancingLoss):
         from_logits: whether predictions are logits; None: what the loss object says, else False.
         activation: with logits, what makes probabilities of them: "sigmoid", or "softmax" for
             class ids, whose C one-vs-all entries are then masked.
+        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1; None:
+            what the loss object says, else all labels are known.
         seed: of the masks.
         name: of the loss; None: Keras picks one.
         **kwargs: `reduction`, and what else a Keras loss takes.
@@ -106,13 +109,20 @@ class PartialLabelMasking(BalancingLoss):
         smoothing: float = 1e-3,
         from_logits: bool | None = None,
         activation: str = "sigmoid",
+        missing: float | None = None,
         seed: int = 0,
         name: str | None = "partial_label_masking",
         **kwargs: Any,
     ):
         odds = checked_odds(odds)
         super().__init__(
-            loss, len(odds), from_logits=from_logits, activation=activation, name=name, **kwargs
+            loss,
+            len(odds),
+            from_logits=from_logits,
+            activation=activation,
+            missing=missing,
+            name=name,
+            **kwargs,
         )
         self.mask = check_choice("mask", mask, MASKS)
         self.denominator = check_choice("denominator", denominator, DENOMINATORS)
@@ -138,7 +148,9 @@ class PartialLabelMasking(BalancingLoss):
         negative = _probability(1.0 / ratio)
         return tf.where(tf.cast(y_true, tf.float32) > 0.5, positive, negative)
 
-    def per_sample(self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None) -> tf.Tensor:
+    def per_sample(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None, known: Any = None
+    ) -> tf.Tensor:
         """The masked mean over labels: (b,)."""
         values = self.entries(y_true, y_pred)
         values = values if weight is None else values * weight
@@ -150,7 +162,9 @@ class PartialLabelMasking(BalancingLoss):
         mask = tf.where(whole, 1.0, mask)
         values = tf.where(mask > 0, values * mask, 0.0)
         if self.denominator == "all":
-            return tf.reduce_mean(values, axis=-1)
+            return mean_over_known(values, known)
+        if known is not None:
+            values, mask = tf.where(known, values, 0.0), tf.where(known, mask, 0.0)
         return tf.math.divide_no_nan(tf.reduce_sum(values, axis=-1), tf.reduce_sum(mask, axis=-1))
 
     def _uniform(self, shape: tf.Tensor, counts: Any = 1) -> tf.Tensor:

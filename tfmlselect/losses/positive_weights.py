@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfmlselect import schedules
 from tfmlselect._checks import check_choice, check_number
 from tfmlselect.losses.balancing import BalancingLoss, checked_odds
+from tfmlselect.losses.base import mean_over_known
 from tfmlselect.schedules import Constant, Schedule
 
 ODDS_OF = ("data", "draws")
@@ -58,6 +59,8 @@ class PositiveWeights(BalancingLoss):
         from_logits: whether predictions are logits; None: what the loss object says, else False.
         activation: with logits, what makes probabilities of them: "sigmoid", or "softmax" for
             class ids, whose C one-vs-all entries are then weighed.
+        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1; None:
+            what the loss object says, else all labels are known.
         name: of the loss; None: Keras picks one.
         **kwargs: `reduction`, and what else a Keras loss takes.
 
@@ -102,12 +105,19 @@ class PositiveWeights(BalancingLoss):
         odds_of: str = "data",
         from_logits: bool | None = None,
         activation: str = "sigmoid",
+        missing: float | None = None,
         name: str | None = "positive_weights",
         **kwargs: Any,
     ):
         odds = checked_odds(odds)
         super().__init__(
-            loss, len(odds), from_logits=from_logits, activation=activation, name=name, **kwargs
+            loss,
+            len(odds),
+            from_logits=from_logits,
+            activation=activation,
+            missing=missing,
+            name=name,
+            **kwargs,
         )
         self.schedule = _checked_exponent(exponent)
         self.limit = check_number("limit", limit, above=1, example=100.0)
@@ -125,12 +135,14 @@ class PositiveWeights(BalancingLoss):
         """What each entry weighs now: (b, q) float32, of labels (b, q)."""
         return _between(tf.cast(y_true, tf.float32), self.positive_weights())
 
-    def per_sample(self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None) -> tf.Tensor:
+    def per_sample(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None, known: Any = None
+    ) -> tf.Tensor:
         """The weighted mean over labels: (b,)."""
         exponent = tf.where(self._in_validation(), 0.0, self.exponent)
         values = self.entries(y_true, y_pred) * _between(y_true, self._weights_at(exponent))
         values = values if weight is None else values * weight
-        return self._trained(tf.reduce_mean(values, axis=-1))
+        return self._trained(mean_over_known(values, known))
 
     def set_exponent(self, exponent: float) -> float:
         """Moves the exponent, a number in [0, 1], and gives it back."""

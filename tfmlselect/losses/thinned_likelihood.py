@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfmlselect import _training_step
 from tfmlselect._checks import check_columns, check_flag, check_number, check_text, require
 from tfmlselect._training_step import training_step
-from tfmlselect.losses.base import LabelLoss
+from tfmlselect.losses.base import LabelLoss, mean_over_known
 from tfmlselect.losses.cross_entropy import clamp
 
 
@@ -52,6 +52,10 @@ class ThinnedLikelihood(LabelLoss):
         labels: the protected columns R, those of the strategy; None: all labels.
         from_logits: whether predictions are logits, which is the exact form. Probabilities are
             clamped to [1e-7, 1 - 1e-7].
+        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1; None:
+            all labels are known.
+            Of a sample of which k labels are known, both sums are over these, and k takes
+            the place of q.
         name: of the loss; None: Keras picks one.
         **kwargs: `reduction`, and what else a Keras loss takes.
 
@@ -82,17 +86,17 @@ class ThinnedLikelihood(LabelLoss):
         would be wrong again.
     """
 
-    activation = "sigmoid"  # of logits, also for class ids
-
     def __init__(
         self,
         rate: float | None = None,
         labels: Any = None,
         from_logits: bool = False,
+        missing: float | None = None,
         name: str | None = "thinned_likelihood",
         **kwargs: Any,
     ):
-        super().__init__(name=None if name is None else check_text("name", name), **kwargs)
+        name = None if name is None else check_text("name", name)
+        super().__init__(missing=missing, name=name, **kwargs)
         self.rate = None if rate is None else check_number("rate", rate, most=1, above=0)
         self.labels = check_columns("labels", labels)
         self.from_logits = check_flag("from_logits", from_logits)
@@ -105,12 +109,13 @@ class ThinnedLikelihood(LabelLoss):
         p = clamp(y_pred)
         return -(y_true * tf.math.log(p) + (1.0 - y_true) * tf.math.log(1.0 - p))
 
-    def log_kept(self, y_pred: Any, rates: Any) -> tf.Tensor:
+    def log_kept(self, y_pred: Any, rates: Any, known: Any = None) -> tf.Tensor:
         """The correction, ln P(kept | x): (b,) float32, <= 0.
 
         Args:
             y_pred: predictions (b, q), logits or probabilities.
             rates: π, (b,) or one number.
+            known: (b, q) bool, which labels are known; None: all.
         """
         y_pred = tf.cast(y_pred, tf.float32)
         if self.labels is not None:
@@ -122,7 +127,9 @@ class ThinnedLikelihood(LabelLoss):
                 "Pass the columns that the strategy protects",
             )
             y_pred = tf.gather(y_pred, list(self.labels), axis=-1)
+            known = None if known is None else tf.gather(known, list(self.labels), axis=-1)
         none = tf.math.softplus(y_pred) if self.from_logits else -tf.math.log(1.0 - clamp(y_pred))
+        none = none if known is None else tf.where(known, none, 0.0)
         some = -tf.math.expm1(-tf.reduce_sum(none, axis=-1))  # 1 - exp(-S), also where S is small
         rates = tf.cast(rates, tf.float32)
         require(
@@ -134,7 +141,9 @@ class ThinnedLikelihood(LabelLoss):
         rates = tf.maximum(rates, np.finfo(np.float32).tiny)  # float32 makes smaller ones 0
         return tf.math.log(rates + (1.0 - rates) * some)
 
-    def per_sample(self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None) -> tf.Tensor:
+    def per_sample(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, weight: Any = None, known: Any = None
+    ) -> tf.Tensor:
         """L of each sample in a training step, else its mean binary cross-entropy: (b,)."""
         require(
             weight is None,
@@ -142,10 +151,13 @@ class ThinnedLikelihood(LabelLoss):
             "a sample_weight of shape (b, q)",
             "Pass weights of samples, of shape (b,)",
         )
-        loss = tf.reduce_mean(self.entries(y_true, y_pred), axis=-1)
+        loss = mean_over_known(self.entries(y_true, y_pred), known)
         if not _training_step.is_running():
             return loss
-        return loss + self.log_kept(y_pred, self._rates()) / y_pred.shape[-1]
+        kept = self.log_kept(y_pred, self._rates(), known)
+        if known is None:
+            return loss + kept / y_pred.shape[-1]
+        return loss + tf.math.divide_no_nan(kept, tf.reduce_sum(tf.cast(known, tf.float32), -1))
 
     def corrected(
         self, y_true: Any, y_pred: Any, rates: Any = None, sample_weight: Any = None
