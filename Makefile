@@ -33,7 +33,7 @@ WITHOUT_KERAS := sampling scoring study project plots/test_label_plots.py test_l
 QUICK_OLDER := $(QUICK) $(addprefix --ignore=tests/,$(WITHOUT_KERAS))
 
 .PHONY: help quickstart test test-tf-keras test-addons test-full lint docs tutorials docs-links \
-	test-docs bench benchmark benchmark-quick clean
+	test-docs bench gpu-check benchmark benchmark-quick clean
 
 help:
 	@echo 'make quickstart  train a small ConvNet with uniform and with adaptive batches, draw the curves'
@@ -50,6 +50,8 @@ help:
 	@echo 'make docs-links  ask every address outside of the site whether it is still there (network)'
 	@echo 'make test-docs   the same as make docs, then open every page in Chromium (CHROMIUM=path)'
 	@echo 'make bench       time the training loop'
+	@echo 'make gpu-check TF_EXTRA=tf  on a machine with a GPU: run the tests that are for one, and time'
+	@echo '                 three models there (at most 8 minutes); DEVICE=cpu tries the script without one'
 	@echo 'make benchmark DATA=directory  run what is missing of benchmarks/study/results (hours); what is'
 	@echo '                 in the directory says docs/evidence/coverage.md'
 	@echo 'make benchmark-quick  three sets, short runs, into a temporary directory (minutes)'
@@ -107,6 +109,9 @@ test-docs: $(HAS_TEST_DOCS) docs
 
 bench: $(HAS_EXAMPLES)
 	$(BIN)/python benchmarks/speed/loop.py
+
+gpu-check: $(HAS_TEST)
+	$(BIN)/python benchmarks/speed/gpu_check.py --device $(or $(DEVICE),gpu)
 
 benchmark: $(HAS_BENCHMARK)
 	$(BIN)/python -m benchmarks.study.run --data-dir '$(DATA)'
