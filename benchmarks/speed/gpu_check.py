@@ -6,8 +6,8 @@
 Runs the tests that are marked `gpu`, then times epochs of three models at batch 512: a network of
 dense layers, a small ConvNet, a small transformer. Variants run in turns, each in a fit of its own,
 and medians are printed, as ratios to the plain epoch of the same run and as milliseconds that the
-selection adds. On a GPU all of it is written into docs/gpu.json. What does not fit into the time is left
-out, and said so.
+selection adds. On a GPU all of it is written into docs/gpu.json. What does not fit into the time is
+left out, and said so.
 """
 
 from __future__ import annotations
