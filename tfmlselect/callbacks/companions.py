@@ -7,7 +7,6 @@ order of the list. What they do is in other modules; here is when they do it.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from tfmlselect import _training_step
 from tfmlselect._progress import verbosity
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.masking_update import RatioUpdate
 from tfmlselect.callbacks.positive_weights_update import ExponentUpdate
 from tfmlselect.callbacks.run_state import RunState
@@ -373,20 +373,18 @@ class Backup(Companion):
                 ) from error
             if not self._warned:
                 self._warned = True
-                warnings.warn(
+                warn(
                     f"A backup could not be written, and the fit goes on. Received: {error}. The "
                     "backups before it are kept, and each epoch tries again. Make room; "
                     "backup_required=True stops the fit instead.",
-                    stacklevel=4,
                 )
 
 
 def warn_of_rows_left_out(selection: Selection, rows: int) -> None:
     """Says once for each dataset that predictions were left out."""
     if rows and selection.first_time("not finite"):
-        warnings.warn(
+        warn(
             f"Predictions were not finite and are left out. Received: {rows} rows with NaN "
             f"or infinity in epoch {selection.epoch}; their samples keep the last good value. "
             "Lower the learning rate or clip gradients.",
-            stacklevel=5,
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_argument, check_path
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.companions import Companion, Epoch
 from tfmlselect.callbacks.directory_checks import check_directory, require_directory
 from tfmlselect.distributed import workers
@@ -93,11 +93,10 @@ class SelectionSummaries(Companion):
         if restored and (going_on or steps <= {1}):  # killed before its first backup was whole
             self._written = steps
         elif steps and not going_on:
-            warnings.warn(
+            warn(
                 "TensorBoard will draw two runs as one. Received: "
                 f"log_dir={self._log_dir!r}, which holds the selection of "
                 "another run, and a fit that starts at epoch 0. Pass a new directory for each run.",
-                stacklevel=4,
             )
         self._shown = {j for j, name in enumerate(self._names) if f"label_attention/{name}" in tags}
 
@@ -130,10 +129,9 @@ class SelectionSummaries(Companion):
             self._write(numbers, expected_draws)
         except tf.errors.OpError as error:
             self._writer, self._chief = None, False
-            warnings.warn(
+            warn(
                 "Summaries for TensorBoard could not be written, and the fit goes on without. "
                 f"Received: {error.message} Make room in log_dir={self._log_dir!r}.",
-                stacklevel=4,
             )
 
     def _write(self, numbers: dict[str, float], expected_draws: np.ndarray) -> None:
