@@ -188,8 +188,8 @@ class LabelStatistics:
         variance_ratio: R = n sum g^2 / (sum g)^2, at least 1, with g_i = ||f - y_i||_2 and f the
             share of positives of each label: how unequally hard the samples are for a model that
             predicts f for all of them, since g is then the size of a sample's gradient. 1 where
-            no sample differs from another. `AdaptiveBatchSelection` shows the same of a model in
-            training, as `selection/variance_ratio`.
+            no sample differs from another. `AdaptiveBatchSelection` keeps the same of a model in
+            training, as `history["selection/variance_ratio"]`.
         cooccurrence: (q, q) int64, samples that have both labels; the diagonal is `counts`.
     """
 

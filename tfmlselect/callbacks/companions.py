@@ -41,7 +41,7 @@ class Epoch:
         refresh: whether the next epoch is to have a new one.
         logs: of Keras, or None.
         verbose: whether long work shows its progress.
-        numbers, arrays: what History shows, by name; companions add theirs.
+        numbers, arrays: figures of the epoch, by name; companions add theirs.
     """
 
     distribution: Distribution
@@ -50,6 +50,12 @@ class Epoch:
     verbose: bool
     numbers: dict[str, float] = dataclasses.field(default_factory=dict)
     arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def in_force(self) -> dict[str, float]:
+        """What the strategy's schedules and shares were in the epoch, by name."""
+        values = self.distribution.schedule_values
+        return {f"selection/{name}": value for name, value in values.items()}
 
 
 class Companion:

@@ -26,7 +26,7 @@ from tfmlselect.recording.label_errors import LabelErrors
 
 SHOWN_EACH = 10  # labels: the rarest, and of each epoch the most and the least favoured
 SHOWN_AT_MOST = 100  # labels; more lines than these nobody reads
-# History's arrays (q,), and the groups of lines that they become.
+# An epoch's arrays (q,), and the groups of lines that they become.
 _LINES = {
     "selection/label_attention": "label_attention",
     "label_loss": "label_loss",
@@ -118,13 +118,12 @@ class SelectionSummaries(Companion):
         progress = {
             key: value for key, value in (epoch.logs or {}).items() if key.startswith("progress/")
         }
-        selection, drawn_from = self._selection, epoch.distribution
-        expected_draws = selection.plan.n * drawn_from.probabilities
-        values = {f"selection/{name}": value for name, value in drawn_from.schedule_values.items()}
+        selection = self._selection
+        expected_draws = selection.plan.n * epoch.distribution.probabilities
         self._choose(expected_draws)
         if not self._chief or selection.epoch in self._written:
             return
-        numbers = {**self._lines(arrays), **epoch.numbers, **values, **progress}
+        numbers = {**self._lines(arrays), **epoch.numbers, **epoch.in_force, **progress}
         try:
             self._write(numbers, expected_draws)
         except tf.errors.OpError as error:
