@@ -24,7 +24,6 @@ from matplotlib.figure import Figure
 
 import tfmlselect as tfml
 
-BATCH = 32
 # Of each method in question, the same without: what it is compared with.
 COMPARED = {
     "PLM": "one-vs-all",
@@ -70,7 +69,7 @@ def make_loss(method, y, seed):
     )
 
 
-def train_model(method, train_part, epochs, strength, seed):
+def train_model(method, train_part, batch_size, epochs, strength, seed):
     """Trains a new model by one of METHODS; returns it, and its TrainingProgress."""
     x, ids = train_part
     y = np.eye(ids.max() + 1, dtype="float32")[ids]
@@ -80,19 +79,19 @@ def train_model(method, train_part, epochs, strength, seed):
     strength = strength if method.startswith("weakened") else 0.0
     model = make_model(x.shape[1:], counts, strength, seed)
     # The learning rate falls to 0, so that the last epoch is no throw of the dice.
-    decay = tf.keras.optimizers.schedules.CosineDecay(1e-3, epochs * math.ceil(len(x) / BATCH))
+    decay = tf.keras.optimizers.schedules.CosineDecay(1e-3, epochs * math.ceil(len(x) / batch_size))
     model.compile(tf.keras.optimizers.Adam(decay), loss)
     # Any callback of the package hands the labels to the weakening layer: this one does.
     progress = tfml.callbacks.TrainingProgress(class_counts=counts)
     if method.endswith("balanced"):
-        train = tfml.adaptive_dataset((x, y), "label_balanced", batch_size=BATCH, seed=seed)
+        train = tfml.adaptive_dataset((x, y), "label_balanced", batch_size=batch_size, seed=seed)
         callbacks = [tfml.AdaptiveBatchSelection(train), progress]
         model.fit(train, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
     else:
         callbacks = [progress]
         if method in ("one-vs-all", "PLM"):
             callbacks.append(tfml.callbacks.PartialLabelMaskingUpdate())
-        model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=callbacks)
+        model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=callbacks)
     return model, progress
 
 
@@ -172,7 +171,7 @@ def main(arguments=None):
         "--seed", type=int, default=0, help="the first seed: data, weights, batches"
     )
     parser.add_argument("--seeds", type=int, help="how many seeds; default 3, with --quick 1")
-    parser.add_argument("--epochs", type=int, help="of each run; default 30, with --quick 4")
+    parser.add_argument("--epochs", type=int, help="of each run; default 30, with --quick 6")
     parser.add_argument(
         "--data-dir", help="where cifar10_lt100.npz is: trains on it, not on digits"
     )
@@ -180,7 +179,9 @@ def main(arguments=None):
     parser.add_argument("--output", default="feature_weakening.png", help="where the picture goes")
     parser.add_argument("--quick", action="store_true", help="few images: runs, but says nothing")
     options = parser.parse_args(arguments)
-    epochs = options.epochs or (4 if options.quick else 30)
+    # A batch holds no sample twice, and "balanced" draws the rarest images some 25 times an epoch.
+    batch_size = 16 if options.quick else 32
+    epochs = options.epochs or (6 if options.quick else 30)
     seeds = range(options.seed, options.seed + (options.seeds or (1 if options.quick else 3)))
 
     drawn = None
@@ -192,7 +193,7 @@ def main(arguments=None):
             followed = {}
             for method, runs in results.items():
                 model, followed[method] = train_model(
-                    method, train_part, epochs, options.strength, seed
+                    method, train_part, batch_size, epochs, options.strength, seed
                 )
                 runs.append(class_accuracies(model, test_part))
                 print(f"seed {seed}  {method}: accuracy {runs[-1].mean():.1%}", flush=True)

@@ -85,7 +85,7 @@ def train_model(strategy, paths, y, epochs, seed):
     model.compile(tf.keras.optimizers.Adam(decay), "binary_crossentropy")
     callback = tfml.AdaptiveBatchSelection(train)
     history = model.fit(train, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
-    return model, np.mean(history.history["selection/minority_share"])
+    return model, np.mean(history.history["rare"])
 
 
 def measure(model, paths, y, minority):

@@ -115,17 +115,18 @@ def train_model(method, reference, train_part, test_part, epochs, seed):
     model = make_model(x.shape[1:], y.shape[1])
     model.compile(tf.keras.optimizers.Adam(RATE), make_loss(method, y))
     held_out = HeldOut(test_part)
-    history = model.fit(
+    selection = tfml.AdaptiveBatchSelection(train)
+    model.fit(
         train,
         epochs=epochs,
         shuffle=False,  # the order is the strategy's, and Keras 3 would warn
         verbose=0,
-        callbacks=[tfml.AdaptiveBatchSelection(train), held_out],
-    ).history
+        callbacks=[selection, held_out],
+    )
     return model, {
-        "passes": history["selection/passes"],
+        "passes": selection.history["selection/passes"],
         "precision": held_out.precision,
-        "minority": history["selection/minority_share"],
+        "minority": selection.history["selection/minority_share"],
     }
 
 

@@ -137,16 +137,13 @@ def main(arguments=None):
         model = make_model(source.map(lambda text, y: text), q)
         model.compile(tf.keras.optimizers.Adam(3e-3), "binary_crossentropy")
         callback = tfml.AdaptiveBatchSelection(train)
-        history = model.fit(
-            train, epochs=options.epochs, shuffle=False, verbose=2, callbacks=[callback]
-        )
+        model.fit(train, epochs=options.epochs, shuffle=False, verbose=2, callbacks=[callback])
         p = model.predict(tf.constant(test_texts), batch_size=256, verbose=0)
         present = y_test.any(axis=0)
         score = average_precision_score(y_test[:, present], p[:, present], average="macro")
         print(f"macro-AP on the test part: {score:.4f}")
-        print(
-            f"samples seen in the last epoch: {history.history['selection/unique_samples'][-1]:.1%}"
-        )
+        seen = callback.history["selection/unique_samples"][-1]
+        print(f"samples seen in the last epoch: {seen:.1%}")
 
         served = export_and_reload(model, test_texts[:100], Path(scratch, "export"))
         difference = np.abs(served - p[:100]).max()

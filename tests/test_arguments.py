@@ -317,6 +317,7 @@ expect("AdaptiveBatchSelection", lambda: {"dataset": train()})(
     state_device=OPTIONAL,
     log_dir=OPTIONAL | TEXT,
     label_names=OPTIONAL,
+    verbose_logs=FLAG,
 )
 
 # callbacks

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from scipy import sparse
 
 from tfmlselect import _steps_saved
 from tfmlselect._checks import require, shown
+from tfmlselect._warn import warn
 
 _ROWS_AT_ONCE = 65536
 # Class ids below the largest that no sample has: a part of a data set may lack its rarest classes.
@@ -188,8 +188,8 @@ class LabelStatistics:
         variance_ratio: R = n sum g^2 / (sum g)^2, at least 1, with g_i = ||f - y_i||_2 and f the
             share of positives of each label: how unequally hard the samples are for a model that
             predicts f for all of them, since g is then the size of a sample's gradient. 1 where
-            no sample differs from another. `AdaptiveBatchSelection` shows the same of a model in
-            training, as `selection/variance_ratio`.
+            no sample differs from another. `AdaptiveBatchSelection` keeps the same of a model in
+            training, as `history["selection/variance_ratio"]`.
         cooccurrence: (q, q) int64, samples that have both labels; the diagonal is `counts`.
     """
 
@@ -279,11 +279,6 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         Variance ratio: its square root is the criterion of A. Katharopoulos and F. Fleuret. Not all
         samples are created equal: Deep learning with importance sampling. ICML 2018.
     """
-    return measure(y, label_names, stacklevel=3)
-
-
-def measure(y: Any, label_names: Sequence[str] | None, stacklevel: int) -> LabelStatistics:
-    """What `label_statistics` returns; its warning names the line so many calls above this one."""
     given = _check_sparse(y, "y") if sparse.issparse(y) else sparse.csr_matrix(check_labels(y)[0])
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
@@ -293,10 +288,9 @@ def measure(y: Any, label_names: Sequence[str] | None, stacklevel: int) -> Label
     if not present.all():
         empty = np.flatnonzero(~present)
         shown = [names[j] if names else str(j) for j in empty[:5]] + ["..."] * (len(empty) > 5)
-        warnings.warn(
+        warn(
             "Labels without positives have no IRLbl and are left out of MeanIR and CVIR. Received: "
             f"{len(empty)} of {q} labels: {', '.join(shown)}. Drop columns that are not needed.",
-            stacklevel=stacklevel,
         )
     irlbl = np.full(q, np.nan)
     irlbl[present] = counts.max() / counts[present]

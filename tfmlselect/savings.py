@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfmlselect import _steps_saved
-from tfmlselect.labels import LabelStatistics, measure
+from tfmlselect.labels import LabelStatistics, label_statistics
 
 LITTLE, MUCH = 1.2, 2.0  # steps saved below which it is little, and from which it is much
 MOST_EMPTY = 0.7  # share of samples without labels above which thinning is named too
@@ -104,7 +104,7 @@ def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
         The formula is ours, fitted to six tasks, for `AdaptiveBalance` with `PositiveWeights`. The
         documentation shows it beside what was saved on others.
     """
-    statistics = measure(y, label_names, stacklevel=3)
+    statistics = label_statistics(y, label_names)
     saved = statistics.potential
     strategy = "uniform" if saved < LITTLE else "adaptive_balance"
     low, high = _steps_saved.likely_range(saved)

@@ -136,7 +136,7 @@ for name in ("uniform", "positive_hardness"):
     p = model.predict(test, verbose=0)
     all_labels = tfml.metrics.macro_average_precision(y_test, p)
     rare_ones = tfml.metrics.macro_average_precision(y_test[:, rare], p[:, rare])
-    share = history["selection/minority_share"][-1]
+    share = history["rare"][-1]
     print(f"{name}: macro-AP {all_labels:.3f}, of the minority labels {rare_ones:.3f}")
     print(f"    minority share of the draws {share:.1%}")
 

@@ -126,7 +126,7 @@ for name in ("uniform", "positive_hardness"):
     models[name], histories[name] = train(name)
 
 for name, history in histories.items():
-    share = history["selection/minority_share"]
+    share = history["rare"]
     print(
         f"{name:>17}: minority share of the draws {share[0]:.1%} at first, {share[-1]:.1%} at last"
     )

@@ -240,6 +240,7 @@ def test_what_may_differ(kept):
     model.compile(tf.keras.optimizers.SGD(0.5, momentum=0.5), tfml.losses.AsymmetricLoss())
     train = arrays(epochs=7, verbose=0)
     assert restore(kept / "arrays", train, model, check_order=False, state_device="CPU:0") == 1
+    assert restore(kept / "arrays", train, model, verbose_logs=True) == 1
 
 
 def test_x_of_a_stream_but_for_rounding(kept):

@@ -564,7 +564,8 @@ def test_history_by_hand():
 
     y = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
     train = tfml.adaptive_dataset((np.ones([4, 1], "f"), y), Fixed(warmup=1), 2)
-    history = run(learner(q=2), train, epochs=2).history
+    selection = tfml.AdaptiveBatchSelection(train, verbose_logs=True)
+    history = learner(q=2).fit(train, epochs=2, verbose=0, callbacks=[selection]).history
     entropy = -sum(p * np.log(p) for p in (0.1, 0.2, 0.3, 0.4)) / np.log(4)
     by_hand = {
         "effective_sample_size": [4, 1 / 0.3],  # .01 + .04 + .09 + .16 = .3
@@ -574,9 +575,59 @@ def test_history_by_hand():
     }
     for key, values in by_hand.items():
         np.testing.assert_allclose(history[f"selection/{key}"], values, rtol=1e-12)
+    np.testing.assert_allclose(history["ess"], [1, 1 / 0.3 / 4], rtol=1e-12)
+    assert history["rare"] == [1 / 4, 2 / 4]
     # Uniform draws would give label 0 three of four, label 1 one; of 3, 1, 3, 2 two have each.
     attention = history["selection/label_attention"]
     np.testing.assert_allclose(attention, [[1, 1], [2 / 3, 2 / 1]], rtol=1e-12)
+    for key, values in selection.history.items():
+        np.testing.assert_array_equal(history[key], values)
+    assert {*history} - {*selection.history} == {"loss", "ess", "rare"}
+
+
+def test_two_figures_are_shown_and_all_are_kept():
+    train, seen = adaptive(), []
+    note = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append({**logs}))
+    selection, model = tfml.AdaptiveBatchSelection(train), linear()
+    options = {"verbose": 0, "callbacks": [selection, note], "validation_data": numbered(8)}
+    history = model.fit(train, epochs=2, **options).history
+    assert {*history} == {*seen[0]} == {*seen[1]} == {"loss", "val_loss", "ess", "rare"}
+    kept = selection.history
+    assert {name.partition("/")[0] for name in kept} == {"selection"}
+    np.testing.assert_array_equal(history["rare"], kept["selection/minority_share"])
+    sizes = np.array(kept["selection/effective_sample_size"])
+    np.testing.assert_allclose(history["ess"], sizes / 27, rtol=1e-12)
+    assert np.shape(kept["selection/label_attention"]) == (2, 5)
+
+
+def test_a_metric_of_the_name_of_a_figure_stays():
+    def ess(y, p):
+        return tf.zeros_like(p[:, 0]) + 7.0
+
+    model, train = linear(metrics=[ess]), adaptive()
+    assert run(model, train, epochs=2, verbose_logs=False).history["ess"] == [7.0, 7.0]
+
+
+def test_figures_are_kept_over_the_fits_of_a_run(tmp_path):
+    train, model = adaptive(strategy=tfml.strategies.OnlineBatch(warmup=2), epochs=4), linear()
+    selection = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path)
+    for epoch in range(3):
+        model.fit(train, initial_epoch=epoch, epochs=epoch + 1, verbose=0, callbacks=[selection])
+    kept = selection.history
+    assert {len(values) for values in kept.values()} == {3}
+    np.testing.assert_allclose(kept["selection/passes"], [1, 2, 3])
+    pressures = kept["selection/pressure"]
+    assert np.isnan(pressures[:2]).all()  # the warm-up has none
+    assert pressures[2] > 1
+    again = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path)
+    assert again.restore(model) == 3
+    model.fit(train, initial_epoch=3, epochs=4, verbose=0, callbacks=[again])
+    np.testing.assert_allclose(again.history["selection/passes"], [4])
+    train = adaptive()
+    other = tfml.AdaptiveBatchSelection(train)
+    for _ in range(2):  # a model that is new to the dataset begins a run
+        linear().fit(train, verbose=0, callbacks=[other])
+        np.testing.assert_allclose(other.history["selection/passes"], [1])
 
 
 def test_arrays_come_into_history_and_not_to_other_callbacks():

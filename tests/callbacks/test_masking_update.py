@@ -109,7 +109,7 @@ def test_odds_are_those_of_the_plan():
     train = adaptive()
     loss = make_loss()
     model = make_model(loss)
-    history = fit(model, train, callbacks=[tfml.AdaptiveBatchSelection(train)])
+    history = fit(model, train, callbacks=[tfml.AdaptiveBatchSelection(train, verbose_logs=True)])
     odds = oracle.odds(Y, train.probabilities)
     assert np.abs(np.log(odds / ODDS)).max() > 0.1
     np.testing.assert_allclose(history["plm/odds"], [odds] * 3, rtol=1e-5)
@@ -125,7 +125,7 @@ def test_odds_change_with_every_distribution():
         def on_epoch_begin(self, epoch, logs=None):
             seen.append(oracle.odds(Y, train.probabilities))
 
-    callbacks = [tfml.AdaptiveBatchSelection(train), Watch()]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True), Watch()]
     history = fit(make_model(make_loss(), 0.5), train, callbacks=callbacks)
     np.testing.assert_allclose(history["plm/odds"], seen, rtol=1e-5)
     np.testing.assert_allclose(seen[0], ODDS, rtol=1e-9)
@@ -137,7 +137,7 @@ def test_both_callbacks_record_once(first):
     results = []
     for both in (False, True):
         train = adaptive("d2ace", features=X)
-        callbacks = [tfml.AdaptiveBatchSelection(train)]
+        callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True)]
         if both:
             callbacks.insert(first == "selection", PartialLabelMaskingUpdate())
         loss = make_loss()
@@ -154,7 +154,7 @@ def test_beside_a_selection_that_predicts():
     history = fit(
         make_model(loss),
         train,
-        callbacks=[tfml.AdaptiveBatchSelection(train, scores="predict")],
+        callbacks=[tfml.AdaptiveBatchSelection(train, verbose_logs=True, scores="predict")],
     )
     assert history["plm/divergence_positives"][0] > 0
     assert np.abs(loss.ideal / loss.actual - 1).max() > 0.01
@@ -210,7 +210,7 @@ def test_class_ids_with_selection():
     odds = tfml.label_statistics(ids).odds
     loss = make_loss(odds=odds, from_logits=True, activation="softmax")
     model = make_model(loss, 0.1, activation=None)
-    history = fit(model, train, callbacks=[tfml.AdaptiveBatchSelection(train)])
+    history = fit(model, train, callbacks=[tfml.AdaptiveBatchSelection(train, verbose_logs=True)])
     assert np.abs(np.log(history["plm/odds"][2] / odds)).max() > 0.01
 
 
@@ -242,7 +242,7 @@ def test_one_of_two_outputs_with_selection(output):
     loss = make_loss()
     model = two_outputs(loss)
     train = adaptive("online_batch")
-    callback = tfml.AdaptiveBatchSelection(train, output=output)
+    callback = tfml.AdaptiveBatchSelection(train, output=output, verbose_logs=True)
     given = train.map(lambda x, y: (x, {"tags": y, "size": x[:, :1]}))
     history = model.fit(given, epochs=2, verbose=0, callbacks=[callback]).history
     assert len(history["plm/odds"]) == 2

@@ -45,7 +45,7 @@ def fit_plain(model, callbacks=None, **arguments):
 
 def fit_adaptive(model, train=None, callbacks=(), **arguments):
     train = train or adaptive()
-    callbacks = [tfml.AdaptiveBatchSelection(train), *callbacks]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True), *callbacks]
     return model.fit(
         train, **{"epochs": 4, "verbose": 0, "callbacks": callbacks, **arguments}
     ).history
@@ -138,7 +138,7 @@ def test_whole_numbers_of_a_schedule_are_passes_over_the_data():
 def test_beside_a_selection_the_update_does_nothing(first):
     model, train = make_model(make_loss()), adaptive()
     fit_adaptive(model, train)
-    callbacks = [tfml.AdaptiveBatchSelection(train), PositiveWeightsUpdate()]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True), PositiveWeightsUpdate()]
     if first == "update":
         callbacks.reverse()
     history = model.fit(train, epochs=4, verbose=0, callbacks=callbacks).history
@@ -263,7 +263,9 @@ def test_restored_from_a_backup(tmp_path, odds_of):
     def run(directory):
         strategy = tfml.strategies.OnlineBatch(8.0, warmup=1, epochs=6)
         train = adaptive(strategy)
-        selection = tfml.AdaptiveBatchSelection(train, backup_dir=str(tmp_path / directory))
+        selection = tfml.AdaptiveBatchSelection(
+            train, verbose_logs=True, backup_dir=str(tmp_path / directory)
+        )
         return make_model(make_loss(odds_of=odds_of), 0.5), train, selection
 
     def go(model, train, selection, **epochs):
@@ -316,7 +318,7 @@ def test_one_output_is_led_by_each():
             seen.append([float(loss.exponent) for loss in losses.values()])
 
     given = train.map(lambda x, y: (x, {"tags": y, "others": y}))
-    selection = tfml.AdaptiveBatchSelection(train, output="tags")
+    selection = tfml.AdaptiveBatchSelection(train, output="tags", verbose_logs=True)
     callbacks = [PositiveWeightsUpdate("others"), selection, Watch()]
     model.fit(given, epochs=2, verbose=0, callbacks=callbacks)
     assert seen == [[0.5, 1.0], [0.25, 0.5]]

@@ -37,7 +37,7 @@ def make_train(strategy=None, data=(X, Y)):
 def fit(log_dir, epochs=3, train=None, model=None, callbacks=(), first=(), **options):
     """History of a fit with our callback between others."""
     train = train or make_train()
-    selection = tfml.AdaptiveBatchSelection(train, log_dir=log_dir, **options)
+    selection = tfml.AdaptiveBatchSelection(train, log_dir=log_dir, verbose_logs=True, **options)
     model = model or make_model()
     run = {"initial_epoch": train.epoch, "epochs": epochs, "verbose": 0}
     return model.fit(train, callbacks=[*first, selection, *callbacks], **run).history

@@ -366,7 +366,9 @@ def test_two_sets_of_labels_in_a_batch_train_as_they_did(strategy):
     model.compile("sgd")
     model(X)
     before = model.get_weights()[0]
-    callback = tfml.AdaptiveBatchSelection(train, check_order=False, from_logits=False)
+    callback = tfml.AdaptiveBatchSelection(
+        train, verbose_logs=True, check_order=False, from_logits=False
+    )
     history = model.fit(train, epochs=2, verbose=0, shuffle=False, callbacks=[callback]).history
     assert np.abs(model.get_weights()[0] - before).max() > 0
     assert np.isnan(history["selection/variance_ratio"]).all()

@@ -41,7 +41,7 @@ def fit():
     """The strategy that watched, History, and the bar."""
     train = tfml.adaptive_dataset((X, Y), Spy(), batch_size=SIZE, seed=1)
     bar = tfa.callbacks.TQDMProgressBar()
-    callbacks = [tfml.AdaptiveBatchSelection(train), bar]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True), bar]
     history = make_model().fit(train, epochs=EPOCHS, verbose=0, callbacks=callbacks).history
     return train.strategy, history, bar
 

@@ -270,7 +270,7 @@ def test_other_callbacks_in_any_order(tmp_path):
         )
         after.clear()
         history = model.fit(train, epochs=9, verbose=0, callbacks=[note, *callbacks]).history
-        assert train.epoch == len(history["loss"]) == len(history["selection/entropy"]) == 3
+        assert train.epoch == len(history["loss"]) == len(history["ess"]) == 3
         np.testing.assert_array_equal(model.get_weights()[0], after[0])  # the best epoch's
         last = tf.keras.models.load_model(path).get_weights()[0]
         results.append(np.concatenate([after[2].ravel(), np.ravel(train.strategy.rows)]))

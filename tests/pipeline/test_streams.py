@@ -42,7 +42,7 @@ def make_model(q=Q, activation="sigmoid"):
 def fit(train, epochs=3, model=None, given=None, **options):
     model = model or make_model()
     watch = Watch(train)
-    callbacks = [tfml.AdaptiveBatchSelection(train, **options), watch]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True, **options), watch]
     data = given if given is not None else train
     history = model.fit(data, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks)
     return watch, history.history

@@ -110,6 +110,15 @@ def test_long_names_keep_both_ends():
     assert texts(ax.get_yticklabels())[:2] == ["a" * 11 + "…" + "a" * 11 + end for end in "12"]
 
 
+def test_attention_is_drawn_of_the_callback_that_keeps_it():
+    train = tfml.adaptive_dataset((Y, Y), "label_balanced", batch_size=2, seed=0)
+    selection = tfml.AdaptiveBatchSelection(train)
+    selection.history = {KEY: ATTENTION}
+    expected = plots.label_attention({KEY: ATTENTION}, Y).images[0].get_array()
+    of_callback = plots.label_attention(selection, Y).images[0].get_array()
+    np.testing.assert_array_equal(of_callback, expected)
+
+
 @pytest.mark.parametrize(
     ("history", "error", "match"),
     [
@@ -117,7 +126,7 @@ def test_long_names_keep_both_ends():
         (
             {"loss": [1.0]},
             ValueError,
-            r"Received: history=\{'loss': \.\.\.\}\. Pass .* `callbacks=`",
+            r"Received: history=\{'loss': \.\.\.\}\. Pass the .*callback .* verbose_logs=True",
         ),
         ({KEY: [np.ones(3)]}, ValueError, rf"4 numbers .* Received: .*'{KEY}' of shape \(1, 3\)\."),
         ({KEY: []}, ValueError, rf"4 numbers .* Received: .*'{KEY}' of shape \(0,\)\. Pass"),

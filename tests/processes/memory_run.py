@@ -44,7 +44,7 @@ def fit(x, strategy):
     train = tfml.adaptive_dataset((x, y.astype("float32")), strategy, BATCH, seed=0)
     model = tf.keras.Sequential([tf.keras.layers.Dense(Q, activation="sigmoid")])
     model.compile("sgd", "binary_crossentropy", jit_compile=False)
-    callbacks = [tfml.AdaptiveBatchSelection(train)]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True)]
     return model.fit(train, epochs=2, shuffle=False, verbose=0, callbacks=callbacks).history
 
 

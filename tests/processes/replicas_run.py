@@ -32,7 +32,7 @@ def main(replicas, n, batch_size, rate, result):
         train = tfml.adaptive_dataset((x, y), strategy=selector, batch_size=batch_size, seed=0)
     watch = Watch(train)
     progress = tfml.callbacks.TrainingProgress(counts)
-    callbacks = [tfml.AdaptiveBatchSelection(train), progress, watch]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True), progress, watch]
     warnings.filterwarnings("error", "This fit validates")
     fit = {"verbose": 0, "validation_data": (x, y)}
     history = model.fit(train, epochs=3, callbacks=callbacks, **fit).history
@@ -41,7 +41,7 @@ def main(replicas, n, batch_size, rate, result):
         plain.set_weights(model.get_weights())
         plain.compile(tf.keras.optimizers.SGD(0.0), "binary_crossentropy")
     uniform = tfml.adaptive_dataset((x, y), "uniform", batch_size=batch_size, seed=0)
-    callbacks = [tfml.AdaptiveBatchSelection(uniform)]
+    callbacks = [tfml.AdaptiveBatchSelection(uniform, verbose_logs=True)]
     of_uniform = plain.fit(uniform, epochs=2, callbacks=callbacks, **fit).history
     with strategy.scope():
         odds, falling = tfml.label_statistics(y).odds, tfml.schedules.Ramp(0.5, 0.0)

@@ -130,7 +130,7 @@ def resume(strategy, number, count):
         for name, (kind, epochs, place) in runs.items():
             _, train, model = make_run(strategy, number, count, 0.5, kind)
             selection, watch = (
-                tfml.AdaptiveBatchSelection(train, backup_dir=place or None),
+                tfml.AdaptiveBatchSelection(train, backup_dir=place or None, verbose_logs=True),
                 Watch(train),
             )
             start = selection.restore(model) if name.endswith("second") else 0
@@ -165,7 +165,8 @@ def fit(strategy, number, count):
         loss, watch = model.loss, Watch(train)
         progress = tfml.callbacks.TrainingProgress(training_set(N)[1].sum(axis=0))
         log_dir = folder if name == "still" else None
-        callbacks = [progress, tfml.AdaptiveBatchSelection(train, log_dir=log_dir), watch]
+        selection = tfml.AdaptiveBatchSelection(train, log_dir=log_dir, verbose_logs=True)
+        callbacks = [progress, selection, watch]
         history = model.fit(train, epochs=4, verbose=0, callbacks=callbacks).history
         results |= {
             f"{name}_plans": watch.plans,
@@ -184,7 +185,7 @@ def fit(strategy, number, count):
             if figure.startswith("selection/")
         }
     _, train, model = make_run(strategy, number, count, 0.0, "uniform")
-    callbacks = [tfml.AdaptiveBatchSelection(train)]
+    callbacks = [tfml.AdaptiveBatchSelection(train, verbose_logs=True)]
     history = model.fit(train, epochs=2, verbose=0, callbacks=callbacks).history
     results["uniform_variance_ratio"] = history["selection/variance_ratio"]
     if folder is not None:

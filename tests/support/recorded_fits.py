@@ -71,8 +71,8 @@ def linear(rate=0.0, **options):
 
 
 def run(model, train, epochs=3, callbacks=(), fit=None, **options):
-    """A fit with our callback and then others."""
-    selection = tfml.AdaptiveBatchSelection(train, **options)
+    """A fit with our callback, all of whose figures are in History, and then others."""
+    selection = tfml.AdaptiveBatchSelection(train, **{"verbose_logs": True, **options})
     fit = fit or {}
     return model.fit(train, epochs=epochs, verbose=0, callbacks=[selection, *callbacks], **fit)
 

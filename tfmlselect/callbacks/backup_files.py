@@ -16,13 +16,14 @@ import hashlib
 import json
 import os
 import re
-import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from tfmlselect._warn import warn
 
 FORMAT = 2  # 1 had no checksum of the manifest
 KEPT = 2
@@ -118,10 +119,9 @@ def read(directory: str, needed: Collection[str] = ()) -> Backup | None:
             problems.append(f"{place.name}: {error}")
             continue
         if problems:
-            warnings.warn(
+            warn(
                 "A backup that cannot be read is passed over for an older one. Received: "
                 f"{'; '.join(problems)}. Training goes on from {place.name}.",
-                stacklevel=3,
             )
         return backup
     if problems:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect import _checks
@@ -59,14 +60,21 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     """Makes `model.fit` on an adaptive dataset adaptive.
 
     Records what the training steps predict, hands it to the dataset's strategy at the end of each
-    epoch, and draws the next epoch from the distribution that the strategy gives. Adds to the
-    epoch's logs, and so to History, what was drawn in it:
+    epoch, and draws the next epoch from the distribution that the strategy gives. Adds two figures
+    to the epoch's logs, and so to the progress bar and to History:
+
+    * `ess`: how many samples an epoch counts for, as a share of all n: the effective sample size
+      1 / sum p^2, divided by n. 1 where all are equally likely, less the more unequal they are;
+    * `rare`: share of the draws that have a minority label (IRLbl > MeanIR).
+
+    All figures of each epoch are in the attribute `history`, and with `verbose_logs=True` in the
+    logs and in History too:
 
     * `selection/effective_sample_size`: 1 / sum p^2, n where all samples are equally likely;
     * `selection/entropy`: of the distribution, in nats, divided by ln n;
     * `selection/unique_samples`: share of the n samples that were drawn at least once;
     * `selection/passes`: samples drawn since the run began, divided by n;
-    * `selection/minority_share`: share of the draws that have a minority label (IRLbl > MeanIR);
+    * `selection/minority_share`: the same as `rare`;
     * `selection/variance_ratio`: R = 1 + CV^2 of g_i = ||p_i - y_i||_2, the size of each sample's
       gradient, over the whole training set, however it was drawn: a draw of sample i weighs 1/p_i
       of the epoch's distribution. The predictions are those that the steps made, each by the model
@@ -77,14 +85,15 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     * `selection/shard_imbalance`, on several machines: the largest mass of a worker's shard over
       its share of the draws;
 
-    and to History alone `selection/label_attention`, an array (q,) an epoch: how often positives of
-    each label were drawn, divided by what uniform draws would have given; NaN without positives.
+    * `selection/label_attention`, an array (q,): how often positives of each label were drawn,
+      divided by what uniform draws would have given; NaN without positives. Arrays go into History
+      and not into the logs, in which Keras expects numbers.
 
     Where the model is compiled with a `tfmlselect.losses.PartialLabelMasking`, its ratios are
-    adapted too, to the odds of the labels in the draws, with the figures that
-    `tfmlselect.callbacks.PartialLabelMaskingUpdate` shows. The exponent of a
-    `tfmlselect.losses.PositiveWeights` is moved, by the dataset's own count of epochs, and shown as
-    `tfmlselect.callbacks.PositiveWeightsUpdate` does.
+    adapted too, to the odds of the labels in the draws. The exponent of a
+    `tfmlselect.losses.PositiveWeights` is moved, by the dataset's own count of epochs. Their
+    figures have the names that `tfmlselect.callbacks.PartialLabelMaskingUpdate` and
+    `tfmlselect.callbacks.PositiveWeightsUpdate` show them by.
     A `tfmlselect.losses.ThinnedLikelihood` is told, in each step, at which rates
     `strategies.RareEvents` keeps the batch's samples.
 
@@ -114,6 +123,14 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             `selection`. Needs the package tensorboard. None: nothing is written.
         label_names: q names of the labels, for TensorBoard; None: those of the dataset, or the
             columns' numbers.
+        verbose_logs: whether the logs get all figures beside the short two, for the progress bar
+            and for `EarlyStopping(monitor="selection/...")`.
+
+    Attributes:
+        history: name -> list of that figure, an entry an epoch, NaN in one that has none: of all
+            epochs since the dataset's run began or was restored, also over several fits. Those
+            above; `plm/...` and `positive_weights/...` of a loss that is adapted; and what the
+            strategy shows of itself, such as `selection/pressure`.
 
     Raises:
         TypeError: `dataset` is no `AdaptiveDataset`.
@@ -132,8 +149,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         >>> history = model.fit(
         ...     train, epochs=2, verbose=0, callbacks=[tfml.AdaptiveBatchSelection(train)]
         ... )
-        >>> len(history.history["selection/unique_samples"])
-        2
+        >>> sorted(history.history)
+        ['ess', 'loss', 'rare']
     """
 
     adapts_ratios = True  # of a PartialLabelMasking loss, where the model has one
@@ -153,6 +170,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         state_device: str | None = None,
         log_dir: str | os.PathLike | None = None,
         label_names: Sequence[str] | None = None,
+        verbose_logs: bool = False,
     ):
         super().__init__()
         self.dataset = dataset
@@ -168,6 +186,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             "state_device": state_device,
             "log_dir": log_dir,
             "label_names": label_names,
+            "verbose_logs": verbose_logs,
         }
         _check_options(dataset, self._options)
         selection = dataset._selection
@@ -184,6 +203,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         self._reader: OutputReader = reader(
             labels.q, labels.single_label, output, from_logits, loss, labels.has_one_each
         )
+        self.history: dict[str, list[Any]] = {}
         self._companions: list[Companion] = []
         self._begun = 0  # steps of the epoch that were begun
         self._warned = False  # of a warm-up as long as the fit
@@ -218,6 +238,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             fit_checks.start_backups(self.model, self._state)
             fit = running_fit(self.model)
             selection.attach(self, self.model, self._options["state_device"], fit)
+            if selection.epoch == 0:
+                self.history = {}
             self._running = True
             self._first_epoch: int | None = None
             self._completed_before = selection.epoch
@@ -263,7 +285,10 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         with self._together():
             for companion in self._companions:
                 companion.finish_epoch(trained)
-        self._show(logs, trained.numbers, trained.arrays)
+        self._keep({**trained.numbers, **trained.in_force, **trained.arrays})
+        self._show(logs, self._short_figures(trained, logs), {})
+        if self._options["verbose_logs"]:
+            self._show(logs, trained.numbers, trained.arrays)
         selection.draw()
         self._start_epoch()
 
@@ -298,9 +323,26 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         self._state.check_model(model)
         self._reader.prepare(model)
         epoch = self._state.restore(model, self._balancing_loss(model))
+        self.history = {}
         if self._summaries is not None:
             self._summaries.restored = True
         return epoch
+
+    def _keep(self, figures: dict[str, Any]) -> None:
+        """Adds an epoch to `history`: an entry to each list, NaN where there is no figure."""
+        epochs = max(map(len, self.history.values()), default=0)
+        for name, value in figures.items():
+            self.history.setdefault(name, [value * np.nan] * epochs)
+        for name, values in self.history.items():
+            values.append(figures[name] if name in figures else values[-1] * np.nan)
+
+    def _short_figures(self, epoch: Epoch, logs: dict | None) -> dict[str, float]:
+        """What the progress bar shows of each epoch, but for names that a metric has."""
+        short = {
+            "ess": epoch.numbers["selection/effective_sample_size"] / self._selection.statistics.n,
+            "rare": epoch.numbers["selection/minority_share"],
+        }
+        return {name: value for name, value in short.items() if name not in (logs or {})}
 
     def _is_due(self, epoch: int) -> bool:
         """Whether an epoch is to have a new distribution."""
@@ -437,6 +479,7 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
     check_output(options["output"], several=True)
     _checks.check_choice("from_logits", options["from_logits"], FROM_LOGITS)
     _checks.check_flag("check_order", options["check_order"])
+    _checks.check_flag("verbose_logs", options["verbose_logs"])
     if options["state_device"] is not None:
         _checks.check_device("state_device", options["state_device"])
     required = _checks.check_flag("backup_required", options["backup_required"])

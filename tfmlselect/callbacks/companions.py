@@ -7,7 +7,6 @@ order of the list. What they do is in other modules; here is when they do it.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from tfmlselect import _training_step
 from tfmlselect._progress import verbosity
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.masking_update import RatioUpdate
 from tfmlselect.callbacks.positive_weights_update import ExponentUpdate
 from tfmlselect.callbacks.run_state import RunState
@@ -41,7 +41,7 @@ class Epoch:
         refresh: whether the next epoch is to have a new one.
         logs: of Keras, or None.
         verbose: whether long work shows its progress.
-        numbers, arrays: what History shows, by name; companions add theirs.
+        numbers, arrays: figures of the epoch, by name; companions add theirs.
     """
 
     distribution: Distribution
@@ -50,6 +50,12 @@ class Epoch:
     verbose: bool
     numbers: dict[str, float] = dataclasses.field(default_factory=dict)
     arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def in_force(self) -> dict[str, float]:
+        """What the strategy's schedules and shares were in the epoch, by name."""
+        values = self.distribution.schedule_values
+        return {f"selection/{name}": value for name, value in values.items()}
 
 
 class Companion:
@@ -373,20 +379,18 @@ class Backup(Companion):
                 ) from error
             if not self._warned:
                 self._warned = True
-                warnings.warn(
+                warn(
                     f"A backup could not be written, and the fit goes on. Received: {error}. The "
                     "backups before it are kept, and each epoch tries again. Make room; "
                     "backup_required=True stops the fit instead.",
-                    stacklevel=4,
                 )
 
 
 def warn_of_rows_left_out(selection: Selection, rows: int) -> None:
     """Says once for each dataset that predictions were left out."""
     if rows and selection.first_time("not finite"):
-        warnings.warn(
+        warn(
             f"Predictions were not finite and are left out. Received: {rows} rows with NaN "
             f"or infinity in epoch {selection.epoch}; their samples keep the last good value. "
             "Lower the learning rate or clip gradients.",
-            stacklevel=5,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow as tf
 from tfmlselect._checks import shown
 from tfmlselect._running_fit import calling_list
 from tfmlselect._training_step import batch_weights
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.distributed import workers
@@ -47,11 +47,10 @@ def warn_of_model_on_one_machine(model: tf.keras.Model) -> None:
     """Warns if TF_CONFIG names several machines, and the model is trained on this one alone."""
     machines = workers.machines_in_tf_config()
     if machines > 1 and workers.strategy_of(model) is None:
-        warnings.warn(
+        warn(
             "This model trains on this machine alone, with the samples that this machine has. "
             f"Received: {machines} machines in TF_CONFIG, and a model made outside of a "
             "MultiWorkerMirroredStrategy. Make and compile it inside of strategy.scope().",
-            stacklevel=4,
         )
 
 
@@ -100,10 +99,9 @@ def warn_of_late_progress(callback: tf.keras.callbacks.Callback) -> None:
     callbacks = listening(callback.model)
     later = callbacks[callbacks.index(callback) + 1 :]
     if any(isinstance(each, TrainingProgress) for each in later):
-        warnings.warn(
+        warn(
             "AdaptiveBatchSelection writes what TrainingProgress shows, if that comes before it. "
             "Received: log_dir, and TrainingProgress after it. Put TrainingProgress first.",
-            stacklevel=5,
         )
 
 
@@ -178,23 +176,21 @@ def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDatase
     thins = isinstance(strategy, RareEvents) and strategy.rate < 1
     corrects = recorded is None or isinstance(recorded, ThinnedLikelihood)
     if thins and not corrects and not weighs and selection.first_time("thinned"):
-        warnings.warn(
+        warn(
             "RareEvents leaves most empty samples out, and this loss does not know it: the model "
             "will predict probabilities of the thinned data, which are too large. Received: "
             f"loss={shown(recorded)}. Compile the model with tfmlselect.losses."
             "ThinnedLikelihood(), or pass importance_weights=1.0 to adaptive_dataset.",
-            stacklevel=4,
         )
 
 
 def warn_of_other_epoch(epoch: int, completed: int) -> None:
     """Warns if Keras starts with another epoch than the dataset's own counter says."""
     if epoch not in (0, completed):
-        warnings.warn(
+        warn(
             f"Keras starts with epoch {epoch}, and the dataset has completed {completed}. "
             f"Received: initial_epoch={epoch}. Selection goes by the dataset's own counter; "
             f"pass initial_epoch={completed} where both are to agree.",
-            stacklevel=3,
         )
 
 
@@ -223,21 +219,19 @@ def warn_if_too_short(strategy: Strategy, completed: int, stop: int | None) -> b
     """
     run, warmup = strategy.run_epochs, strategy.warmup
     if warmup >= run:
-        warnings.warn(
+        warn(
             "No adaptive epoch is left after the warm-up. Received: a run of "
             f"{run} epochs, the first {warmup} of them uniform. "
             "Train longer, make the strategy with a shorter `warmup`, or, where more fits follow, "
             "pass the length of them all: adaptive_dataset(..., epochs=...).",
-            stacklevel=4,
         )
         return True
     if stop is not None and warmup > completed and warmup - completed >= stop:
-        warnings.warn(
+        warn(
             "EarlyStopping may end this fit before an adaptive epoch. Received: "
             f"an end after {stop} epochs, and a warm-up of {warmup - completed}. Use a larger "
             "patience, make the strategy with a shorter `warmup`, or pass the dataset the length "
             "that you expect: adaptive_dataset(..., epochs=...).",
-            stacklevel=4,
         )
         return True
     return False
@@ -254,10 +248,9 @@ def warn_of_few_adaptive_epochs(strategy: Strategy, first: int, completed: int) 
     trained = completed - first
     adaptive = max(0, completed - max(first, strategy.warmup))
     if trained and 4 * adaptive < trained:
-        warnings.warn(
+        warn(
             "Few epochs of this fit were adaptive. Received: "
             f"{adaptive} adaptive epochs of {trained}, after a warm-up of {strategy.warmup}, for a "
             f"run of {strategy.run_epochs}. Make the strategy with a shorter `warmup`, or pass the "
             "dataset the length that runs really have: adaptive_dataset(..., epochs=...).",
-            stacklevel=4,
         )

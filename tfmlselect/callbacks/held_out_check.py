@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import tensorflow as tf
 
 from tfmlselect._running_fit import evaluated
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.base import StepListener
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 
@@ -36,9 +35,8 @@ class ValidationDataWarning(StepListener):
         )
         if self._running and read and not self._warned:
             self._warned = True
-            warnings.warn(
+            warn(
                 "This fit validates on the samples that it trains on, in the batches selected. "
                 "Received: validation_data, or `evaluate` within the fit, with the adaptive "
                 "dataset. Pass samples held out: validation_data=(x_val, y_val).",
-                stacklevel=2,
             )

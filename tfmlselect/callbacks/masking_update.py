@@ -5,12 +5,12 @@ From the predictions of the training steps; the formulas are in `losses.masking_
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.base import StepListener, compiled_loss, mean_known
 from tfmlselect.distributed import workers
 from tfmlselect.losses import PartialLabelMasking
@@ -39,11 +39,10 @@ class RatioUpdate:
             self._take_odds(odds)
         silent = np.flatnonzero(np.isnan(loss.actual.numpy()))
         if silent.size:
-            warnings.warn(
+            warn(
                 "Labels without positives or without negatives take no part in Partial Label "
                 f"Masking. Received: {silent.size} of {loss.q} labels: "
                 f"{', '.join(map(str, silent[:5]))}{', ...' * (silent.size > 5)}.",
-                stacklevel=4,
             )
 
     def record(self, y: tf.Tensor, p: tf.Tensor) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_argument, check_path
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.companions import Companion, Epoch
 from tfmlselect.callbacks.directory_checks import check_directory, require_directory
 from tfmlselect.distributed import workers
@@ -26,7 +26,7 @@ from tfmlselect.recording.label_errors import LabelErrors
 
 SHOWN_EACH = 10  # labels: the rarest, and of each epoch the most and the least favoured
 SHOWN_AT_MOST = 100  # labels; more lines than these nobody reads
-# History's arrays (q,), and the groups of lines that they become.
+# An epoch's arrays (q,), and the groups of lines that they become.
 _LINES = {
     "selection/label_attention": "label_attention",
     "label_loss": "label_loss",
@@ -93,11 +93,10 @@ class SelectionSummaries(Companion):
         if restored and (going_on or steps <= {1}):  # killed before its first backup was whole
             self._written = steps
         elif steps and not going_on:
-            warnings.warn(
+            warn(
                 "TensorBoard will draw two runs as one. Received: "
                 f"log_dir={self._log_dir!r}, which holds the selection of "
                 "another run, and a fit that starts at epoch 0. Pass a new directory for each run.",
-                stacklevel=4,
             )
         self._shown = {j for j, name in enumerate(self._names) if f"label_attention/{name}" in tags}
 
@@ -119,21 +118,19 @@ class SelectionSummaries(Companion):
         progress = {
             key: value for key, value in (epoch.logs or {}).items() if key.startswith("progress/")
         }
-        selection, drawn_from = self._selection, epoch.distribution
-        expected_draws = selection.plan.n * drawn_from.probabilities
-        values = {f"selection/{name}": value for name, value in drawn_from.schedule_values.items()}
+        selection = self._selection
+        expected_draws = selection.plan.n * epoch.distribution.probabilities
         self._choose(expected_draws)
         if not self._chief or selection.epoch in self._written:
             return
-        numbers = {**self._lines(arrays), **epoch.numbers, **values, **progress}
+        numbers = {**self._lines(arrays), **epoch.numbers, **epoch.in_force, **progress}
         try:
             self._write(numbers, expected_draws)
         except tf.errors.OpError as error:
             self._writer, self._chief = None, False
-            warnings.warn(
+            warn(
                 "Summaries for TensorBoard could not be written, and the fit goes on without. "
                 f"Received: {error.message} Make room in log_dir={self._log_dir!r}.",
-                stacklevel=4,
             )
 
     def _write(self, numbers: dict[str, float], expected_draws: np.ndarray) -> None:

@@ -5,7 +5,6 @@ It changes nothing in training, and draws nothing: `plots.training_progress` doe
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_argument, check_choice, require, shown
+from tfmlselect._warn import warn
 from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
 from tfmlselect.labels import are_class_ids, one_hot
@@ -149,11 +149,10 @@ class TrainingProgress(StepListener):
         """Deprecated: `tfmlselect.plots.training_progress(progress, quantity, ax=axes)`."""
         from tfmlselect import plots
 
-        warnings.warn(
+        warn(
             "TrainingProgress.plot will be removed in the next release. Call "
             "tfmlselect.plots.training_progress(progress, quantity, ax=...) instead.",
             DeprecationWarning,
-            stacklevel=2,
         )
         return plots.training_progress(self, quantity, ax=axes)
 

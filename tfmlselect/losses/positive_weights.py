@@ -5,7 +5,6 @@ A power of the odds says how much more. When that power moves in a fit, `tfmlsel
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from tfmlselect import schedules
 from tfmlselect._checks import check_choice, check_number
+from tfmlselect._warn import warn
 from tfmlselect.losses.balancing import BalancingLoss, checked_odds
 from tfmlselect.losses.base import mean_over_known
 from tfmlselect.schedules import Constant, Schedule
@@ -225,11 +225,10 @@ class PositiveWeights(BalancingLoss):
         if not self._warns:
             return
         self._warns = False  # once is enough
-        warnings.warn(
+        warn(
             "The exponent of PositiveWeights has a schedule, and no callback moves it: it stays "
             f"where it is. Received: {self!r}. Pass fit AdaptiveBatchSelection(train), or "
             "tfmlselect.callbacks.PositiveWeightsUpdate(output) for the output of this loss.",
-            stacklevel=2,
         )
 
 

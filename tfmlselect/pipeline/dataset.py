@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._warn import warn
 from tfmlselect.distributed import workers
 from tfmlselect.pipeline.inspection import Inspection, inspect_selection
 from tfmlselect.pipeline.selection import Selection
@@ -243,12 +243,11 @@ class AdaptiveDataset(tf.data.Dataset):
 
     def __iter__(self):
         if not self._selection.attached and self._selection.first_time("not attached"):
-            warnings.warn(
+            warn(
                 "This adaptive dataset is not attached to a callback: each iteration is a fresh "
                 "uniform permutation. For adaptive batches pass model.fit(train, "
                 "callbacks=[tfmlselect.AdaptiveBatchSelection(train)]). To look at a batch "
                 "quietly, use train.take(1); for all samples, train.in_order().",
-                stacklevel=2,
             )
         # Keras 3 makes an iterator at an epoch's end, drops it unread and makes the next. Each
         # costs some milliseconds: an unread one of an earlier epoch serves as new. Whoever else

@@ -1,4 +1,4 @@
-"""What History shows of an epoch's draws, over the samples of all machines together."""
+"""Figures of an epoch's draws, over the samples of all machines together."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class EpochStatistics:
         draws: samples an epoch on this machine.
 
     Attributes:
+        n: samples of all machines.
         counts: (q,) int64, positives of each label, of all machines' samples.
         share: this machine's share of all draws of an epoch; 1.0 on one machine.
     """
@@ -29,7 +30,8 @@ class EpochStatistics:
     def __init__(self, labels: Labels, draws: int):
         self._labels = labels
         self.counts = workers.label_counts(labels.matrix)
-        self.share = draws / int(workers.total(draws))
+        of_all = workers.total(np.array([draws, labels.n])).numpy()
+        self.share, self.n = draws / int(of_all[0]), int(of_all[1])
         minority = labels.matrix[:, minority_labels(self.counts)]
         self._minority_rows: np.ndarray = np.any(minority, axis=1)
 
@@ -43,7 +45,7 @@ class EpochStatistics:
             ids: what was drawn, (draws,).
 
         Returns:
-            Numbers, and arrays (q,), by the names that History has.
+            Numbers, and arrays (q,), by the names that the callback's `history` has.
         """
         # share, not mass: this machine draws as often as its batches say.
         p = self.share * distribution.probabilities

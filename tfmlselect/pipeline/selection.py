@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfmlselect._progress import verbosity
 from tfmlselect._running_fit import RunningFit
+from tfmlselect._warn import warn
 from tfmlselect.distributed import replicas, workers
 from tfmlselect.distributed.shard_checks import check_shards
 from tfmlselect.pipeline.distribution import Distribution
@@ -271,14 +272,13 @@ class Selection:
         cut = np.maximum(asked.probabilities - p, 0.0)
         if cut.sum() > 0.01 and self.first_time("cut"):
             draws, most = self.plan.draws, int(asked.probabilities.argmax())
-            warnings.warn(
+            warn(
                 "Some samples would come more often than there are batches, and no batch holds a "
                 f"sample twice. Received: probabilities that ask for {cut.sum():.0%} of the draws "
                 f"too many, sample {most} to come {draws * asked.probabilities[most]:.1f} times an "
                 f"epoch instead of {draws * p[most]:.1f}. They go to the other samples, as "
                 "`probabilities` of the dataset shows. Use smaller batches, on a stream a larger "
                 "`window`, or a strategy that leaves more to the other samples.",
-                stacklevel=5,
             )
 
     def _check_batches_fill(self) -> None:

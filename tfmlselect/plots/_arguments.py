@@ -17,9 +17,12 @@ import tensorflow as tf
 from matplotlib.axes import Axes
 
 from tfmlselect._checks import check_argument, shown
+from tfmlselect.callbacks import AdaptiveBatchSelection
 from tfmlselect.labels import LabelStatistics, check_label_names, label_statistics
 
-History: TypeAlias = tf.keras.callbacks.History | Mapping[str, Sequence[Any]]
+History: TypeAlias = (
+    tf.keras.callbacks.History | AdaptiveBatchSelection | Mapping[str, Sequence[Any]]
+)
 Numbers: TypeAlias = Sequence[float] | np.ndarray | tf.Tensor
 
 
@@ -57,16 +60,17 @@ def _is_real_or_none(value: Any) -> bool:
 
 
 def recorded(name: str, history: Any) -> Mapping[str, Any]:
-    """What a History recorded, by its names; a dictionary is taken as it is.
+    """What a History or a callback recorded, by its names; a dictionary is taken as it is.
 
     Raises:
-        TypeError: neither a History nor a dictionary.
+        TypeError: none of these.
     """
     values = getattr(history, "history", history)
     if not isinstance(values, Mapping):
         raise TypeError(
-            f"`{name}` must be what `model.fit` returns, or its `.history`. "
-            f"Received: {name}={shown(history)}. Pass history = model.fit(...)."
+            f"`{name}` must be what `model.fit` returns, an AdaptiveBatchSelection callback, or "
+            f"the `.history` of either. Received: {name}={shown(history)}. Pass history = "
+            "model.fit(...)."
         )
     return values
 

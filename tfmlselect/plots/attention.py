@@ -47,8 +47,9 @@ def label_attention(
     ends. Labels without positives are grey, at the bottom.
 
     Args:
-        history: what `model.fit` returned, or its `.history`, with `selection/label_attention`: a
-            (q,) array an epoch.
+        history: the `AdaptiveBatchSelection` callback of the fit, or its `.history`, with
+            `selection/label_attention`: a (q,) array an epoch. With `verbose_logs=True` also what
+            `model.fit` returned.
         y: the training labels, as for `adaptive_dataset`, or their `label_statistics`.
         label_names: q names; None: those of the statistics, or numbers.
         ax: where to draw; None: in a new figure.
@@ -111,7 +112,8 @@ def _attention(history: History, q: int) -> np.ndarray:
         KEY in values,
         f"`history` must have the key {KEY!r}",
         f"history={keys_shown(values)}",
-        "Pass the history of a fit with AdaptiveBatchSelection in `callbacks=`",
+        "Pass the AdaptiveBatchSelection callback of the fit, which keeps it; or make that with "
+        "verbose_logs=True, for the history that `fit` returns",
     )
     attention = as_numbers(values[KEY])
     shape = attention.shape

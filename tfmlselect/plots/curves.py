@@ -34,7 +34,8 @@ def learning_curves(
     nothing.
 
     Args:
-        histories: name of a run -> what `model.fit` returned, or its `.history`.
+        histories: name of a run -> what `model.fit` returned, the run's `AdaptiveBatchSelection`
+            for its own figures, or the `.history` of either.
         metric: key of the histories, such as "val_macro_auc".
         target: a value of the metric, or the name of the run whose best value is the target.
         higher_is_better: None: unless the metric's name has "loss" or "error" in it.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from scipy import sparse
 
 from tfmlselect._checks import check_finite, is_whole, require, shown
 from tfmlselect._progress import Progress
+from tfmlselect._warn import warn
 
 # Strategies ask for 5 and 6 neighbours: one search, and one order of equal distances, serves all.
 _SEARCHED_AT_LEAST = 10
@@ -209,12 +209,11 @@ def _warn_of_one_column(features: Any) -> None:
     variances = rows.var(axis=0)
     widest = int(variances.argmax())
     if variances[widest] > _ONE_COLUMN * variances.sum():
-        warnings.warn(
+        warn(
             "One column of the features decides which samples are neighbours: distances are "
             f"Euclidean. Received: {d} columns, of which column {widest} has "
             f"{variances[widest] / variances.sum():.1%} of the variance. Scale the columns first, "
             "e.g. with sklearn.preprocessing.MinMaxScaler.",
-            stacklevel=3,
         )
 
 

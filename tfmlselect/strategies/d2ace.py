@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from tfmlselect._checks import (
     check_numbers,
     check_whole,
 )
+from tfmlselect._warn import warn
 from tfmlselect.distributed import workers
 from tfmlselect.schedules import Ramp, Schedule, check_point
 from tfmlselect.scoring.correlations import (
@@ -140,13 +140,12 @@ class D2ACE(PressureStrategy):
             return None
         found = find_neighbors(features, neighbors, n, self.neighbors)
         if found is None:
-            warnings.warn(
+            warn(
                 "D2ACE has nothing to search neighbours in and goes on without a neighbourhood (a "
                 "sample's context is its own labels). Received: features=None, neighbors=None, and "
                 "x is no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings or "
                 "several inputs side by side, or `neighbors=` ids (n, k); D2ACE(neighbors=0) says "
                 "that this is meant.",
-                stacklevel=5,  # the caller of `build`
             )
         return found
 

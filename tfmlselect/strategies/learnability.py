@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_argument, check_array, check_finite, check_whole, require
+from tfmlselect._warn import warn
 from tfmlselect.labels import check_labels
 from tfmlselect.losses.cross_entropy import EPSILON
 from tfmlselect.schedules import Schedule
@@ -98,10 +98,9 @@ class Learnability(ScoredStrategy):
     def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
         losses = self.reference_losses
         if losses is None:
-            warnings.warn(
+            warn(
                 "Learnability without a reference model is selection by loss. Received: "
                 "reference_losses=None. Use Learnability.from_model(model, x, y).",
-                stacklevel=4,  # the caller of `build`
             )
             losses = np.zeros(len(labels))
         require(

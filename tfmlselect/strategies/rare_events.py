@@ -5,13 +5,13 @@ How a model learns the right probabilities from what is left is in `losses.thinn
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_choice, check_columns, check_number, require
+from tfmlselect._warn import warn
 from tfmlselect.distributed import workers
 from tfmlselect.losses.cross_entropy import clamp
 from tfmlselect.scoring.memories import observed
@@ -114,11 +114,10 @@ class RareEvents(Strategy):
         self._draws, self._keep = _shares(n, int(empty.sum()), self.empty_share)
         self.rate = float(self._keep / empty.sum()) if empty.any() else 1.0
         if empty.all():
-            warnings.warn(
+            warn(
                 "No sample has a protected label, so none is left out and all are drawn alike. "
                 f"Received: labels={list(columns)}, without a positive among {n} samples. Protect "
                 "columns that have some.",
-                stacklevel=3,  # the caller of `build`
             )
         self._empty, self._empties = tf.constant(empty), tf.constant(np.flatnonzero(empty))
         self._everywhere = float(workers.total(tf.constant(self._draws, tf.float64)))
