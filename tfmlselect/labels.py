@@ -48,6 +48,10 @@ class Labels(NamedTuple):
             for start in range(0, self.n, _ROWS_AT_ONCE)
         )
 
+    def rows(self, ids: np.ndarray) -> Labels:
+        """The labels of some samples."""
+        return self._replace(matrix=self.matrix[ids])
+
     def sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values`, (n,) float64, over the positives of each label: (q,) float64."""
         sums = np.zeros(self.q)

@@ -190,7 +190,7 @@ def test_class_weight_with_one_hot_rows():
 
 def test_sample_weights_weigh_the_loss_and_not_the_record():
     x, y = numbered(28)
-    w = np.arange(28.0)
+    w = np.arange(1.0, 29)
     train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1, sample_weight=w)
     history = run(linear(), train).history
     losses = w * np.mean((x * KERNEL - y) ** 2, axis=1)
@@ -205,7 +205,7 @@ def test_class_weight_beside_sample_weight():
     for given in ({}, {"class_weight": dict.fromkeys(range(5), 2.0)}):
         model = tf.keras.Sequential([tf.keras.Input((1,)), dense(5, "head", 0, "softmax")])
         model.compile(tf.keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
-        train = tfml.adaptive_dataset((x, ids), Spy(), 4, seed=1, sample_weight=np.arange(28.0))
+        train = tfml.adaptive_dataset((x, ids), Spy(), 4, seed=1, sample_weight=np.arange(1.0, 29))
         if given and KERAS_3:
             with pytest.raises(ValueError, match=r"`class_weight` and `sample_weight`"):
                 run(model, train, fit=given)

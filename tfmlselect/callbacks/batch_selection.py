@@ -357,7 +357,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             recorder = ErrorRecorder(selection.plan.draws, self._reader, count)
             companions.append(ErrorLog(recorder))
             if used:
-                samples, n = self.dataset.in_order(), selection.source.n
+                n = selection.source.n
+                samples = self.dataset._in_order(n)
                 scorer = Scorer(self.model, samples, n, strategy, self._reader, losses, errors)
                 companions.append(ExactPredictions(selection, scorer))
             if masking is not None:

@@ -19,6 +19,7 @@ _LOOKED_AT = 4  # samples by which a batch is told from a sample
 _SKETCHES = 64  # samples by which a stream is known on another machine
 _AGAIN = 4096  # samples of a second pass that are compared with those of the first
 _DIFFERENT_SHAPES = ("Cannot batch tensors", "Cannot add tensor to the batch")  # of tf.data
+_REMEDY_WEIGHT = "Make the weight one number a sample; weights of labels go into the loss"
 _REMEDY_LENGTH = "source.apply(tf.data.experimental.assert_cardinality({}))"
 
 
@@ -28,6 +29,7 @@ class StreamSamples(NamedTuple):
     Attributes:
         dataset: of single samples, with static shapes and the length asserted.
         labels: (n, q) or (n,), as the stream gives them.
+        weights: (n,) float64, or None where the stream has none.
         features: (n, d) by the user's function, or None.
         checksums: (n,) int64 of x; None where x is to change.
         sketches: (about 64, 2) float64, of samples spread evenly; none where x is to change.
@@ -35,6 +37,7 @@ class StreamSamples(NamedTuple):
 
     dataset: tf.data.Dataset
     labels: np.ndarray
+    weights: np.ndarray | None
     features: np.ndarray | None
     checksums: np.ndarray | None
     sketches: np.ndarray
@@ -65,8 +68,7 @@ def read_samples(
         dataset = _taken_apart(dataset)
     elif batched is None:
         _check_is_sample(dataset)
-    y_spec = dataset.element_spec[1]
-    whole = _is_static((dataset.element_spec[0], y_spec)) and features is None
+    whole = _is_static(dataset.element_spec) and features is None
 
     def of_rows(x, *weight):
         if x_changes:
@@ -75,10 +77,15 @@ def read_samples(
         return {"checksum": checksums(x)} | ({} if sketches is None else {"sketch": sketches})
 
     def of_batch(x, y, *weight):
-        return {"y": y, **of_rows(x, *weight)}
+        found = {"y": y, **of_rows(x, *weight)}
+        return found | ({"weight": tf.cast(weight[0], tf.float64)} if weight else {})
 
     def of_sample(x, y, *weight):
-        found = {"y": y} | {f"x shape {i}": tf.shape(leaf) for i, leaf in enumerate(_unknown(x))}
+        found = {"y": y}
+        for each in weight:  # none, or one, which may turn out to be no number but several
+            found["weight"] = tf.reduce_sum(tf.cast(each, tf.float64))
+            found["weight rank"], found["weight size"] = tf.rank(each), tf.size(each)
+        found |= {f"x shape {i}": tf.shape(leaf) for i, leaf in enumerate(_unknown(x))}
         one = tf.nest.map_structure(lambda leaf: tf.expand_dims(leaf, 0), (x, *weight))
         found |= {name: rows[0] for name, rows in of_rows(*one).items()}
         if features is not None:
@@ -92,12 +99,14 @@ def read_samples(
 
     collected = _collected(pass_over(dataset), int(dataset.cardinality()))
     n = len(collected["y"])
+    _check_weight_shapes(collected)
     _check_again(collected, pass_over(dataset.take(_AGAIN)))
     dataset = _with_shapes(dataset, collected).apply(tf.data.experimental.assert_cardinality(n))
     sketches = collected.get("sketch", np.empty((0, 2)))
     return StreamSamples(
         dataset,
         collected["y"],
+        collected.get("weight"),
         collected.get("features"),
         collected.get("checksum"),
         sketches[:: max(1, len(sketches) // _SKETCHES)],
@@ -192,13 +201,26 @@ def _wrong_parts(spec: tuple, batched: bool | None) -> list[tuple[str, str]]:
     elif (y.shape.rank or 0) > most:
         remedy = "Leave .batch(...) out, take batches apart with .unbatch(), or pass batched=True"
         found.append((f"y of {y}", "Make y a vector (q,)" if batched else remedy))
-    weight_rank = 1 if batched else 0
-    if len(spec) == 3 and not (
-        isinstance(spec[2], tf.TensorSpec) and spec[2].shape.rank in (None, weight_rank)
-    ):
-        remedy = "Make the weight one number a sample; weights of labels go into the loss"
-        found.append((f"sample_weight of {spec[2]}", remedy))
+    if len(spec) == 3 and not _may_be_weights(spec[2], y, batched):
+        found.append((f"sample_weight of {spec[2]}", _REMEDY_WEIGHT))
     return found
+
+
+def _may_be_weights(spec: Any, y_spec: Any, batched: bool | None) -> bool:
+    """Whether the third element may be one number a sample."""
+    if not isinstance(spec, tf.TensorSpec):
+        return False
+    dtype, shape = spec.dtype, spec.shape
+    number = dtype.is_floating or dtype.is_integer or dtype.is_bool
+    if not number or shape.rank not in (None, 1 if batched else 0):
+        return False
+    # A vector of fixed length beside batches of any length is not theirs: one weight a label, ...
+    lengths = [shape[:1].as_list(), y_spec.shape[:1].as_list()] if _ranked(spec, y_spec) else []
+    return not (batched and lengths and lengths[1] == [None] and lengths[0] != [None])
+
+
+def _ranked(*specs: Any) -> bool:
+    return all(isinstance(each, tf.TensorSpec) and each.shape.rank for each in specs)
 
 
 def _check_is_sample(dataset: tf.data.Dataset) -> None:
@@ -271,6 +293,18 @@ def _collected(dataset: tf.data.Dataset, cardinality: int) -> dict[str, np.ndarr
             "file, or a filter that keeps nothing."
         )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _check_weight_shapes(collected: dict[str, np.ndarray]) -> None:
+    """Of weights whose shape is not known before they are read."""
+    ranks = collected.get("weight rank", np.zeros(1, int))
+    if ranks.any():
+        first = int(np.flatnonzero(ranks)[0])
+        raise ValueError(
+            "The third element of a stream must be the weight of its sample, one number. Received: "
+            f"{collected['weight size'][first]} numbers, of rank {ranks[first]}, with sample "
+            f"{first}. {_REMEDY_WEIGHT}."
+        )
 
 
 def _check_again(collected: dict[str, np.ndarray], again: tf.data.Dataset) -> None:

@@ -77,8 +77,12 @@ def batch_composition(
     if isinstance(drawn, AdaptiveDataset):
         no_other = "None where `drawn` is an AdaptiveDataset, which has its labels"
         check_argument(y is None, "y", y, no_other, "Leave `y` out")
-        matrix = drawn._selection.source.labels.matrix
-        weight, title = drawn.probabilities, "What the next epoch is expected to hold"
+        selection = drawn._selection
+        matrix = selection.source.labels.matrix
+        weight, title = (
+            selection.distribution.probabilities,
+            "What the next epoch is expected to hold",
+        )
     else:
         require(y is not None, "`y` is needed for draws", "y=None", "Pass the labels (n, q)")
         matrix = check_labels(y).matrix

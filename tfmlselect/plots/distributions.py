@@ -47,7 +47,7 @@ def distribution(train: AdaptiveDataset | Numbers, *, ax: Axes | None = None) ->
     title = "Distribution over samples"
     if isinstance(train, AdaptiveDataset):
         title += f", {type(train.strategy).__name__} after {train.epoch} epochs"
-        p = np.asarray(train.probabilities, np.float64)
+        p = train._selection.distribution.probabilities
     else:
         p = _probabilities(train)
     relative = np.sort(p * len(p))[::-1]

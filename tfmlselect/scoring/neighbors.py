@@ -154,7 +154,8 @@ def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
         fits and array.dtype.kind in "iu",
         f"`neighbors` must hold a row of at least {k} integer ids for each of the {n} samples",
         f"neighbors.shape={array.shape}, neighbors.dtype={array.dtype}",
-        "Search more neighbours or ask for fewer; cast ids with neighbors.astype('int32')",
+        "Search more neighbours or ask for fewer, and none among samples of weight 0, which are "
+        "nobody's; cast ids with neighbors.astype('int32')",
     )
     array = array[:, :k]
     require(

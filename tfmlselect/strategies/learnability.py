@@ -104,6 +104,8 @@ class Learnability(ScoredStrategy):
                 stacklevel=4,  # the caller of `build`
             )
             losses = np.zeros(len(labels))
+        elif self.sample_ids is not None and len(losses) > self.sample_ids.max(initial=0):
+            losses = losses[self.sample_ids]
         require(
             losses.shape in ((len(labels),), labels.shape),
             "`reference_losses` must be those of this training set, in its order",
