@@ -17,7 +17,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect import _steps_saved
-from tfmlselect._checks import require, shown
+from tfmlselect._checks import check_unmasked, require, shown
 
 _ROWS_AT_ONCE = 65536
 # Class ids below the largest that no sample has: a part of a data set may lack its rarest classes.
@@ -341,6 +341,12 @@ def measure(y: Any, label_names: Sequence[str] | None, stacklevel: int) -> Label
 
 
 def _as_array(y: Any, name: str) -> np.ndarray:
+    check_unmasked(
+        name,
+        y,
+        "Fill it with a number and say which, adaptive_dataset((x, np.ma.filled(y, -1)), ..., "
+        "missing=-1), or leave those samples out",
+    )
     array, problem = np.empty(0), ""
     try:
         array = np.asarray(y)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from tfmlselect._checks import check_finite
+from tfmlselect._checks import check_finite, check_unmasked
 from tfmlselect.pipeline.kept_samples import KeptSamples, check_weights
 from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 from tfmlselect.pipeline.plan import Plan, PlanOptions
@@ -176,9 +176,10 @@ def _array(part: Any, name: str) -> Any:
         return part
     if sparse.issparse(part) and part.ndim == 2:
         return part.tocsr()
+    check_unmasked(name, part, _FILLED.get(name))
     received = type(part).__name__
     try:
-        array = np.asanyarray(part)
+        array = np.asarray(part) if isinstance(part, np.ma.MaskedArray) else np.asanyarray(part)
         received += f" of dtype {array.dtype}"
         tf.as_dtype(array.dtype)
     except ValueError:
@@ -190,6 +191,12 @@ def _array(part: Any, name: str) -> Any:
         if others:
             raise _not_an_array(name, f"{received}, holding {', '.join(sorted(others))}")
     return array
+
+
+# What to do about masked entries, where there is more to say than that they must be filled.
+_FILLED = {
+    "sample_weight": "Leave these samples out by a weight of 0: np.ma.filled(sample_weight, 0)"
+}
 
 
 def _not_an_array(name: str, received: str) -> TypeError:

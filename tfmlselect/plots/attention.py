@@ -113,7 +113,7 @@ def _attention(history: History, q: int) -> np.ndarray:
         f"history={keys_shown(values)}",
         "Pass the history of a fit with AdaptiveBatchSelection in `callbacks=`",
     )
-    attention = as_numbers(values[KEY])
+    attention = as_numbers("history", values[KEY])
     shape = attention.shape
     require(
         len(shape) == 2 and shape[0] > 0 and shape[1] == q and not (attention < 0).any(),

@@ -136,14 +136,14 @@ def batch_composition(
 
 def _share_of_draws(drawn: Numbers, n: int) -> np.ndarray:
     """(n,) float64 that sums to 1, of sample ids or of probabilities."""
-    ids = as_array(drawn)
+    ids = as_array("drawn", drawn)
     received = f"drawn={shown(drawn)} of shape {ids.shape} for labels of {n} samples"
     remedy = "Pass ids of samples 0 to n - 1 as integers, or n probabilities as floats"
     if ids.dtype.kind in "iu":
         ok = ids.ndim == 1 and ids.size > 0 and ids.min() >= 0 and ids.max() < n
         require(ok, "`drawn` must be ids of the samples that `y` has", received, remedy)
         return np.bincount(ids, minlength=n) / ids.size
-    probabilities = as_numbers(drawn)
+    probabilities = as_numbers("drawn", drawn)
     ok = probabilities.shape == (n,)
     require(ok, "`drawn` must be an AdaptiveDataset, sample ids or probabilities", received, remedy)
     check_distribution(probabilities)

@@ -90,7 +90,7 @@ def distribution(train: AdaptiveDataset | Numbers, *, ax: Axes | None = None) ->
 
 def _probabilities(train: Numbers) -> np.ndarray:
     """(n,) float64 that sums to 1."""
-    p = as_numbers(train)
+    p = as_numbers("train", train)
     check_argument(
         p.ndim == 1 and p.size > 0,
         "train",
