@@ -206,6 +206,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection = self._selection
         fit_checks.check_one_leader(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
+        fit_checks.check_added_weights(self.dataset)
         fit_checks.warn_of_model_on_one_machine(self.model)
         self._reader.prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
@@ -386,7 +387,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def _record(self, y: Nested, y_pred: Nested) -> None:
         if not self._running:
             return
-        fit_checks.check_weights(self.dataset.element_spec, self._selection.source.labels)
+        labels, loss = self._selection.source.labels, self._recorded_loss(self.model)
+        fit_checks.check_weights(self.dataset.element_spec, labels, y, loss)
         for companion in self._companions:
             companion.watch(y, y_pred)
         recording = [companion for companion in self._companions if companion.records]

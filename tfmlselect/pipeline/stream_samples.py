@@ -65,6 +65,7 @@ def read_samples(
     """
     _check_form(dataset, batched)
     if batched:
+        _check_no_label_weights(dataset)
         dataset = _taken_apart(dataset)
     elif batched is None:
         _check_is_sample(dataset)
@@ -122,6 +123,25 @@ def _taken_apart(dataset: tf.data.Dataset) -> tf.data.Dataset:
             f"element_spec={dataset.element_spec}. Leave batched=True out, or give x, y and weights"
             " as many rows."
         ) from error
+
+
+def _check_no_label_weights(batches: tf.data.Dataset) -> None:
+    """Raises if each batch has the same weights, one a label, where shapes do not tell.
+
+    That is where a batch has as many samples as there are labels.
+    """
+    if len(batches.element_spec) < 3:
+        return
+    found = [(y.shape, weights.numpy()) for _, y, weights in batches.take(2)]
+    square = all(y.rank == 2 and weights.shape == (y[0],) == (y[1],) for y, weights in found)
+    if len(found) == 2 and square and np.array_equal(found[0][1], found[1][1]):
+        weights = found[0][1]
+        if (weights != weights[0]).any():
+            raise ValueError(
+                "The third element of a stream must be one number a sample. Received: batches of "
+                f"{len(weights)} samples with {len(weights)} labels, all with the weights "
+                f"{weights}. {_REMEDY_WEIGHT}; if these are of samples, leave .batch(...) out."
+            )
 
 
 def checksums(x: Any) -> tf.Tensor:
