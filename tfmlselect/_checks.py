@@ -223,6 +223,7 @@ def check_array(name: str, value: Any, wanted: str, remedy: str, flags: bool = F
         remedy: what to do otherwise.
         flags: whether truth values will do too.
     """
+    check_unmasked(name, value)
     try:
         array = np.asarray(value)
     except Exception:  # rows of different lengths, a tensor without a value, ...
@@ -232,6 +233,29 @@ def check_array(name: str, value: Any, wanted: str, remedy: str, flags: bool = F
     ok = holds_numbers(array.dtype) or (flags and array.dtype.kind == "b")
     check_argument(ok, name, value, wanted, remedy)
     return array
+
+
+def check_unmasked(name: str, value: Any, remedy: str | None = None) -> None:
+    """Refuses NumPy arrays with masked entries, and lists of them, before the mask gets lost.
+
+    Nothing here knows masks: `np.asarray` would hand on whatever stands behind them. An array whose
+    mask masks nothing is taken.
+
+    Args:
+        name: of the argument.
+        value: of the argument.
+        remedy: what to do; None: fill it.
+    """
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    found = [np.ma.getmaskarray(part) for part in parts if isinstance(part, np.ma.MaskedArray)]
+    masks = [mask for mask in found if mask.dtype == bool]  # else of records, which nobody takes
+    count = sum(np.count_nonzero(mask) for mask in masks)
+    require(
+        count == 0,
+        f"`{name}` must not be a masked array: its mask would be ignored",
+        f"{count} masked of {sum(mask.size for mask in masks)} entries",
+        remedy or f"Fill it, np.ma.filled({name}, value), or leave those samples out",
+    )
 
 
 def holds_numbers(dtype: Any) -> bool:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect import _steps_saved
-from tfmlselect._checks import require, shown
+from tfmlselect._checks import check_unmasked, require, shown
 from tfmlselect._warn import warn
 
 _ROWS_AT_ONCE = 65536
@@ -47,6 +47,10 @@ class Labels(NamedTuple):
             (self.matrix[start : start + _ROWS_AT_ONCE].sum(axis=1) == 1).all()
             for start in range(0, self.n, _ROWS_AT_ONCE)
         )
+
+    def rows(self, ids: np.ndarray) -> Labels:
+        """The labels of some samples."""
+        return self._replace(matrix=self.matrix[ids])
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values`, (n,) float64, over the positives of each label: (q,) float64."""
@@ -331,6 +335,12 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
 
 
 def _as_array(y: Any, name: str) -> np.ndarray:
+    check_unmasked(
+        name,
+        y,
+        "Fill it with a number and say which, adaptive_dataset((x, np.ma.filled(y, -1)), ..., "
+        "missing=-1), or leave those samples out",
+    )
     array, problem = np.empty(0), ""
     try:
         array = np.asarray(y)

@@ -190,7 +190,7 @@ def test_class_weight_with_one_hot_rows():
 
 def test_sample_weights_weigh_the_loss_and_not_the_record():
     x, y = numbered(28)
-    w = np.arange(28.0)
+    w = np.arange(1.0, 29)
     train = tfml.adaptive_dataset((x, y), Spy(), 4, seed=1, sample_weight=w)
     history = run(linear(), train).history
     losses = w * np.mean((x * KERNEL - y) ** 2, axis=1)
@@ -205,13 +205,55 @@ def test_class_weight_beside_sample_weight():
     for given in ({}, {"class_weight": dict.fromkeys(range(5), 2.0)}):
         model = tf.keras.Sequential([tf.keras.Input((1,)), dense(5, "head", 0, "softmax")])
         model.compile(tf.keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
-        train = tfml.adaptive_dataset((x, ids), Spy(), 4, seed=1, sample_weight=np.arange(28.0))
+        train = tfml.adaptive_dataset((x, ids), Spy(), 4, seed=1, sample_weight=np.arange(1.0, 29))
         if given and KERAS_3:
             with pytest.raises(ValueError, match=r"`class_weight` and `sample_weight`"):
                 run(model, train, fit=given)
             return
         losses.append(run(model, train, fit=given).history["loss"])
     np.testing.assert_allclose(losses[1], 2 * np.array(losses[0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [5, 4])  # as many as labels, or fewer
+@pytest.mark.parametrize("n", [40, 39])
+@pytest.mark.parametrize(
+    "weigh",
+    [
+        lambda x, y: tf.range(1.0, 6.0),
+        lambda x, y: tf.numpy_function(lambda: np.arange(5, dtype="f"), [], tf.float32),
+        lambda x, y: y + 1.0,
+    ],
+    ids=["(q,)", "unknown", "(b, q)"],
+)
+def test_a_map_that_adds_weights_of_labels(weigh, n, batch_size):
+    train = tfml.adaptive_dataset(numbered(n), "uniform", batch_size, seed=1)
+    weighted = train.map(lambda x, y: (x, y, weigh(x, y)))
+    with pytest.raises(Exception) as error:  # noqa: PT011
+        run(linear(), weighted, epochs=1)
+    own = "`sample_weight` must be one number a sample, (b,). Received: "
+    if weighted.element_spec[2].shape.rank or batch_size == 5:
+        assert own in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "weigh",
+    [lambda x: x[:, 0], lambda x: x, lambda x: tf.ones_like(x[:, 0]), lambda x: tf.constant(2.0)],
+    ids=["(b,)", "(b, 1)", "ones", "one number"],
+)
+@pytest.mark.parametrize("batch_size", [5, 4])
+def test_a_map_that_adds_weights_of_samples(weigh, batch_size):
+    train = tfml.adaptive_dataset(numbered(40), "uniform", batch_size, seed=1)
+    run(linear(), train.map(lambda x, y: (x, y, weigh(x))), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "loss", [tfml.losses.AsymmetricLoss(), tf.keras.backend.binary_crossentropy]
+)
+def test_a_map_that_adds_weights_of_labels_for_a_loss_of_entries(loss):
+    train = tfml.adaptive_dataset((X, Y), "uniform", 9, seed=1)
+    model = tf.keras.Sequential([tf.keras.Input((4,)), dense(Q, "head", 0)])
+    model.compile("sgd", loss)
+    run(model, train.map(lambda x, y: (x, y, y + 1.0)), epochs=1)
 
 
 def test_weights_that_a_map_adds():

@@ -236,6 +236,72 @@ def test_weights_of_labels(data):
         stream(data())
 
 
+def weighed_by(weights, y=Y, shape=None):
+    """A mapping that adds weights, whose shape it may not know."""
+
+    def add(x, y):
+        made = tf.numpy_function(lambda: weights, [], tf.float32)
+        return x, y, tf.constant(weights) if shape is None else tf.ensure_shape(made, shape)
+
+    return add
+
+
+OF_LABELS = np.arange(1, Q + 1, dtype="float32")
+UNKNOWN = tf.TensorShape(None)
+
+
+@pytest.mark.parametrize("shape", [None, UNKNOWN, [None]], ids=["known", "unknown", "rank"])
+def test_weights_of_labels_whatever_is_known_of_their_shape(shape):
+    data = slices().map(weighed_by(OF_LABELS, shape=shape))
+    said = r"the weight|sample_weight\)"
+    with pytest.raises((TypeError, ValueError), match=rf"{said}.* Received: .*one number a sample"):
+        stream(data)
+
+
+@pytest.mark.parametrize("size", [Q, 8])
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("shape", [None, UNKNOWN, [None]], ids=["known", "unknown", "rank"])
+def test_batches_with_weights_of_labels(size, whole, shape):
+    """Also where a batch has as many samples as there are labels."""
+    data = slices().batch(size, drop_remainder=whole).map(weighed_by(OF_LABELS, shape=shape))
+    with pytest.raises((TypeError, ValueError, tf.errors.InvalidArgumentError)) as error:
+        stream(data, batched=True)
+    assert size == 8 or "one number a sample" in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [None, UNKNOWN, [None]], ids=["known", "unknown", "rank"])
+@pytest.mark.parametrize("weights", [np.ones(Q, "f"), np.arange(N, dtype="f")], ids=["same", "own"])
+def test_batches_with_weights_of_their_samples(weights, shape):
+    size = len(weights)
+    data = slices().batch(size, drop_remainder=True).map(weighed_by(weights, shape=shape))
+    train = stream(data, batched=True)
+    np.testing.assert_array_equal(
+        np.concatenate([w for _, _, w in train.in_order()]), np.resize(weights, N)
+    )
+
+
+def test_batches_as_large_as_the_labels_with_weights_of_their_samples():
+    weights = np.arange(1, N + 1, dtype="f")
+    train = stream(slices(X, Y, weights).batch(Q), batched=True)
+    np.testing.assert_array_equal(np.concatenate([w for _, _, w in train.in_order()]), weights)
+
+
+def test_weights_that_become_vectors_later():
+    def rows():
+        for i in range(N):
+            yield X[i], Y[i], np.float32(1) if i < 7 else OF_LABELS
+
+    signature = tuple(tf.TensorSpec(None, tf.float32) for _ in range(3))
+    data = tf.data.Dataset.from_generator(rows, output_signature=signature)
+    with pytest.raises(ValueError, match=r"Received: 3 numbers, of rank 1, with sample 7\. Make"):
+        stream(data)
+
+
+def test_weights_that_are_texts():
+    with pytest.raises(TypeError, match="sample_weight of TensorSpec"):
+        stream(slices(X, Y, PATHS))
+
+
 # x in later passes.
 
 

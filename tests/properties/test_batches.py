@@ -153,8 +153,9 @@ def labels(n):
 
 
 def weights(n):
-    positive = st.floats(0.125, 8, width=16)
-    of = {kind: positive for kind in FLOATS} | dict.fromkeys(["int32", "uint8"], st.integers(0, 9))
+    some_zeros = st.just(0.0) | st.floats(0.125, 8, width=16)
+    whole = {"bool": st.booleans(), **dict.fromkeys(["int32", "uint8"], st.integers(0, 9))}
+    of = dict.fromkeys(FLOATS, some_zeros) | whole
     some = st.sampled_from(sorted(of)).flatmap(lambda kind: arrays(kind, n, elements=of[kind]))
     return st.none() | some.map(lambda w: Leaf(w, floatx(w)))
 
@@ -176,8 +177,14 @@ def settings_of(draw, n, largest=None):
 def check_an_epoch(train, x, y, sample_weight, settings):
     """The batches of the epoch that was drawn, against its plan."""
     selection, plan, size = train._selection, train.plan, settings["batch_size"]
-    n, draws = len(train.probabilities), settings["samples_per_epoch"]
-    draws = len(train.probabilities) if draws is None else draws
+    draws = settings["samples_per_epoch"]
+    n = len(train.probabilities)
+    if sample_weight is not None:
+        left_out = sample_weight.rows == 0
+        n -= np.sum(left_out)
+        assert not train.probabilities[left_out].any()
+        assert not left_out[plan].any()
+    draws = n if draws is None else draws
     if settings["drop_remainder"]:
         draws -= draws % size
     assert plan.shape == (draws,)
@@ -202,7 +209,7 @@ def check_an_epoch(train, x, y, sample_weight, settings):
         if sample_weight is not None and not weighs:
             sample_weight.check(batch[2], ids)
         elif weighs:
-            own = np.float32(1) if sample_weight is None else sample_weight.rows[ids]
+            own = np.ones(1, "f") if sample_weight is None else sample_weight.rows[ids]
             assert batch[2].dtype == (own.dtype if own.dtype.kind == "f" else np.float32)
             rtol = 2e-3 if own.dtype == np.float16 else 1e-5
             np.testing.assert_allclose(batch[2], drawn[rows] * own.astype(float), rtol)
@@ -221,13 +228,16 @@ def check_epochs(train, *expected):
     assert train.plan is None
 
 
-def made(make, strategy):
+def made(make, strategy, weight):
     """A dataset; or None, where one is refused with words that say why."""
     try:
         return make()
     except ValueError as error:
         said = str(error)
     assert "Received: " in said
+    if "weight is not 0" in said or "weight 0 are left out" in said:
+        assert not weight.rows.all()
+        return None
     assert tfml.strategies.get(strategy).uses_neighbors, "nothing is wrong with this data"
     assert "neighbo" in said
     return None
@@ -259,7 +269,8 @@ def test_batches_of_arrays(case):
         **settings,
     }
     data = given_of(x), y.given
-    train = made(lambda: tfml.adaptive_dataset(data, case["strategy"], **options), case["strategy"])
+    make = lambda: tfml.adaptive_dataset(data, case["strategy"], **options)  # noqa: E731
+    train = made(make, case["strategy"], weight)
     if train is None:
         return
     check_epochs(train, x, y, weight, settings)
@@ -293,8 +304,8 @@ def test_batches_of_streams(case):
     parts = (x, y) if weight is None else (x, y, weight)
     tensors = tf.nest.map_structure(lambda leaf: tf.constant(leaf.rows), parts)
     source = tf.data.Dataset.from_tensor_slices(tensors)
-    select = tfml.adaptive(case["strategy"], window=case["window"], **settings)
-    train = made(lambda: source.apply(select), case["strategy"])
+    select = tfml.adaptive(case["strategy"], window=case["window"], batched=False, **settings)
+    train = made(lambda: source.apply(select), case["strategy"], weight)
     if train is not None:
         check_epochs(train, x, y, weight, settings)
 
@@ -320,6 +331,8 @@ WRONG = {
     "no x": {"x": {}},
     "weights of labels": {"sample_weight": np.ones((6, 2))},
     "weights with NaN": {"sample_weight": np.full(6, np.nan)},
+    "weights below 0": {"sample_weight": -np.ones(6)},
+    "weights of 0 alone": {"sample_weight": np.zeros(6)},
     "features of other length": {"features": np.ones((5, 2))},
     "features with NaN": {"features": np.full((6, 2), np.nan)},
     "a batch of nothing": {"batch_size": 0},

@@ -136,7 +136,7 @@ def test_predictions_are_those_before_the_update():
 def test_structured_inputs_and_sample_weights():
     x, y = numbered(11)
     train = tfml.adaptive_dataset(
-        ({"a": x, "b": x}, y), Spy(), 4, seed=1, sample_weight=np.arange(11.0)
+        ({"a": x, "b": x}, y), Spy(), 4, seed=1, sample_weight=np.arange(1.0, 12)
     )
     a, b = (tf.keras.layers.Input([1], name=name) for name in "ab")
     start = tf.keras.initializers.Constant(KERNEL)

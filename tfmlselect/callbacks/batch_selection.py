@@ -226,6 +226,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection = self._selection
         fit_checks.check_one_leader(selection, self)
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
+        fit_checks.check_added_weights(self.dataset)
         fit_checks.warn_of_model_on_one_machine(self.model)
         self._reader.prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
@@ -399,7 +400,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             recorder = ErrorRecorder(selection.plan.draws, self._reader, count)
             companions.append(ErrorLog(recorder))
             if used:
-                samples, n = self.dataset.in_order(), selection.source.n
+                n = selection.source.n
+                samples = self.dataset._in_order(n)
                 scorer = Scorer(self.model, samples, n, strategy, self._reader, losses, errors)
                 companions.append(ExactPredictions(selection, scorer))
             if masking is not None:
@@ -427,7 +429,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def _record(self, y: Nested, y_pred: Nested) -> None:
         if not self._running:
             return
-        fit_checks.check_weights(self.dataset.element_spec, self._selection.source.labels)
+        labels, loss = self._selection.source.labels, self._recorded_loss(self.model)
+        fit_checks.check_weights(self.dataset.element_spec, labels, y, loss)
         for companion in self._companions:
             companion.watch(y, y_pred)
         recording = [companion for companion in self._companions if companion.records]

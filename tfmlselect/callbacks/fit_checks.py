@@ -115,14 +115,69 @@ def check_dataset_is_read(plan: Plan) -> None:
         )
 
 
-def check_weights(spec: Any, labels: Labels) -> None:
-    """Raises if `class_weight` meets several labels: Keras makes one weight a sample of it.
+def check_weights(spec: Any, labels: Labels, y: Any, loss: Any) -> None:
+    """Raises if the weights of a step are not one number for each of its samples.
+
+    Called as the step is traced.
 
     Args:
         spec: element_spec of the dataset.
         labels: of the training set.
+        y: of the step.
+        loss: of the recorded output, as it was compiled, or None.
     """
-    if batch_weights() is None or not isinstance(spec, tuple) or len(spec) == 3:
+    weights = batch_weights()
+    if weights is None:
+        return
+    if tf.is_tensor(weights) and weights.shape.rank:
+        _check_weight_shape(weights.shape, tf.nest.flatten(y)[0].shape, loss)
+    _check_class_weight(spec, labels)
+
+
+def _check_weight_shape(shape: tf.TensorShape, labels: tf.TensorShape, loss: Any) -> None:
+    """Weights are (b,) or (b, 1); (b, q) only for a loss of one's own, or ours, of b q entries."""
+    of_entries = shape.rank > 1 and shape[-1] != 1 and _averages(loss)
+    length = labels[0] if labels.rank else None
+    # Of fixed length beside batches of any length: one number a label, or the like.
+    of_others = shape[0] is not None and shape[0] not in (1, length)
+    if of_entries or of_others:
+        raise _not_of_samples(f"weights of shape {shape} beside labels of shape {labels}")
+
+
+def _averages(loss: Any) -> bool:
+    """Whether it is one of Keras' own losses, which are means over the labels."""
+    module = getattr(loss, "__module__", "")
+    return isinstance(loss, str) or (".losses" in module and "keras" in module.partition(".")[0])
+
+
+def _not_of_samples(received: str) -> ValueError:
+    return ValueError(
+        f"`sample_weight` must be one number a sample, (b,). Received: {received}. Keras "
+        "multiplies them with a loss that is already averaged over labels, which weighs nothing as "
+        "meant; put weights of labels into the loss function."
+    )
+
+
+def check_added_weights(dataset: AdaptiveDataset) -> None:
+    """Raises if a `.map` gives each batch the same weights, one a label, as those of its samples.
+
+    Where a batch has as many samples as there are labels, shapes do not tell.
+    """
+    spec, selection = dataset.element_spec, dataset._selection
+    q = selection.source.labels.q
+    added = dataset._transforms and isinstance(spec, tuple) and len(spec) == 3
+    if not added or selection.plan.batch_size != q or not isinstance(spec[2], tf.TensorSpec):
+        return
+    if spec[2].shape.rank not in (None, 1):
+        return
+    found = [weights.numpy() for _, _, weights in dataset.in_order().take(2)]
+    if len(found) == 2 and np.array_equal(*found) and np.ptp(found[0]) > 0:
+        raise _not_of_samples(f"batches of {q} samples with {q} labels, all with {found[0]}")
+
+
+def _check_class_weight(spec: Any, labels: Labels) -> None:
+    """Raises if `class_weight` meets several labels: Keras makes one weight a sample of it."""
+    if not isinstance(spec, tuple) or len(spec) == 3:
         return
     if not labels.single_label and np.any(labels.matrix.sum(axis=1, dtype=np.int64) != 1):
         raise ValueError(

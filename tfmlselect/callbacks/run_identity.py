@@ -64,6 +64,8 @@ def of_dataset(selection: Selection, options: Mapping[str, Any]) -> dict[str, An
         "features_made_by": checksum(made_by),
         "neighbors": checksum(source.neighbors),
         "sample_weight": checksum(source.sample_weight),
+        # Of a stream: arrays have their weights above.
+        "left_out": checksum(source.kept.ids),
         **{name: _option(options[name]) for name in _OPTIONS},
     }
 

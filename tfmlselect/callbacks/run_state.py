@@ -253,7 +253,7 @@ class RunState:
 
 # Facts of which a text of hexadecimal digits would tell nobody anything.
 _CHECKSUMS = {"labels", "x", "stream", "config", "features", "features_made_by", "neighbors"}
-_CHECKSUMS |= {"sample_weight", "layers", "vocabularies"}
+_CHECKSUMS |= {"sample_weight", "left_out", "layers", "vocabularies"}
 # Facts that every backup has.
 _FIRST = {"labels", "x", "n", "batch_size", "drop_remainder", "seed", "strategy", "config"}
 

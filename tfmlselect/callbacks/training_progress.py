@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, check_choice, require, shown
+from tfmlselect._checks import check_argument, check_choice, check_unmasked, require, shown
 from tfmlselect._warn import warn
 from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
@@ -220,6 +220,7 @@ def _checked_counts(class_counts: Sequence[float] | np.ndarray) -> np.ndarray:
     Raises:
         ValueError: something else.
     """
+    check_unmasked("class_counts", class_counts)
     try:
         counts = np.asarray(class_counts)
     except ValueError:  # a ragged list

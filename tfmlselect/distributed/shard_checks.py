@@ -43,7 +43,8 @@ def check_shards(selection: Any) -> None:
         raise ValueError(
             "All workers must train alike, on shards of equal size. Received, worker by worker: "
             f"{received}. Run the same script with the same settings everywhere; "
-            "tfmlselect.stratified_shards(y, workers) deals samples out evenly."
+            "tfmlselect.stratified_shards(y, workers) deals samples out evenly; leave those of "
+            "weight 0 out before."
         )
     samples = f"{zlib.crc32(selection.source.labels.matrix.data)} {selection.source.fingerprint()}"
     everyone = workers.each_text(samples)

@@ -112,7 +112,9 @@ def adaptive_dataset(
         features: for strategies that search neighbours, (n, d) array or sparse matrix that they are
             searched in where x will not do (images, text, several inputs, memory maps).
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
-        sample_weight: (n,), becomes the third element of each batch.
+        sample_weight: (n,) numbers >= 0, or truth values, the third element of each batch. Samples
+            of weight 0 are left out: they are never drawn, n counts the others in what is said of
+            epochs and batches, and all are numbered as they were given.
         label_names: q names, which `inspect` and the callback use too. None: the columns' names
             where y is a DataFrame, else the columns' numbers.
         verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
@@ -124,7 +126,8 @@ def adaptive_dataset(
     Raises:
         ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
             columns, NaN in x or features, no samples, n < batch_size, `samples_per_epoch` above n
-            or below batch_size, an unknown strategy, another argument outside its range.
+            or below batch_size, negative weights or zeros alone, an unknown strategy, another
+            argument outside its range.
         TypeError: `data` is no pair.
         RuntimeError: several machines with Keras 3, which cannot train on them.
 
@@ -188,7 +191,8 @@ def adaptive(
     """Selects from a stream, for data larger than memory: `source.apply(adaptive(...))`.
 
     The source is a finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`, that
-    gives them in the same order in every pass; y is a 0/1 vector (q,) or a class id. It is read
+    gives them in the same order in every pass; y is a 0/1 vector (q,) or a class id, and the weight
+    one number, where 0 leaves a sample out, as in `adaptive_dataset`. It is read
     from front to back once an epoch, `window` samples at a time; the last window may be up to twice
     as long. In one pass when this is applied samples are counted, labels collected, shapes that the
     source does not know seen, and each x gets a checksum, by which later passes are compared.
@@ -224,7 +228,7 @@ def adaptive(
         TypeError: when applied: a source of other elements.
         ValueError: when applied: a source of infinite length, or of another one than it says, or
             whose order or x changes; samples of different shapes; a window of less than four
-            batches; labels as in `adaptive_dataset`.
+            batches; labels and weights as in `adaptive_dataset`.
 
     Example:
         >>> import numpy as np, tensorflow as tf, tfmlselect as tfml

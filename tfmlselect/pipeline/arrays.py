@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from tfmlselect._checks import check_finite
+from tfmlselect._checks import check_finite, check_unmasked
+from tfmlselect.pipeline.kept_samples import KeptSamples, check_weights
 from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 from tfmlselect.pipeline.plan import Plan, PlanOptions
 from tfmlselect.pipeline.source import weighted
@@ -34,12 +35,12 @@ class ArraySource:
         reading: how labels are read from y.
 
     Attributes:
-        n, labels, features, neighbors, sample_weight, window, sketch: as `Source` has them.
+        kept, n, labels, features, neighbors, sample_weight, window, sketch: as `Source` has them.
         x: x with every leaf an array.
 
     Raises:
         ValueError: leaves of different lengths, NaN or infinity, `y` that holds no valid labels,
-            or sample weights that are not one number a sample.
+            or sample weights that are not one number >= 0 a sample, or all 0.
         TypeError: a leaf that is no array of numbers or strings.
     """
 
@@ -52,25 +53,34 @@ class ArraySource:
         neighbors: Any = None,
         reading: LabelReading = PLAIN,
     ):
-        self.labels = reading.labels(y)
+        labels = reading.labels(y)
         self.window: int | None = None
         self.sketch: list[list[float]] = []
         named = {"x": _arrays(x, "x"), "y": _array(y, "y")}
+        weights = None
         if sample_weight is not None:
             named["sample_weight"] = _array(sample_weight, "sample_weight")
-            _check_weights(named["sample_weight"])
+            weights = check_weights(named["sample_weight"])
         leaves = dict(leaf for name, part in named.items() for leaf in _leaves(part, name))
-        self.n = _common_length(leaves)
+        given = _common_length(leaves)
         for name, leaf in leaves.items():
             if isinstance(leaf, tf.RaggedTensor):
                 name, leaf = f"{name}.flat_values", leaf.flat_values
             check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
         self.x, self.sample_weight = named["x"], named.get("sample_weight")
-        self.features = None if features is None else check_features(features, self.n)
+        self.kept = kept = KeptSamples(given, weights)
+        self.n = kept.n
+        self.labels = labels if kept.ids is None else labels.rows(kept.ids)
+        self.features = None
+        if features is not None:
+            self.features = kept.of_given(check_features(features, given))
         self.features_made_by = None
-        self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
+        self.neighbors = None
+        if neighbors is not None:
+            self.neighbors = kept.neighbors_of_given(check_given_neighbors(neighbors, given))
         with tf.device("CPU:0"):
             self._parts = tuple(tf.nest.map_structure(_gatherer, part) for part in named.values())
+            self._rows = None if kept.ids is None else tf.constant(kept.ids)
 
     def searchable(self) -> Any:
         """x itself, where it is one matrix of numbers in memory, else None."""
@@ -80,18 +90,20 @@ class ArraySource:
     def _matrix(self) -> Any:
         """Always the same object: a search of neighbours is remembered by it."""
         x = self.x.numpy() if isinstance(self.x, tf.Tensor) else self.x
-        if sparse.issparse(x):
-            return x
         matrix = isinstance(x, np.ndarray) and not isinstance(x, np.memmap) and x.ndim == 2
-        return x if matrix and x.dtype.kind in "biuf" else None
+        searchable = sparse.issparse(x) or (matrix and x.dtype.kind in "biuf")
+        return self.kept.of_given(x) if searchable else None
 
     def make_plan(self, options: PlanOptions) -> Plan:
         """A plan in which any sample may stand anywhere."""
-        return Plan(self.n, options)
+        return Plan(self.n, options, str(self.kept))
 
     def batch(self, ids: tf.Tensor) -> tuple:
-        """The samples `ids` (b,) int64: `(x, y)` or `(x, y, sample_weight)`."""
-        return tf.nest.map_structure(lambda gather: gather(ids), self._parts)
+        """The kept samples `ids` (b,) int64: `(x, y)` or `(x, y, sample_weight)`."""
+        return self._given(ids if self._rows is None else tf.gather(self._rows, ids))
+
+    def _given(self, rows: tf.Tensor) -> tuple:
+        return tf.nest.map_structure(lambda gather: gather(rows), self._parts)
 
     def check_read(self) -> None:
         """Nothing: rows of arrays are known by their number."""
@@ -124,10 +136,11 @@ class ArraySource:
             return self._gathered(once.map(read_plan), plan.batch_size)
         return self._gathered(once.map(read_weighted_plan), plan.batch_size, weighted_batch)
 
-    def in_order(self, batch_size: int) -> tf.data.Dataset:
-        """All samples once, 0 to n - 1."""
-        every = tf.data.Dataset.from_tensors(tf.range(self.n, dtype=tf.int64))
-        return self._gathered(every, batch_size)
+    def in_order(self, batch_size: int, kept_alone: bool = False) -> tf.data.Dataset:
+        """All given samples once, or those that are kept, in the order in which they were given."""
+        count, batch = (self.n, self.batch) if kept_alone else (self.kept.given, self._given)
+        every = tf.data.Dataset.from_tensors(tf.range(count, dtype=tf.int64))
+        return self._gathered(every, batch_size, batch)
 
     def _gathered(
         self, order: tf.data.Dataset, batch_size: int, batch: Callable | None = None
@@ -163,9 +176,10 @@ def _array(part: Any, name: str) -> Any:
         return part
     if sparse.issparse(part) and part.ndim == 2:
         return part.tocsr()
+    check_unmasked(name, part, _FILLED.get(name))
     received = type(part).__name__
     try:
-        array = np.asanyarray(part)
+        array = np.asarray(part) if isinstance(part, np.ma.MaskedArray) else np.asanyarray(part)
         received += f" of dtype {array.dtype}"
         tf.as_dtype(array.dtype)
     except ValueError:
@@ -177,6 +191,12 @@ def _array(part: Any, name: str) -> Any:
         if others:
             raise _not_an_array(name, f"{received}, holding {', '.join(sorted(others))}")
     return array
+
+
+# What to do about masked entries, where there is more to say than that they must be filled.
+_FILLED = {
+    "sample_weight": "Leave these samples out by a weight of 0: np.ma.filled(sample_weight, 0)"
+}
 
 
 def _not_an_array(name: str, received: str) -> TypeError:
@@ -207,16 +227,6 @@ def _common_length(leaves: dict[str, Any]) -> int:
             "same samples. A list of arrays counts as several inputs: np.stack makes one of it."
         )
     return next(iter(first))
-
-
-def _check_weights(weights: Any) -> None:
-    if len(weights.shape) != 1 or tf.as_dtype(weights.dtype) == tf.string:
-        raise ValueError(
-            "`sample_weight` must be one number a sample, (n,). "
-            f"Received: shape {tuple(weights.shape)}, dtype {weights.dtype}. Keras "
-            "multiplies a (b, q) weight with a loss that is already averaged over labels, which "
-            "weighs nothing as meant; put per-label weights into the loss function."
-        )
 
 
 def _gatherer(array: Any) -> Any:

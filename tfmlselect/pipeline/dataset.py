@@ -85,7 +85,10 @@ class AdaptiveDataset(tf.data.Dataset):
 
     @property
     def strategy(self) -> Strategy:
-        """The strategy that selects."""
+        """The strategy that selects.
+
+        It counts the samples that it was built on; those of weight 0 are not among them.
+        """
         return self._selection.strategy
 
     @property
@@ -95,8 +98,12 @@ class AdaptiveDataset(tf.data.Dataset):
 
     @property
     def probabilities(self) -> np.ndarray:
-        """The distribution of the epoch that comes next, or runs now, (n,) float64; sums to 1."""
-        return self._selection.distribution.probabilities.copy()
+        """The distribution of the epoch that comes next, or runs now, (n,) float64; sums to 1.
+
+        Of all samples that were given: 0 for those of weight 0, which are left out.
+        """
+        selection = self._selection
+        return selection.source.kept.spread(selection.distribution.probabilities.copy())
 
     @property
     def mass(self) -> float:
@@ -119,7 +126,13 @@ class AdaptiveDataset(tf.data.Dataset):
         (draws,) int64 ids, read-only, `batch_size` of them a batch; None while no fit is attached,
         when every iteration is a fresh permutation.
         """
-        return self._selection.plan.ids if self._selection.attached else None
+        selection = self._selection
+        ids = selection.plan.ids if selection.attached else None
+        if ids is None:
+            return None
+        given = selection.source.kept.as_given(ids)
+        given.setflags(write=False)
+        return given
 
     def inspect(self, k: int = 10, *, label_names: Sequence[str] | None = None) -> Inspection:
         """The samples that are drawn most and least, and why: `print` it, or take its arrays.
@@ -161,14 +174,19 @@ class AdaptiveDataset(tf.data.Dataset):
     def in_order(self) -> tf.data.Dataset:
         """All samples once, in the order they were given, through the same `map` calls.
 
-        For `model.evaluate`, `model.predict` and scoring. Without importance weights.
+        For `model.evaluate`, `model.predict` and scoring. Without importance weights. Samples of
+        weight 0, which are never drawn, are among them, with their weight.
         """
+        return self._in_order(self._selection.source.kept.given)
+
+    def _in_order(self, count: int) -> tf.data.Dataset:
+        """As `in_order`: all samples that were given, or as many as are kept of them."""
         source, plan = self._selection.source, self._selection.plan
-        samples = source.in_order(plan.batch_size)
+        samples = source.in_order(plan.batch_size, kept_alone=count < source.kept.given)
         if plan.options.weighs and len(samples.element_spec) == 2:
             # What is mapped over batches with importance weights finds a third element here too.
             samples = samples.map(lambda x, y: (x, y, tf.ones(tf.shape(y)[:1])))
-        return self._transformed(_counted(samples, -(-source.n // plan.batch_size)))
+        return self._transformed(_counted(samples, -(-count // plan.batch_size)))
 
     def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         for transform in self._transforms:
@@ -266,7 +284,7 @@ class AdaptiveDataset(tf.data.Dataset):
     def __repr__(self) -> str:
         selection = self._selection
         return (
-            f"<AdaptiveDataset: {selection.source.n} samples, {selection.source.labels.q} labels, "
+            f"<AdaptiveDataset: {selection.source.kept}, {selection.source.labels.q} labels, "
             f"{selection.plan.steps} batches of {selection.plan.batch_size}, "
             f"{selection.strategy!r}, {self.epoch} epochs completed>"
         )

@@ -31,7 +31,7 @@ class Inspection:
         parts: name -> (2k,) float64, what the strategy's scores are made of, by
             `Strategy.score_parts`; empty where it has none.
         strategy: its class.
-        n: number of samples.
+        n: number of samples, without those of weight 0, which are left out.
         epoch: epochs completed.
         warmup: how many first epochs are uniform.
         label_names: q names, or None.
@@ -134,7 +134,7 @@ def inspect_selection(
     with selection.together():
         parts = strategy.score_parts(ids)
     return Inspection(
-        ids=ids,
+        ids=selection.source.kept.as_given(ids),
         relative_probability=p[ids] * len(p),
         labels=labels.matrix[ids],
         predictions=strategy.latest_predictions(ids),

@@ -74,6 +74,7 @@ class Plan:
     Args:
         n: number of samples.
         options: how epochs are drawn.
+        samples: what errors say of the samples; None: their number.
 
     Attributes:
         pass_draws: draws of a pass over the data: n, but for a strategy that leaves samples out.
@@ -93,8 +94,9 @@ class Plan:
         ValueError: an epoch that does not fit the samples.
     """
 
-    def __init__(self, n: int, options: PlanOptions):
+    def __init__(self, n: int, options: PlanOptions, samples: str | None = None):
         self.n = n
+        self._samples = samples or f"{n} samples"
         self.options = options
         self.batch_size = options.batch_size
         self.drop_remainder = options.drop_remainder
@@ -120,7 +122,7 @@ class Plan:
         require(
             samples is None or samples <= draws,
             "An epoch is at most one pass over the data",
-            f"samples_per_epoch={samples}, n={self.n} samples, {draws} draws a pass",
+            f"samples_per_epoch={samples}, n={self._samples}, {draws} draws a pass",
             f"Pass samples_per_epoch <= {draws}, or leave it out",
         )
         self.pass_draws = draws
@@ -128,7 +130,7 @@ class Plan:
         require(
             batch_size <= self.draws,
             "A batch is drawn without replacement and cannot be larger than an epoch",
-            f"batch_size={batch_size}, n={self.n} samples"
+            f"batch_size={batch_size}, n={self._samples}"
             + f", {self.draws} draws an epoch" * (self.draws != self.n),
             f"Pass batch_size <= {self.draws}",
         )

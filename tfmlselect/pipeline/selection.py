@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._checks import require
 from tfmlselect._progress import verbosity
 from tfmlselect._running_fit import RunningFit
 from tfmlselect._warn import warn
@@ -267,16 +268,24 @@ class Selection:
         self._asked_for = self._run
         with self.together():
             asked = Distribution.of(self.strategy, epoch)
+        require(
+            asked.probabilities.shape == (self.source.n,),
+            "A strategy must give one probability for each sample that it was built on",
+            f"shape {asked.probabilities.shape} for {self.source.kept}, from {self.strategy!r}",
+            "Make them of the y that `build` gets; of what you have for each sample of the dataset "
+            "take the rows `self.sample_ids`, if that is not None",
+        )
         p = self.plan.in_force(self.strategy, asked.probabilities)
         self.distribution = dataclasses.replace(asked, probabilities=p)
         cut = np.maximum(asked.probabilities - p, 0.0)
         if cut.sum() > 0.01 and self.first_time("cut"):
             draws, most = self.plan.draws, int(asked.probabilities.argmax())
+            given = self.source.kept.as_given(np.array(most))
             warn(
                 "Some samples would come more often than there are batches, and no batch holds a "
                 f"sample twice. Received: probabilities that ask for {cut.sum():.0%} of the draws "
-                f"too many, sample {most} to come {draws * asked.probabilities[most]:.1f} times an "
-                f"epoch instead of {draws * p[most]:.1f}. They go to the other samples, as "
+                f"too many, sample {given} to come {draws * asked.probabilities[most]:.1f} times "
+                f"an epoch instead of {draws * p[most]:.1f}. They go to the other samples, as "
                 "`probabilities` of the dataset shows. Use smaller batches, on a stream a larger "
                 "`window`, or a strategy that leaves more to the other samples.",
             )
@@ -305,6 +314,8 @@ class Selection:
         source, features = self.source, self.source.features
         if features is None and source.neighbors is None and self.strategy.uses_neighbors:
             features = source.searchable()
+        for each in strategies_in(self.strategy):
+            each.sample_ids = source.kept.ids
         device = tf.device(self._device) if self._device else contextlib.nullcontext()
         with self.together(), verbosity(self._verbose), device:
             self.strategy.build(source.labels.matrix, features=features, neighbors=source.neighbors)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from tfmlselect.labels import Labels
+from tfmlselect.pipeline.kept_samples import KeptSamples
 from tfmlselect.pipeline.plan import Plan, PlanOptions
 
 
@@ -14,17 +15,19 @@ class Source(Protocol):
     """A training set: samples that can be put into batches, their labels, and their neighbours.
 
     Attributes:
-        n: number of samples.
+        kept: which samples are drawn from, among those that were given.
+        n: number of samples that are kept; whatever is not said to be of all given is of these.
         labels: of all of them.
-        features: (n, d) array or scipy.sparse matrix that neighbours are searched in, as the user
-            gave it; None where none was given.
+        features: (n, d) array or scipy.sparse matrix that neighbours are searched in, the user's
+            own where all samples are kept; None where none was given.
         features_made_by: the function of x that gave them, or None.
-        neighbors: (n, k) int32 ids of nearest neighbours, as the user gave them, or None.
-        sample_weight: (n,) as the user gave them, or None.
+        neighbors: (n, k) ids of nearest neighbours among the kept samples, or None.
+        sample_weight: of all given samples, as the user gave them, or None.
         window: samples that are shuffled together; None: all.
         sketch: two numbers for each of some samples that cannot be looked at again; see `streams`.
     """
 
+    kept: KeptSamples
     n: int
     labels: Labels
     features: Any
@@ -50,8 +53,8 @@ class Source(Protocol):
         """The pipeline that reads the plan once an iteration and gives its batches."""
         ...
 
-    def in_order(self, batch_size: int) -> tf.data.Dataset:
-        """All samples once, in the order in which they were given."""
+    def in_order(self, batch_size: int, kept_alone: bool = False) -> tf.data.Dataset:
+        """All given samples once, or those that are kept, in the order in which they were given."""
         ...
 
     def check_read(self) -> None:

@@ -19,6 +19,7 @@ _LOOKED_AT = 4  # samples by which a batch is told from a sample
 _SKETCHES = 64  # samples by which a stream is known on another machine
 _AGAIN = 4096  # samples of a second pass that are compared with those of the first
 _DIFFERENT_SHAPES = ("Cannot batch tensors", "Cannot add tensor to the batch")  # of tf.data
+_REMEDY_WEIGHT = "Make the weight one number a sample; weights of labels go into the loss"
 _REMEDY_LENGTH = "source.apply(tf.data.experimental.assert_cardinality({}))"
 
 
@@ -28,6 +29,7 @@ class StreamSamples(NamedTuple):
     Attributes:
         dataset: of single samples, with static shapes and the length asserted.
         labels: (n, q) or (n,), as the stream gives them.
+        weights: (n,) float64, or None where the stream has none.
         features: (n, d) by the user's function, or None.
         checksums: (n,) int64 of x; None where x is to change.
         sketches: (about 64, 2) float64, of samples spread evenly; none where x is to change.
@@ -35,6 +37,7 @@ class StreamSamples(NamedTuple):
 
     dataset: tf.data.Dataset
     labels: np.ndarray
+    weights: np.ndarray | None
     features: np.ndarray | None
     checksums: np.ndarray | None
     sketches: np.ndarray
@@ -62,11 +65,11 @@ def read_samples(
     """
     _check_form(dataset, batched)
     if batched:
+        _check_no_label_weights(dataset)
         dataset = _taken_apart(dataset)
     elif batched is None:
         _check_is_sample(dataset)
-    y_spec = dataset.element_spec[1]
-    whole = _is_static((dataset.element_spec[0], y_spec)) and features is None
+    whole = _is_static(dataset.element_spec) and features is None
 
     def of_rows(x, *weight):
         if x_changes:
@@ -75,10 +78,15 @@ def read_samples(
         return {"checksum": checksums(x)} | ({} if sketches is None else {"sketch": sketches})
 
     def of_batch(x, y, *weight):
-        return {"y": y, **of_rows(x, *weight)}
+        found = {"y": y, **of_rows(x, *weight)}
+        return found | ({"weight": tf.cast(weight[0], tf.float64)} if weight else {})
 
     def of_sample(x, y, *weight):
-        found = {"y": y} | {f"x shape {i}": tf.shape(leaf) for i, leaf in enumerate(_unknown(x))}
+        found = {"y": y}
+        for each in weight:  # none, or one, which may turn out to be no number but several
+            found["weight"] = tf.reduce_sum(tf.cast(each, tf.float64))
+            found["weight rank"], found["weight size"] = tf.rank(each), tf.size(each)
+        found |= {f"x shape {i}": tf.shape(leaf) for i, leaf in enumerate(_unknown(x))}
         one = tf.nest.map_structure(lambda leaf: tf.expand_dims(leaf, 0), (x, *weight))
         found |= {name: rows[0] for name, rows in of_rows(*one).items()}
         if features is not None:
@@ -92,12 +100,14 @@ def read_samples(
 
     collected = _collected(pass_over(dataset), int(dataset.cardinality()))
     n = len(collected["y"])
+    _check_weight_shapes(collected)
     _check_again(collected, pass_over(dataset.take(_AGAIN)))
     dataset = _with_shapes(dataset, collected).apply(tf.data.experimental.assert_cardinality(n))
     sketches = collected.get("sketch", np.empty((0, 2)))
     return StreamSamples(
         dataset,
         collected["y"],
+        collected.get("weight"),
         collected.get("features"),
         collected.get("checksum"),
         sketches[:: max(1, len(sketches) // _SKETCHES)],
@@ -113,6 +123,25 @@ def _taken_apart(dataset: tf.data.Dataset) -> tf.data.Dataset:
             f"element_spec={dataset.element_spec}. Leave batched=True out, or give x, y and weights"
             " as many rows."
         ) from error
+
+
+def _check_no_label_weights(batches: tf.data.Dataset) -> None:
+    """Raises if each batch has the same weights, one a label, where shapes do not tell.
+
+    That is where a batch has as many samples as there are labels.
+    """
+    if len(batches.element_spec) < 3:
+        return
+    found = [(y.shape, weights.numpy()) for _, y, weights in batches.take(2)]
+    square = all(y.rank == 2 and weights.shape == (y[0],) == (y[1],) for y, weights in found)
+    if len(found) == 2 and square and np.array_equal(found[0][1], found[1][1]):
+        weights = found[0][1]
+        if (weights != weights[0]).any():
+            raise ValueError(
+                "The third element of a stream must be one number a sample. Received: batches of "
+                f"{len(weights)} samples with {len(weights)} labels, all with the weights "
+                f"{weights}. {_REMEDY_WEIGHT}; if these are of samples, leave .batch(...) out."
+            )
 
 
 def checksums(x: Any) -> tf.Tensor:
@@ -192,13 +221,26 @@ def _wrong_parts(spec: tuple, batched: bool | None) -> list[tuple[str, str]]:
     elif (y.shape.rank or 0) > most:
         remedy = "Leave .batch(...) out, take batches apart with .unbatch(), or pass batched=True"
         found.append((f"y of {y}", "Make y a vector (q,)" if batched else remedy))
-    weight_rank = 1 if batched else 0
-    if len(spec) == 3 and not (
-        isinstance(spec[2], tf.TensorSpec) and spec[2].shape.rank in (None, weight_rank)
-    ):
-        remedy = "Make the weight one number a sample; weights of labels go into the loss"
-        found.append((f"sample_weight of {spec[2]}", remedy))
+    if len(spec) == 3 and not _may_be_weights(spec[2], y, batched):
+        found.append((f"sample_weight of {spec[2]}", _REMEDY_WEIGHT))
     return found
+
+
+def _may_be_weights(spec: Any, y_spec: Any, batched: bool | None) -> bool:
+    """Whether the third element may be one number a sample."""
+    if not isinstance(spec, tf.TensorSpec):
+        return False
+    dtype, shape = spec.dtype, spec.shape
+    number = dtype.is_floating or dtype.is_integer or dtype.is_bool
+    if not number or shape.rank not in (None, 1 if batched else 0):
+        return False
+    # A vector of fixed length beside batches of any length is not theirs: one weight a label, ...
+    lengths = [shape[:1].as_list(), y_spec.shape[:1].as_list()] if _ranked(spec, y_spec) else []
+    return not (batched and lengths and lengths[1] == [None] and lengths[0] != [None])
+
+
+def _ranked(*specs: Any) -> bool:
+    return all(isinstance(each, tf.TensorSpec) and each.shape.rank for each in specs)
 
 
 def _check_is_sample(dataset: tf.data.Dataset) -> None:
@@ -271,6 +313,18 @@ def _collected(dataset: tf.data.Dataset, cardinality: int) -> dict[str, np.ndarr
             "file, or a filter that keeps nothing."
         )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _check_weight_shapes(collected: dict[str, np.ndarray]) -> None:
+    """Of weights whose shape is not known before they are read."""
+    ranks = collected.get("weight rank", np.zeros(1, int))
+    if ranks.any():
+        first = int(np.flatnonzero(ranks)[0])
+        raise ValueError(
+            "The third element of a stream must be the weight of its sample, one number. Received: "
+            f"{collected['weight size'][first]} numbers, of rank {ranks[first]}, with sample "
+            f"{first}. {_REMEDY_WEIGHT}."
+        )
 
 
 def _check_again(collected: dict[str, np.ndarray], again: tf.data.Dataset) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_whole, require
+from tfmlselect.pipeline.kept_samples import KeptSamples, check_weights
 from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 from tfmlselect.pipeline.plan import Plan, PlanOptions
 from tfmlselect.pipeline.source import weighted
@@ -23,12 +24,12 @@ class StreamPlan(Plan):
     """An order that a stream can be read in: samples move within their window alone.
 
     Args:
-        n, options: as `Plan`.
+        n, options, samples: as `Plan`.
         sizes: of the windows, in samples of the source; they add up to n.
     """
 
-    def __init__(self, n: int, options: PlanOptions, sizes: np.ndarray):
-        super().__init__(n, options)
+    def __init__(self, n: int, options: PlanOptions, sizes: np.ndarray, samples: str | None = None):
+        super().__init__(n, options, samples)
         self.sizes = sizes
 
     def check_strategy(self, strategy: Strategy) -> None:
@@ -59,8 +60,8 @@ class StreamPlan(Plan):
 class StreamSource:
     """A finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`; a `Source`.
 
-    Labels, and features if asked for, are collected in one pass when it is made. Every later pass
-    is compared with it by checksums of x.
+    Labels, weights, and features if asked for, are collected in one pass when it is made. Every
+    later pass is compared with it by checksums of x.
 
     Args:
         dataset: the samples, or batches of them.
@@ -73,7 +74,7 @@ class StreamSource:
         reading: how labels are read from y.
 
     Attributes:
-        n, labels, features, features_made_by, neighbors, window: as `Source` has them.
+        kept, n, labels, features, features_made_by, neighbors, window: as `Source` has them.
         sample_weight: None, since weights come with the samples.
         sketch: of about 64 samples, spread evenly, a weighted sum of all their numbers but those of
             y, and the sum of their sizes: another machine may compute x with another last bit.
@@ -97,18 +98,27 @@ class StreamSource:
     ):
         made = features if callable(features) and not isinstance(features, type) else None
         samples = read_samples(dataset, made, batched, x_changes)
-        self._dataset, self._checksums = samples.dataset, samples.checksums
+        weights = None if samples.weights is None else check_weights(samples.weights)
+        self.kept = kept = KeptSamples(len(samples.labels), weights)
+        self.n = kept.n
+        self._given, self._dataset = samples.dataset, _kept_alone(samples.dataset, kept)
+        self._checksums = None
+        if samples.checksums is not None:
+            self._checksums = kept.of_given(samples.checksums)
         self._changed = 0  # samples that were read with another x than at first
-        self.n = len(samples.labels)
         self.window = check_whole("window", window, 1)
         self._sizes = window_sizes(self.n, self.window)
         self.sample_weight = None
         self.sketch: list[list[float]] = samples.sketches.tolist()
-        self.labels = reading.labels(samples.labels)
+        labels = reading.labels(samples.labels)
+        self.labels = labels if kept.ids is None else labels.rows(kept.ids)
         self.features_made_by = made
         features = features if made is None else samples.features
-        self.features = None if features is None else check_features(features, self.n)
-        self.neighbors = None if neighbors is None else check_given_neighbors(neighbors, self.n)
+        self.features = self.neighbors = None
+        if features is not None:
+            self.features = kept.of_given(check_features(features, kept.given))
+        if neighbors is not None:
+            self.neighbors = kept.neighbors_of_given(check_given_neighbors(neighbors, kept.given))
 
     def searchable(self) -> None:
         """None, since x is not held in memory."""
@@ -116,7 +126,7 @@ class StreamSource:
     def make_plan(self, options: PlanOptions) -> StreamPlan:
         """An order in which a sample is never far from its place in the source."""
         check_window(self.window, options.batch_size)
-        return StreamPlan(self.n, options, self._sizes)
+        return StreamPlan(self.n, options, self._sizes, str(self.kept))
 
     def fingerprint(self) -> str:
         """An empty text, since a stream is known by its labels and its `sketch`."""
@@ -174,9 +184,23 @@ class StreamSource:
 
         return read.enumerate().map(compare)
 
-    def in_order(self, batch_size: int) -> tf.data.Dataset:
-        """All samples once, as the source gives them."""
-        return self._dataset.batch(batch_size)
+    def in_order(self, batch_size: int, kept_alone: bool = False) -> tf.data.Dataset:
+        """All given samples once, or those that are kept, as the source gives them."""
+        return (self._dataset if kept_alone else self._given).batch(batch_size)
+
+
+def _kept_alone(dataset: tf.data.Dataset, kept: KeptSamples) -> tf.data.Dataset:
+    """The dataset without the samples that are left out.
+
+    By their places: a weight that is another one in each pass must not change who is in.
+    """
+    if kept.ids is None:
+        return dataset
+    with tf.device("CPU:0"):
+        is_kept = tf.constant(kept.spread(np.ones(kept.n, bool)))
+    found = dataset.enumerate().filter(lambda place, _: tf.gather(is_kept, place))
+    samples = found.map(lambda _, sample: sample)
+    return samples.apply(tf.data.experimental.assert_cardinality(kept.n))
 
 
 def check_window(window: int, batch_size: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.axes import Axes
 
-from tfmlselect._checks import check_argument, shown
+from tfmlselect._checks import check_argument, check_unmasked, shown
 from tfmlselect.callbacks import AdaptiveBatchSelection
 from tfmlselect.labels import LabelStatistics, check_label_names, label_statistics
 
@@ -36,17 +36,26 @@ def check_axes(ax: Axes | None) -> None:
     check_argument(ok, "ax", ax, "matplotlib Axes", "Pass one Axes, or leave it out")
 
 
-def as_array(value: Any) -> np.ndarray:
-    """The value as an array; without dimensions if it cannot be one, such as a ragged list."""
+def as_array(name: str, value: Any) -> np.ndarray:
+    """The value as an array; without dimensions if it cannot be one, such as a ragged list.
+
+    Raises:
+        ValueError: an array with masked entries.
+    """
+    check_unmasked(name, value)
     try:
         return np.asarray(value)
     except (TypeError, ValueError, OverflowError):
         return np.array(math.nan)
 
 
-def as_numbers(value: Any) -> np.ndarray:
-    """The value as float64, NaN for None; without dimensions if anything in it is no number."""
-    array = as_array(value)
+def as_numbers(name: str, value: Any) -> np.ndarray:
+    """The value as float64, NaN for None; without dimensions if anything in it is no number.
+
+    Raises:
+        ValueError: an array with masked entries.
+    """
+    array = as_array(name, value)
     if array.dtype.kind in "iuf" or (
         array.dtype.kind == "O" and all(map(_is_real_or_none, array.flat))
     ):

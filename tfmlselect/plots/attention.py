@@ -115,7 +115,7 @@ def _attention(history: History, q: int) -> np.ndarray:
         "Pass the AdaptiveBatchSelection callback of the fit, which keeps it; or make that with "
         "verbose_logs=True, for the history that `fit` returns",
     )
-    attention = as_numbers(values[KEY])
+    attention = as_numbers("history", values[KEY])
     shape = attention.shape
     require(
         len(shape) == 2 and shape[0] > 0 and shape[1] == q and not (attention < 0).any(),

@@ -77,8 +77,12 @@ def batch_composition(
     if isinstance(drawn, AdaptiveDataset):
         no_other = "None where `drawn` is an AdaptiveDataset, which has its labels"
         check_argument(y is None, "y", y, no_other, "Leave `y` out")
-        matrix = drawn._selection.source.labels.matrix
-        weight, title = drawn.probabilities, "What the next epoch is expected to hold"
+        selection = drawn._selection
+        matrix = selection.source.labels.matrix
+        weight, title = (
+            selection.distribution.probabilities,
+            "What the next epoch is expected to hold",
+        )
     else:
         require(y is not None, "`y` is needed for draws", "y=None", "Pass the labels (n, q)")
         matrix = check_labels(y).matrix
@@ -132,14 +136,14 @@ def batch_composition(
 
 def _share_of_draws(drawn: Numbers, n: int) -> np.ndarray:
     """(n,) float64 that sums to 1, of sample ids or of probabilities."""
-    ids = as_array(drawn)
+    ids = as_array("drawn", drawn)
     received = f"drawn={shown(drawn)} of shape {ids.shape} for labels of {n} samples"
     remedy = "Pass ids of samples 0 to n - 1 as integers, or n probabilities as floats"
     if ids.dtype.kind in "iu":
         ok = ids.ndim == 1 and ids.size > 0 and ids.min() >= 0 and ids.max() < n
         require(ok, "`drawn` must be ids of the samples that `y` has", received, remedy)
         return np.bincount(ids, minlength=n) / ids.size
-    probabilities = as_numbers(drawn)
+    probabilities = as_numbers("drawn", drawn)
     ok = probabilities.shape == (n,)
     require(ok, "`drawn` must be an AdaptiveDataset, sample ids or probabilities", received, remedy)
     check_distribution(probabilities)

@@ -86,7 +86,7 @@ def _as_correlations(y: Any) -> np.ndarray | None:
     """The matrix (q, q) float64, if it is one of correlations and not one of labels."""
     if isinstance(y, LabelStatistics) or not hasattr(y, "__array__"):
         return None
-    matrix = as_numbers(y)
+    matrix = as_numbers("y", y)
     if matrix.ndim != 2 or np.isin(matrix, (0, 1)).all():
         return None
     require(

@@ -99,7 +99,7 @@ def _curves(histories: Mapping[str, History], metric: str) -> dict[str, np.ndarr
             "Name a key that all of them have, such as 'loss'",
         )
         found = values[metric]
-        curve = curves[name] = as_numbers(found)
+        curve = curves[name] = as_numbers("metric", found)
         require(
             curve.ndim == 1 and np.isfinite(curve).any(),
             "`metric` must be a key under which each history has one number an epoch",

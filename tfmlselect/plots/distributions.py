@@ -47,7 +47,7 @@ def distribution(train: AdaptiveDataset | Numbers, *, ax: Axes | None = None) ->
     title = "Distribution over samples"
     if isinstance(train, AdaptiveDataset):
         title += f", {type(train.strategy).__name__} after {train.epoch} epochs"
-        p = np.asarray(train.probabilities, np.float64)
+        p = train._selection.distribution.probabilities
     else:
         p = _probabilities(train)
     relative = np.sort(p * len(p))[::-1]
@@ -90,7 +90,7 @@ def distribution(train: AdaptiveDataset | Numbers, *, ax: Axes | None = None) ->
 
 def _probabilities(train: Numbers) -> np.ndarray:
     """(n,) float64 that sums to 1."""
-    p = as_numbers(train)
+    p = as_numbers("train", train)
     check_argument(
         p.ndim == 1 and p.size > 0,
         "train",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from tfmlselect._checks import check_finite, is_whole, require, shown
+from tfmlselect._checks import check_finite, check_unmasked, is_whole, require, shown
 from tfmlselect._progress import Progress
 from tfmlselect._warn import warn
 
@@ -85,7 +85,7 @@ def nearest_neighbors(features: Any, k: int) -> np.ndarray:
     """
     key = id(features)
     known = _searches.get(key)
-    array = _as_array(features)
+    array = _as_array(features, "features")
     n = (*array.shape, 0)[0]
     require(
         is_whole(k) and 1 <= k < n,
@@ -121,7 +121,7 @@ def check_features(features: Any, n: int, name: str = "features") -> Any:
     Raises:
         ValueError: not two-dimensional, not n rows, no columns, not numbers, or NaN or infinite.
     """
-    array = _as_array(features)
+    array = _as_array(features, name)
     fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] > 0
     require(
         fits and array.dtype.kind in "biuf",
@@ -148,13 +148,14 @@ def check_neighbors(neighbors: Any, n: int, k: int) -> np.ndarray:
     Raises:
         ValueError: not n rows of at least k integers, or ids outside 0..n - 1.
     """
-    array = np.asarray(_as_array(neighbors))
+    array = np.asarray(_as_array(neighbors, "neighbors"))
     fits = array.ndim == 2 and array.shape[0] == n and array.shape[1] >= k
     require(
         fits and array.dtype.kind in "iu",
         f"`neighbors` must hold a row of at least {k} integer ids for each of the {n} samples",
         f"neighbors.shape={array.shape}, neighbors.dtype={array.dtype}",
-        "Search more neighbours or ask for fewer; cast ids with neighbors.astype('int32')",
+        "Search more neighbours or ask for fewer, and none among samples of weight 0, which are "
+        "nobody's; cast ids with neighbors.astype('int32')",
     )
     array = array[:, :k]
     require(
@@ -180,7 +181,7 @@ def check_given_neighbors(neighbors: Any, n: int) -> np.ndarray:
     Raises:
         ValueError: not n rows of integers.
     """
-    array = np.asarray(_as_array(neighbors))
+    array = np.asarray(_as_array(neighbors, "neighbors"))
     require(
         array.ndim == 2 and array.shape[0] == n and array.dtype.kind in "iu",
         f"`neighbors` must hold a row of integer ids for each of the {n} samples",
@@ -190,12 +191,13 @@ def check_given_neighbors(neighbors: Any, n: int) -> np.ndarray:
     return array
 
 
-def _as_array(value: Any) -> Any:
+def _as_array(value: Any, name: str) -> Any:
     """A sparse matrix as it is, anything else as a NumPy array; of no numbers where it is none."""
     if sparse.issparse(value):
         return value
+    check_unmasked(name, value)
     try:
-        return np.asanyarray(value)
+        return np.asarray(value) if isinstance(value, np.ma.MaskedArray) else np.asanyarray(value)
     except Exception:  # rows of different lengths, a tensor without a value, ...
         return np.asarray(None)
 

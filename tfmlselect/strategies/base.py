@@ -47,6 +47,9 @@ class Strategy:
         before_first_epoch: the `epoch` that `probabilities` and `figures` are asked with before the
             first epoch: 0, or -1 where epochs 0 and 1 may differ though nothing was recorded.
         published_warmup: the point of the run until which the source of a strategy warms up.
+        sample_ids: (m,) int64, the samples that `build` gets, by their numbers among those that
+            the dataset was given, where some have weight 0 and are left out; None: all. A strategy
+            that has something of its own for each sample takes these rows of it.
         passes_per_epoch: 1.0, or less where `samples_per_epoch` cuts a pass over the data into
             several epochs.
 
@@ -84,6 +87,7 @@ class Strategy:
         self._warmup = None if warmup is None else check_point("warmup", warmup)
         self._planned_epochs = DEFAULT_EPOCHS
         self._length_is_known = False
+        self.sample_ids: np.ndarray | None = None
         self.passes_per_epoch = 1.0
         self._selection: weakref.ref[Any] | None = None  # to what uses this strategy
 

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, check_array, check_finite, check_whole, require
+from tfmlselect._checks import (
+    check_argument,
+    check_array,
+    check_finite,
+    check_unmasked,
+    check_whole,
+    require,
+)
 from tfmlselect._warn import warn
 from tfmlselect.labels import check_labels
 from tfmlselect.losses.cross_entropy import EPSILON
@@ -84,6 +91,8 @@ class Learnability(ScoredStrategy):
         """
         labels = check_labels(y).matrix
         batch_size = None if batch_size is None else check_whole("batch_size", batch_size, 1)
+        for leaf in tf.nest.flatten(x):  # Keras knows no masks either
+            check_unmasked("x", leaf)
         p = np.asarray(model.predict(x, batch_size=batch_size, verbose=0), np.float64)
         span = f" from {p.min()} to {p.max()}" if p.size else ""
         require(
@@ -103,6 +112,8 @@ class Learnability(ScoredStrategy):
                 "reference_losses=None. Use Learnability.from_model(model, x, y).",
             )
             losses = np.zeros(len(labels))
+        elif self.sample_ids is not None and len(losses) > self.sample_ids.max(initial=0):
+            losses = losses[self.sample_ids]
         require(
             losses.shape in ((len(labels),), labels.shape),
             "`reference_losses` must be those of this training set, in its order",
