@@ -157,6 +157,40 @@ def _arrays(part: Any, name: str) -> Any:
     return _array(part, name)
 
 
+def dense_batch(batch: tuple) -> tuple[tuple, dict[str, np.ndarray]]:
+    """A batch `(x, y)` or `(x, y, sample_weight)` with every leaf a NumPy array.
+
+    Returns:
+        The structure, lists of arrays as tuples and keys sorted as TensorFlow sorts them; and its
+        arrays in order, by the names that errors give them.
+
+    Raises:
+        ValueError: arrays of different lengths.
+        TypeError: a leaf that is no dense or scipy.sparse array of numbers or strings.
+    """
+
+    def dense(part: Any, name: str) -> Any:
+        if isinstance(part, dict):
+            return {key: dense(part[key], f"{name}[{key!r}]") for key in sorted(part)}
+        if isinstance(part, tuple):
+            return tuple(dense(value, f"{name}[{i}]") for i, value in enumerate(part))
+        if isinstance(part, tf.RaggedTensor):
+            raise TypeError(
+                "Batches of a PyDataset must hold dense arrays. Received: "
+                f"{name} as a RaggedTensor of shape {part.shape}. Pad its rows, .to_tensor()."
+            )
+        array = part.toarray() if sparse.issparse(part) else np.asarray(part)
+        return array.astype(_dtype(array.dtype), copy=False)
+
+    names = ("x", "y", "sample_weight")[: len(batch)]
+    made = [dense(_arrays(part, name), name) for name, part in zip(names, batch, strict=True)]
+    leaves = dict(
+        leaf for name, part in zip(names, made, strict=True) for leaf in _leaves(part, name)
+    )
+    _common_length(leaves)
+    return tuple(made), leaves
+
+
 def _array(part: Any, name: str) -> Any:
     """One array of numbers or strings, as TensorFlow or scipy.sparse has it."""
     if tf.is_tensor(part) and not isinstance(part, tf.SparseTensor):
