@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect._checks import check_finite
+from tfmlselect._containers import as_plain, columns_without_numbers
 from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 from tfmlselect.pipeline.plan import Plan, PlanOptions
 from tfmlselect.pipeline.source import weighted
@@ -193,7 +195,11 @@ def dense_batch(batch: tuple) -> tuple[tuple, dict[str, np.ndarray]]:
 
 def _array(part: Any, name: str) -> Any:
     """One array of numbers or strings, as TensorFlow or scipy.sparse has it."""
-    if tf.is_tensor(part) and not isinstance(part, tf.SparseTensor):
+    others = columns_without_numbers(part)
+    table, part = part, as_plain(part)
+    if isinstance(part, tf.SparseTensor):
+        raise _not_an_array(name, f"SparseTensor of shape {part.shape}, {part.dtype.name}")
+    if tf.is_tensor(part):
         return part
     if sparse.issparse(part) and part.ndim == 2:
         return part.tocsr()
@@ -205,19 +211,57 @@ def _array(part: Any, name: str) -> Any:
     except ValueError:
         raise _not_an_array(name, f"{received} of rows that differ in length") from None
     except TypeError:  # dates, records
-        raise _not_an_array(name, received) from None
+        raise _not_an_array(name, received, table, others) from None
     if array.dtype == object:
-        others = {type(v).__name__ for v in array.flat if not isinstance(v, (str, bytes))}
-        if others:
-            raise _not_an_array(name, f"{received}, holding {', '.join(sorted(others))}")
+        texts = [_path(each) for each in array.flat]
+        if None in texts:
+            kinds = sorted({type(v).__name__ for v in array.flat if _path(v) is None})
+            received += f", holding {', '.join(kinds)}"
+            raise _not_an_array(name, received, table, others)
+        array = np.array(texts, dtype=object).reshape(array.shape)
+    elif others:  # which NumPy made numbers of
+        raise _not_an_array(name, received, table, others)
     return array
 
 
-def _not_an_array(name: str, received: str) -> TypeError:
+def _path(value: Any) -> str | bytes | None:
+    """A text, or a `pathlib.Path` as one; None for anything else."""
+    return os.fspath(value) if isinstance(value, (str, bytes, os.PathLike)) else None
+
+
+def _not_an_array(
+    name: str, received: str, table: Any = None, others: dict[str, str] | None = None
+) -> TypeError:
+    """What is raised for no array; of a table that has `others`, columns without numbers, these."""
+    if others:
+        return _not_of_numbers(name, table, others)
     return TypeError(
         f"`{name}` must be an array of numbers or of strings. Received: {received}. Pass several "
         "inputs as a dict or tuple of arrays, file paths as strings, rows of different lengths as "
         "a tf.RaggedTensor, sparse rows as a scipy.sparse matrix; fill what is missing."
+    )
+
+
+def _not_of_numbers(name: str, table: Any, others: dict[str, str]) -> TypeError:
+    dates = [column for column, dtype in others.items() if dtype.lower().startswith("date")]
+    rest = [column for column in others if column not in dates]
+    received = ", ".join(f"{column!r} ({dtype})" for column, dtype in [*others.items()][:5])
+    more = ", ..." if len(others) > 5 else ""
+    advice = ""
+    if rest:
+        encoded = (
+            f"{name}.to_dummies({rest})"
+            if hasattr(table, "to_dummies")
+            else f"pandas.get_dummies({name}, columns={rest}, dtype='float32')"
+        )
+        advice += f"Encode text and categories, {encoded}. "
+    if dates:
+        advice += f"Make numbers of dates, such as {name}[{dates[0]!r}].dt.year. "
+    return TypeError(
+        f"`{name}` as a table must have columns of numbers or truth values, or of text alone. "
+        f"Received: column {received}{more}. {advice}Or pass a dict of arrays, "
+        f"{{each: {name}[each].to_numpy() for each in {name}.columns}}, to a model that has an "
+        "input with a preprocessing layer for each."
     )
 
 

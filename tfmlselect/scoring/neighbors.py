@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from tfmlselect._checks import check_finite, is_whole, require, shown
+from tfmlselect._containers import as_plain
 from tfmlselect._progress import Progress
 
 # Strategies ask for 5 and 6 neighbours: one search, and one order of equal distances, serves all.
@@ -192,6 +193,7 @@ def check_given_neighbors(neighbors: Any, n: int) -> np.ndarray:
 
 def _as_array(value: Any) -> Any:
     """A sparse matrix as it is, anything else as a NumPy array; of no numbers where it is none."""
+    value = as_plain(value)
     if sparse.issparse(value):
         return value
     try:
