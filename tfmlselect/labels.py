@@ -62,7 +62,7 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     """Checks labels and brings them into one form.
 
     Args:
-        y: (n, q) of 0 and 1, any numeric or boolean dtype, dense or scipy.sparse, q >= 2; or (n,)
+        y: (n, q) of 0 and 1, any numeric or boolean dtype, dense or sparse, q >= 2; or (n,)
             integer class ids from 0, which become the one-hot matrix of max(y) + 1 labels. Of the
             numbers up to max(y), at most 1000 may be unused, or as many as are used.
         name: what the error messages call `y`.

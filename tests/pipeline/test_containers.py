@@ -266,3 +266,36 @@ def test_paths_are_text(kind):
     x = select(kind(paths)).in_order()
     found = np.concatenate([x["p"] if isinstance(x, dict) else x for x, _ in x])
     assert [each.decode() for each in found] == [str(path) for path in paths]
+
+
+# Of other libraries, where they are installed.
+
+
+def test_columns_of_polars():
+    polars = pytest.importorskip("polars")
+    x = polars.DataFrame({"f": F, "b": B})
+    np.testing.assert_allclose(rows(select(x))[0], np.stack([F, B], axis=1), rtol=1e-6)
+    y = polars.DataFrame({"a": Y[:, 0] == 1, "b": Y[:, 1].astype(int)})
+    assert select(y=y).label_names == ("a", "b")
+    mixed = x.with_columns(kind=polars.Series(["u", "v"] * 6))
+    said = refused(TypeError, r"Received: column 'kind' \(String\)\. Encode", x=mixed)
+    code = re.search(r"x\.to_dummies\(.*?\)", said)[0]
+    assert select(eval(code, {"x": mixed})).element_spec[0].shape[1:] == [4]
+
+
+def test_columns_of_hugging_face_s_datasets():
+    datasets = pytest.importorskip("datasets")
+    lists = [["a", "b"], ["b"], [], ["c"]] * 3
+    data = datasets.Dataset.from_dict({"text": ["t"] * N, "x": X.tolist(), "labels": lists})
+    words = r"(?s)Received: Dataset\. .*\.to_tf_dataset\(.*batched=True"
+    with pytest.raises(TypeError, match=words):
+        tfml.adaptive(batch_size=2, window=8)(data)
+    said = refused(ValueError, r"Received: .* MultiLabelBinarizer", y=data["labels"])
+    names = {"y": data["labels"]}
+    exec(re.search(r"from sklearn.*(?=\.$)", said)[0], names)
+    np.testing.assert_array_equal(rows(select(data["x"], names["y"]))[0], X)
+    assert select(data["text"], names["y"]).element_spec[0].dtype == tf.string
+    hot = data.remove_columns("labels").add_column("y", list(names["y"].astype("float32")))
+    stream = hot.to_tf_dataset(batch_size=5, columns="x", label_cols="y", shuffle=False)
+    train = stream.apply(tfml.adaptive(batch_size=2, window=8, batched=True))
+    np.testing.assert_array_equal(rows(train)[1], names["y"])

@@ -87,8 +87,9 @@ def adaptive_dataset(
 
     Args:
         data: `(x, y)`. x: any structure (dict, tuple, nested) of arrays with n rows: numpy,
-            scipy.sparse (rows become dense), np.memmap (stays on disk), tensors, lists of strings.
-            y: 0/1 labels (n, q), dense or scipy.sparse; or integer class ids (n,) for single-label
+            scipy.sparse or tf.SparseTensor (rows become dense), np.memmap (stays on disk), tensors,
+            tables of numbers and truth values, lists of strings or of paths.
+            y: 0/1 labels (n, q), dense or sparse; or integer class ids (n,) for single-label
             data. Batches hold x and y as given; float64 becomes Keras' floatx.
         strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object. The default
             gives labels draws by what each still lacks; it looks at labels and predictions alone.
@@ -290,7 +291,12 @@ def adaptive(
 
 def _not_a_stream(source: Any) -> TypeError:
     remedy = "Make a tf.data.Dataset of it"
-    if isinstance(source, (tuple, list)):
+    if hasattr(source, "to_tf_dataset"):  # of Hugging Face
+        remedy = (
+            "Make a tf.data.Dataset of its batches, source.to_tf_dataset(..., shuffle=False), and "
+            "pass batched=True"
+        )
+    elif isinstance(source, (tuple, list)):
         remedy = "Arrays go into tfmlselect.adaptive_dataset((x, y), ...)"
     elif isinstance(source, Iterator) or callable(source):
         remedy = (

@@ -28,7 +28,8 @@ class ArraySource:
 
     Args:
         x: a structure (dict, tuple, nested) of arrays with n rows each: numpy, tf.Tensor, ragged
-            tensor, scipy.sparse, np.memmap, pandas; or a list of strings or numbers.
+            tensor, scipy.sparse, tf.SparseTensor, np.memmap, pandas; or a list of strings, paths or
+            numbers.
         y: labels with n rows, as the model is to get them.
         sample_weight: (n,) or None.
         features: (n, d) that neighbours are searched in, or None: x itself, where it will do.
