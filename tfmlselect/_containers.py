@@ -25,7 +25,7 @@ def as_plain(value: Any) -> Any:
             shape = tuple(value.dense_shape.numpy())
             return sparse.csr_matrix((value.values.numpy(), (rows, columns)), shape)
         return value
-    if not (hasattr(value, "iloc") and hasattr(value, "dtypes")):
+    if not all(hasattr(value, each) for each in ("iloc", "dtypes", "to_numpy")):
         return value
     dtypes = list(value.dtypes) if hasattr(value, "columns") else [value.dtype]
     numpy = [_numpy_dtype(dtype) for dtype in dtypes]

@@ -215,3 +215,6 @@ def test_other_errors_of_maps_are_left_as_they_are():
     with pytest.raises(ValueError, match="on its own") as caught:
         make().map(fails)
     assert "map_samples" not in str(caught.value)
+    with pytest.raises((TypeError, ValueError)) as caught:  # and the function is for both
+        make().map(lambda x, y: (x, y), num_parallel_calls="many")
+    assert "map_samples" not in str(caught.value)

@@ -40,6 +40,7 @@ class PyDatasetBatches:
 
     def __init__(self, sequence: Any):
         self._sequence = sequence
+        self._watched = False
         self._failed: Exception | None = None
         steps = _length(sequence)
         structure, first = self._read(0)
@@ -61,12 +62,13 @@ class PyDatasetBatches:
 
     def __enter__(self) -> PyDatasetBatches:
         """Inside, what the sequence raises is raised as it is, and not as TensorFlow tells it."""
-        self._failed = None
+        self._watched = True
         return self
 
     def __exit__(self, kind: Any, told: BaseException | None, traceback: Any) -> None:
-        if isinstance(told, tf.errors.OpError) and self._failed is not None:
-            raise self._failed from told
+        failed, self._failed, self._watched = self._failed, None, False
+        if isinstance(told, tf.errors.OpError) and failed is not None:
+            raise failed from told
 
     def _batch(self, number: np.ndarray) -> list[np.ndarray]:
         """The arrays of a batch, if they are such as those of the first one."""
@@ -74,7 +76,8 @@ class PyDatasetBatches:
             _, leaves = self._read(int(number))
             _check_forms(int(number), _forms(leaves), self._forms)
         except Exception as error:
-            self._failed = error
+            if self._watched:  # or it would keep what its traceback leads to
+                self._failed = error
             raise
         return [*leaves.values()]
 

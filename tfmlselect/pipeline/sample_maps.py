@@ -54,12 +54,20 @@ def for_batches(function: Callable, batches: tf.data.Dataset) -> Callable:
 
 
 def is_for_samples(function: Callable, batches: tf.data.Dataset) -> bool:
-    """Whether a function can be applied to the single samples of these batches; none is read."""
-    try:
-        _samples(batches).map(function)
-    except Exception:  # of any kind: it is the user's
+    """Whether a function fails on these batches, and not on their samples; none is read."""
+
+    def fails_on(dataset: tf.data.Dataset) -> bool:
+        try:
+            dataset.map(function)
+        except Exception:  # of any kind: it is the user's
+            return True
         return False
-    return True
+
+    try:
+        samples = _samples(batches)
+    except ValueError:
+        return False
+    return fails_on(batches) and not fails_on(samples)
 
 
 def told_of_samples(error: Exception) -> Exception:
