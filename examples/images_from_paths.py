@@ -2,10 +2,10 @@
 
 Writes multi-label images of digits, long-tailed (see `digits.py`), as PNG files into a temporary
 directory, and trains the same small ConvNet on their paths twice, with uniform and with adaptive
-batches: same images, initial weights, optimiser and number of steps. The files of a batch are read
-and decoded in a first `.map`, augmented in a second, so that each draw of an image is augmented
-anew. Prints average precision and recall of the minority labels (IRLbl > MeanIR) on held-out
-images. Run it with `python examples/images_from_paths.py --help`.
+batches: same images, initial weights, optimiser and number of steps. Files are read and
+decoded one by one in `.map_samples`, batches augmented in `.map`, so that each draw of an image is
+augmented anew. Prints average precision and recall of the minority labels (IRLbl > MeanIR) on
+held-out images. Run it with `python examples/images_from_paths.py --help`.
 """
 
 import argparse
@@ -39,14 +39,10 @@ def write_images(images, directory):
     return np.array(paths)
 
 
-def load(paths, y):
-    """Reads the files of a batch: paths (b,) to images (b, h, w, 1) in [0, 1]."""
-
-    def read(path):
-        pixels = tf.io.decode_png(tf.io.read_file(path), channels=1)
-        return tf.ensure_shape(tf.image.convert_image_dtype(pixels, tf.float32), SHAPE)
-
-    return tf.map_fn(read, paths, fn_output_signature=tf.TensorSpec(SHAPE)), y
+def load(path, y):
+    """Reads a file: a path to an image (h, w, 1) in [0, 1]."""
+    pixels = tf.io.decode_png(tf.io.read_file(path), channels=1)
+    return tf.ensure_shape(tf.image.convert_image_dtype(pixels, tf.float32), SHAPE), y
 
 
 def augment(images, y):
@@ -77,8 +73,7 @@ def train_model(strategy, paths, y, epochs, seed):
     """Trains a new model; returns it and the share of minority samples in all draws."""
     tf.keras.utils.set_random_seed(seed)  # the same initial weights whatever the strategy
     train = tfml.adaptive_dataset((paths, y), strategy=strategy, batch_size=BATCH, seed=seed)
-    train = train.map(load, num_parallel_calls=tf.data.AUTOTUNE)
-    train = train.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+    train = train.map_samples(load).map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     model = make_model(y.shape[1])
     # The learning rate falls to 0, so that the last epoch is no throw of the dice.
     decay = tf.keras.optimizers.schedules.CosineDecay(1e-3, epochs * math.ceil(len(y) / BATCH))
@@ -90,7 +85,7 @@ def train_model(strategy, paths, y, epochs, seed):
 
 def measure(model, paths, y, minority):
     """Average precision and recall at 0.5 of the minority labels, average precision of all."""
-    images = tf.data.Dataset.from_tensor_slices((paths, y)).batch(256).map(load)
+    images = tf.data.Dataset.from_tensor_slices((paths, y)).map(load).batch(256)
     p = model.predict(images, verbose=0)
     recall = recall_score(y, p > 0.5, average=None, zero_division=0)
     precision = average_precision_score(y, p, average=None)

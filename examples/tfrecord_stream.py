@@ -76,7 +76,8 @@ def read_shards(directory, n, q):
 
     def parse(record):
         example = tf.io.parse_single_example(record, form)
-        return example["text"], tf.reduce_max(tf.one_hot(example["labels"], q), axis=0)
+        hot = tf.one_hot(example["labels"], q)  # (labels of the sample, q), which may be none
+        return example["text"], tf.minimum(tf.reduce_sum(hot, axis=0), 1.0)
 
     files = tf.data.Dataset.from_tensor_slices(sorted(map(str, directory.glob("*.tfrecord"))))
     records = files.interleave(

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from tfmlselect import _steps_saved
 from tfmlselect._checks import check_unmasked, require, shown
+from tfmlselect._containers import as_plain
 from tfmlselect._warn import warn
 
 _ROWS_AT_ONCE = 65536
@@ -65,7 +66,7 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     """Checks labels and brings them into one form.
 
     Args:
-        y: (n, q) of 0 and 1, any numeric or boolean dtype, dense or scipy.sparse, q >= 2; or (n,)
+        y: (n, q) of 0 and 1, any numeric or boolean dtype, dense or sparse, q >= 2; or (n,)
             integer class ids from 0, which become the one-hot matrix of max(y) + 1 labels. Of the
             numbers up to max(y), at most 1000 may be unused, or as many as are used.
         name: what the error messages call `y`.
@@ -84,10 +85,12 @@ def check_labels(y: Any, name: str = "y") -> Labels:
         >>> check_labels([2, 0, 1]).matrix.tolist()
         [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
     """
+    y = as_plain(y)
     if sparse.issparse(y):
         given = _check_sparse(y, name)
         return Labels(given.toarray(out=_zeros(given.shape, name)), single_label=False)
     array = _as_array(y, name)
+    _check_is_no_text(array, name)
     _check_form(array, name)
     if array.ndim == 1:
         _check_class_ids(array, name)
@@ -283,6 +286,7 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         Variance ratio: its square root is the criterion of A. Katharopoulos and F. Fleuret. Not all
         samples are created equal: Deep learning with importance sampling. ICML 2018.
     """
+    y = as_plain(y)
     given = _check_sparse(y, "y") if sparse.issparse(y) else sparse.csr_matrix(check_labels(y)[0])
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
@@ -334,6 +338,12 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
     )
 
 
+_BINARIZE = (
+    "from sklearn.preprocessing import MultiLabelBinarizer; "
+    "{name} = MultiLabelBinarizer().fit_transform({labels})"
+)
+
+
 def _as_array(y: Any, name: str) -> np.ndarray:
     check_unmasked(
         name,
@@ -341,18 +351,72 @@ def _as_array(y: Any, name: str) -> np.ndarray:
         "Fill it with a number and say which, adaptive_dataset((x, np.ma.filled(y, -1)), ..., "
         "missing=-1), or leave those samples out",
     )
-    array, problem = np.empty(0), ""
+    array, problem, labels = np.empty(0), "", name
     try:
-        array = np.asarray(y)
+        if isinstance(y, tf.RaggedTensor):
+            problem, labels = (
+                f"RaggedTensor of shape {y.shape}, {y.dtype.name}",
+                f"{name}.to_list()",
+            )
+        else:
+            array = np.asarray(tf.sparse.to_dense(y) if isinstance(y, tf.SparseTensor) else y)
     except Exception as error:  # rows of different lengths, a tensor without a value, ...
         problem = f"{type(error).__name__}: {error}".removesuffix(".")
     require(
         not problem,
         f"`{name}` must be a rectangular array",
         problem,
-        "Lists of label ids become a 0/1 matrix with sklearn.preprocessing.MultiLabelBinarizer",
+        f"Lists of labels become a 0/1 matrix: {_BINARIZE.format(name=name, labels=labels)}",
     )
     return array
+
+
+def _check_is_no_text(array: np.ndarray, name: str) -> None:
+    """Raises a ValueError for lists of labels, and for text, which may name several labels."""
+    if array.dtype.kind not in "OSU":
+        return
+    what = f"`{name}` must hold numbers: 0 and 1 for labels, or integer class ids"
+    for place, each in np.ndenumerate(array):
+        if isinstance(each, (list, tuple, set, frozenset, np.ndarray)):
+            require(
+                False,
+                what,
+                f"{name}[{place[0]}]={shown(each)}",
+                "Lists of labels become a 0/1 matrix: "
+                + _BINARIZE.format(name=name, labels=f"np.ravel({name})"),
+            )
+    texts = [each for each in array.flat if isinstance(each, (str, bytes))]
+    if not texts or _are_numbers(array):
+        return
+    decode = ".decode()" if isinstance(texts[0], bytes) else ""
+    texts = [each.decode(errors="replace") if isinstance(each, bytes) else each for each in texts]
+    mark = next((mark for mark in "|;,\t " if any(mark in each for each in texts)), "")
+    ids = f"class names become ids: {name} = np.unique({name}, return_inverse=True)[1]"
+    if array.ndim > 1 and array.shape[1] > 1:
+        rows = _BINARIZE.format(name=name, labels=f"np.asarray({name})")
+        remedy = f"Rows of label names become a 0/1 matrix: {rows}"
+    elif mark:
+        split = "split()" if mark == " " else f"split({mark!r})"
+        parts = f"each.strip() for each in text{decode}.{split} if each.strip()"
+        lists = _BINARIZE.format(name=name, labels=f"[[{parts}] for text in np.ravel({name})]")
+        remedy = f"Text that names several labels becomes a 0/1 matrix: {lists}"
+        if mark == " ":
+            remedy += f". Where each text is one name, {ids}"
+    else:
+        remedy = ids[0].upper() + ids[1:]
+    if len(texts) < array.size:
+        remedy = f"Fill what is missing, {name}.fillna('') in pandas. {remedy}"
+    example = next(each for each in texts if mark in each)
+    require(False, what, f"{name} with text such as {shown(str(example))}", remedy)
+
+
+def _are_numbers(array: np.ndarray) -> bool:
+    """Whether text stands for numbers, which it may be cast to."""
+    try:
+        array.astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _check_form(y: Any, name: str) -> None:
@@ -370,8 +434,7 @@ def _check_form(y: Any, name: str) -> None:
         y.dtype.kind in ("iu" if vector else "biuf"),
         f"`{name}` must hold numbers, and integers where it is class ids of shape (n,)",
         f"{name}.dtype={y.dtype}",
-        f"Cast it, {name}.astype('int64'), or turn class names into ids: "
-        f"np.unique({name}, return_inverse=True)[1]",
+        f"Cast it, {name}.astype('int64')",
     )
 
 
@@ -424,8 +487,12 @@ def _check_sparse(y: Any, name: str) -> sparse.csr_matrix:
 
 
 def _not_binary(name: str, row: int, column: int, value: Any) -> ValueError:
+    binary = f"Make it binary, for example ({name} > 0.5).astype('uint8')"
+    if np.asarray(value).dtype.kind in "iu" and value > 1:
+        lists = f"sklearn.preprocessing.MultiLabelBinarizer().fit_transform({name})"
+        binary = f"Rows of label ids become a 0/1 matrix by {lists}. Of ratings m{binary[1:]}"
     return ValueError(
         f"`{name}` as a matrix must hold 0 and 1 only. Received: {name}[{row}, {column}]={value}. "
-        f"Make it binary, for example ({name} > 0.5).astype('uint8'), and drop or fill missing "
-        "labels first. Class ids go in as a vector of shape (n,)."
+        f"{binary}, and drop or fill missing labels first. Class ids go in as a vector of shape "
+        "(n,)."
     )

@@ -345,7 +345,7 @@ def test_weights_that_are_not_one_number_a_sample(weights):
         ([[1], [2, 3], [], [], [], []], "differ in length"),
         (np.array(["2024-02-29"] * 6, "datetime64[D]"), "datetime64[D]"),
         (np.zeros(6, [("a", "f4"), ("b", "i4")]), "f4"),
-        (tf.sparse.from_dense(X), "SparseTensor"),
+        (tf.sparse.from_dense([["a", ""]] * 6), "SparseTensor"),
         ({"a": X, "b": [None] * 6}, "NoneType"),
     ],
 )

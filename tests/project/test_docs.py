@@ -108,6 +108,14 @@ def test_text_between_markers_is_replaced_and_else_nothing():
     assert overview.between(text, "y", "new") == text
 
 
+def test_the_readme_s_first_block_runs_as_it_is_pasted():
+    block = re.search(r"^```python\n(.*?)^```", read(ROOT / "README.md"), flags=re.M | re.S)[1]
+    names = {"__name__": "__main__"}  # and none of this module's
+    exec(block, names)
+    assert names["model"].history.epoch[-1] == 99
+    assert names["train"].epoch == 100
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_relative_links_are_alive(page):
     targets = [link.split("#")[0] for link in LINK.findall(read(page)) if "://" not in link]

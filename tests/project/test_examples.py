@@ -314,13 +314,14 @@ def test_images_from_paths_are_read_as_written_and_augmented_anew(tmp_path, monk
     images[[0, 1, 2], [5, 17, 30], [9, 20, 8]] = [[1.0], [0.8], [0.4]]
     paths = example.write_images(images, tmp_path / "images")
     assert (tmp_path / "images" / "00000.png").read_bytes().startswith(b"\x89PNG")
-    loaded, y = example.load(paths[[2, 0, 1]], "y")
+    read = [example.load(path, "y") for path in paths[[2, 0, 1]]]
+    loaded, y = np.stack([image for image, _ in read]), read[0][1]
     np.testing.assert_allclose(loaded, images[[2, 0, 1]], atol=0.5 / 255)
     assert y == "y"
     shifts, factors = set(), set()
     for _ in range(9):
         moved, _ = example.augment(loaded, y)
-        for before, after in zip(loaded.numpy(), moved.numpy(), strict=True):
+        for before, after in zip(loaded, moved.numpy(), strict=True):
             (old,), (new,) = np.argwhere(before), np.argwhere(after)
             shifts.add(tuple((new - old).tolist()))
             factors.add(after.max() / before.max())

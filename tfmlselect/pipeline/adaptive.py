@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 import tensorflow as tf
@@ -18,6 +18,7 @@ from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.label_reading import LabelReading
 from tfmlselect.pipeline.plan import PlanOptions
+from tfmlselect.pipeline.py_datasets import PyDatasetBatches, is_py_dataset
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.pipeline.streams import StreamSource, check_window
 from tfmlselect.schedules import Schedule
@@ -86,8 +87,9 @@ def adaptive_dataset(
 
     Args:
         data: `(x, y)`. x: any structure (dict, tuple, nested) of arrays with n rows: numpy,
-            scipy.sparse (rows become dense), np.memmap (stays on disk), tensors, lists of strings.
-            y: 0/1 labels (n, q), dense or scipy.sparse; or integer class ids (n,) for single-label
+            scipy.sparse or tf.SparseTensor (rows become dense), np.memmap (stays on disk), tensors,
+            tables of numbers and truth values, lists of strings or of paths.
+            y: 0/1 labels (n, q), dense or sparse; or integer class ids (n,) for single-label
             data. Batches hold x and y as given; float64 becomes Keras' floatx.
         strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object. The default
             gives labels draws by what each still lacks; it looks at labels and predictions alone.
@@ -151,6 +153,12 @@ def adaptive_dataset(
             f"{type(data).__name__}. Use source.apply(tfmlselect.adaptive(...)) for a stream; or "
             "pass (x, y) as arrays, np.memmap or file paths, and decode files in `.map`."
         )
+    if is_py_dataset(data):
+        raise TypeError(
+            "`adaptive_dataset` selects by row number and needs arrays. Received: a PyDataset, "
+            f"{type(data).__name__}, which is read batch after batch. Select from it as from a "
+            f"stream: tfmlselect.adaptive(batch_size={batch_size}, window=...)(sequence)."
+        )
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         size = ""
         with contextlib.suppress(TypeError):  # what has no length
@@ -187,7 +195,7 @@ def adaptive(
     batched: bool | None = None,
     x_changes: bool = False,
     verbose: int = 1,
-) -> Callable[[tf.data.Dataset], AdaptiveDataset]:
+) -> Callable[[Any], AdaptiveDataset]:
     """Selects from a stream, for data larger than memory: `source.apply(adaptive(...))`.
 
     The source is a finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`, that
@@ -196,6 +204,12 @@ def adaptive(
     from front to back once an epoch, `window` samples at a time; the last window may be up to twice
     as long. In one pass when this is applied samples are counted, labels collected, shapes that the
     source does not know seen, and each x gets a checksum, by which later passes are compared.
+
+    A `tf.keras.utils.PyDataset` (`Sequence` in Keras 2) is a source too:
+    `adaptive(...)(sequence)`. Its batches 0, 1, ... are read in this order and taken apart;
+    `on_epoch_end` is not called, so what it shuffles there stays in order. Batches are `(x, y)` or
+    `(x, y, sample_weight)` of NumPy arrays, and differ in their number of rows alone; float64
+    becomes Keras' floatx. Its `workers` are threads; processes are not used.
 
     An epoch is drawn as in `adaptive_dataset`, but for the order: samples are shuffled inside
     windows, so a batch holds samples of one window, or of two neighbouring ones. Shuffle a sorted
@@ -214,7 +228,8 @@ def adaptive(
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
         label_names: q names, which `inspect` and the callback use too. None: the columns' numbers.
         batched: True: the source has batches, which are taken apart. False: it has samples. None:
-            it has samples, and what looks like batches is an error.
+            it has samples, and what looks like batches is an error. Of a PyDataset, which has
+            batches always, nothing need be said.
         x_changes: whether x is another one in each pass on purpose, as by random augmentation
             before selection. Then nobody notices files that come in another order.
         verbose: 1 shows how far the pass over the labels and the search of neighbours are, where
@@ -225,7 +240,7 @@ def adaptive(
 
     Raises:
         ValueError: `verbose` is neither 0 nor 1.
-        TypeError: when applied: a source of other elements.
+        TypeError: when applied: no dataset, or a source of other elements.
         ValueError: when applied: a source of infinite length, or of another one than it says, or
             whose order or x changes; samples of different shapes; a window of less than four
             batches; labels and weights as in `adaptive_dataset`.
@@ -255,10 +270,45 @@ def adaptive(
     check_flag("x_changes", x_changes)
     reading = LabelReading(label_names)
 
-    def select(source: tf.data.Dataset) -> AdaptiveDataset:
-        with verbosity(verbose):
-            stream = StreamSource(source, window, features, neighbors, batched, x_changes, reading)
+    def select(source: Any) -> AdaptiveDataset:
+        own_errors: contextlib.AbstractContextManager = contextlib.nullcontext()
+        of_batches = batched
+        if is_py_dataset(source):
+            if batched is False:
+                raise ValueError(
+                    "A PyDataset gives whole batches, and they are taken apart. Received: "
+                    "batched=False. Leave it out."
+                )
+            own_errors = batches = PyDatasetBatches(source)
+            source, of_batches = batches.dataset, True
+        elif not isinstance(source, tf.data.Dataset):
+            raise _not_a_stream(source)
+        with verbosity(verbose), own_errors:
+            stream = StreamSource(
+                source, window, features, neighbors, of_batches, x_changes, reading
+            )
         plan = stream.make_plan(options)
         return AdaptiveDataset(Selection(stream, strategies.get(strategy), plan, epochs, verbose))
 
     return select
+
+
+def _not_a_stream(source: Any) -> TypeError:
+    remedy = "Make a tf.data.Dataset of it"
+    if hasattr(source, "to_tf_dataset"):  # of Hugging Face
+        remedy = (
+            "Make a tf.data.Dataset of its batches, source.to_tf_dataset(..., shuffle=False), and "
+            "pass batched=True"
+        )
+    elif isinstance(source, (tuple, list)):
+        remedy = "Arrays go into tfmlselect.adaptive_dataset((x, y), ...)"
+    elif isinstance(source, Iterator) or callable(source):
+        remedy = (
+            "A function that yields (x, y) anew each time it is called becomes one by "
+            "tf.data.Dataset.from_generator(function, output_signature=(tf.TensorSpec(...), "
+            "tf.TensorSpec(...)))"
+        )
+    return TypeError(
+        "`adaptive(...)` selects from a tf.data.Dataset, or a keras.utils.PyDataset. Received: "
+        f"{type(source).__name__}. {remedy}."
+    )

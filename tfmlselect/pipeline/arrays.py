@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,11 +13,17 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect._checks import check_finite, check_unmasked
+from tfmlselect._containers import as_plain, columns_without_numbers
 from tfmlselect.pipeline.kept_samples import KeptSamples, check_weights
 from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 from tfmlselect.pipeline.plan import Plan, PlanOptions
 from tfmlselect.pipeline.source import weighted
 from tfmlselect.scoring.neighbors import check_features, check_given_neighbors
+
+# What to do about masked entries, where there is more to say than that they must be filled.
+_FILLED = {
+    "sample_weight": "Leave these samples out by a weight of 0: np.ma.filled(sample_weight, 0)"
+}
 
 
 class ArraySource:
@@ -27,7 +34,8 @@ class ArraySource:
 
     Args:
         x: a structure (dict, tuple, nested) of arrays with n rows each: numpy, tf.Tensor, ragged
-            tensor, scipy.sparse, np.memmap, pandas; or a list of strings or numbers.
+            tensor, scipy.sparse, tf.SparseTensor, np.memmap, pandas; or a list of strings, paths or
+            numbers.
         y: labels with n rows, as the model is to get them.
         sample_weight: (n,) or None.
         features: (n, d) that neighbours are searched in, or None: x itself, where it will do.
@@ -170,40 +178,110 @@ def _arrays(part: Any, name: str) -> Any:
     return _array(part, name)
 
 
+def dense_batch(batch: tuple) -> tuple[tuple, dict[str, np.ndarray]]:
+    """A batch `(x, y)` or `(x, y, sample_weight)` with every leaf a NumPy array.
+
+    Returns:
+        The structure, lists of arrays as tuples and keys sorted as TensorFlow sorts them; and its
+        arrays in order, by the names that errors give them.
+
+    Raises:
+        ValueError: arrays of different lengths.
+        TypeError: a leaf that is no dense or scipy.sparse array of numbers or strings.
+    """
+
+    def dense(part: Any, name: str) -> Any:
+        if isinstance(part, dict):
+            return {key: dense(part[key], f"{name}[{key!r}]") for key in sorted(part)}
+        if isinstance(part, tuple):
+            return tuple(dense(value, f"{name}[{i}]") for i, value in enumerate(part))
+        if isinstance(part, tf.RaggedTensor):
+            raise TypeError(
+                "Batches of a PyDataset must hold dense arrays. Received: "
+                f"{name} as a RaggedTensor of shape {part.shape}. Pad its rows, .to_tensor()."
+            )
+        array = part.toarray() if sparse.issparse(part) else np.asarray(part)
+        return array.astype(_dtype(array.dtype), copy=False)
+
+    names = ("x", "y", "sample_weight")[: len(batch)]
+    made = [dense(_arrays(part, name), name) for name, part in zip(names, batch, strict=True)]
+    leaves = dict(
+        leaf for name, part in zip(names, made, strict=True) for leaf in _leaves(part, name)
+    )
+    _common_length(leaves)
+    return tuple(made), leaves
+
+
 def _array(part: Any, name: str) -> Any:
     """One array of numbers or strings, as TensorFlow or scipy.sparse has it."""
-    if tf.is_tensor(part) and not isinstance(part, tf.SparseTensor):
+    others = columns_without_numbers(part)
+    table, part = part, as_plain(part)
+    if isinstance(part, tf.SparseTensor):
+        raise _not_an_array(name, f"SparseTensor of shape {part.shape}, {part.dtype.name}")
+    if tf.is_tensor(part):
         return part
     if sparse.issparse(part) and part.ndim == 2:
         return part.tocsr()
     check_unmasked(name, part, _FILLED.get(name))
     received = type(part).__name__
     try:
-        array = np.asarray(part) if isinstance(part, np.ma.MaskedArray) else np.asanyarray(part)
+        array = part if isinstance(part, np.memmap) else np.asarray(part)
         received += f" of dtype {array.dtype}"
         tf.as_dtype(array.dtype)
     except ValueError:
         raise _not_an_array(name, f"{received} of rows that differ in length") from None
     except TypeError:  # dates, records
-        raise _not_an_array(name, received) from None
+        raise _not_an_array(name, received, table, others) from None
     if array.dtype == object:
-        others = {type(v).__name__ for v in array.flat if not isinstance(v, (str, bytes))}
-        if others:
-            raise _not_an_array(name, f"{received}, holding {', '.join(sorted(others))}")
+        texts = [_path(each) for each in array.flat]
+        if None in texts:
+            kinds = sorted({type(v).__name__ for v in array.flat if _path(v) is None})
+            received += f", holding {', '.join(kinds)}"
+            raise _not_an_array(name, received, table, others)
+        array = np.array(texts, dtype=object).reshape(array.shape)
+    elif others:  # which NumPy made numbers of
+        raise _not_an_array(name, received, table, others)
     return array
 
 
-# What to do about masked entries, where there is more to say than that they must be filled.
-_FILLED = {
-    "sample_weight": "Leave these samples out by a weight of 0: np.ma.filled(sample_weight, 0)"
-}
+def _path(value: Any) -> str | bytes | None:
+    """A text, or a `pathlib.Path` as one; None for anything else."""
+    return os.fspath(value) if isinstance(value, (str, bytes, os.PathLike)) else None
 
 
-def _not_an_array(name: str, received: str) -> TypeError:
+def _not_an_array(
+    name: str, received: str, table: Any = None, others: dict[str, str] | None = None
+) -> TypeError:
+    """What is raised for no array; of a table that has `others`, columns without numbers, these."""
+    if others:
+        return _not_of_numbers(name, table, others)
     return TypeError(
         f"`{name}` must be an array of numbers or of strings. Received: {received}. Pass several "
         "inputs as a dict or tuple of arrays, file paths as strings, rows of different lengths as "
         "a tf.RaggedTensor, sparse rows as a scipy.sparse matrix; fill what is missing."
+    )
+
+
+def _not_of_numbers(name: str, table: Any, others: dict[str, str]) -> TypeError:
+    dates = [column for column, dtype in others.items() if dtype.lower().startswith("date")]
+    rest = [column for column in others if column not in dates]
+    received = ", ".join(f"{column!r} ({dtype})" for column, dtype in [*others.items()][:5])
+    more = ", ..." if len(others) > 5 else ""
+    advice = ""
+    if rest:
+        encoded = (
+            f"{name}.to_dummies({rest})"
+            if hasattr(table, "to_dummies")
+            else f"pandas.get_dummies({name}, columns={rest}, dtype='float32')"
+        )
+        advice += f"Encode text and categories, {encoded}. "
+    if dates:
+        advice += f"Make numbers of dates, such as {name}[{dates[0]!r}].dt.year. "
+    return TypeError(
+        f"`{name}` as a table must have columns of numbers or truth values, or of text alone. "
+        f"Received: column {received}{more}. {advice}Or pass a dict of arrays, "
+        f"{{each: {name}[each].to_numpy() for each in {name}.columns}}, to a model that has an "
+        "input with a preprocessing layer for each."
     )
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._checks import check_argument
 from tfmlselect._warn import warn
 from tfmlselect.distributed import workers
+from tfmlselect.pipeline import sample_maps
 from tfmlselect.pipeline.inspection import Inspection, inspect_selection
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.strategies import Strategy
@@ -50,8 +52,8 @@ _REFUSED = {
 class AdaptiveDataset(tf.data.Dataset):
     """Batches in the order that a strategy planned; made by `tfmlselect.adaptive_dataset`.
 
-    A dataset of known length like any other: `map`, `prefetch` and `with_options` give an adaptive
-    dataset again, and what would break the order raises. While a fit runs with
+    A dataset of known length like any other: `map`, `map_samples`, `prefetch` and `with_options`
+    give an adaptive dataset again, and what would break the order raises. While a fit runs with
     `AdaptiveBatchSelection(dataset)`, every iteration goes through the epoch's plan; otherwise, and
     as soon as the fit is interrupted, every iteration is a fresh permutation of the training set,
     or with `samples_per_epoch` a part of one. Iterating disturbs nothing, also in another thread.
@@ -199,24 +201,68 @@ class AdaptiveDataset(tf.data.Dataset):
     def map(
         self, map_func, num_parallel_calls=None, deterministic=None, **options
     ) -> AdaptiveDataset:
-        """As `tf.data.Dataset.map`, batch by batch, in order.
+        """As `tf.data.Dataset.map`, batch by batch, in order; `map_samples` is for single samples.
 
         Raises:
             ValueError: `deterministic=False`, which lets batches overtake each other.
+            Exception: of whatever type the function's own is; where it would do for single samples,
+                that is said.
         """
         if deterministic is False:
             raise ValueError(
                 "An adaptive dataset keeps its order. Received: deterministic=False. Leave it out."
             )
-        return self._then(
-            lambda dataset: (
-                dataset.map(
-                    map_func, num_parallel_calls=num_parallel_calls, deterministic=True, **options
+        try:
+            return self._then(
+                lambda dataset: (
+                    dataset.map(
+                        map_func,
+                        num_parallel_calls=num_parallel_calls,
+                        deterministic=True,
+                        **options,
+                    )
+                    if num_parallel_calls is not None
+                    else dataset.map(map_func, **options)
                 )
-                if num_parallel_calls is not None
-                else dataset.map(map_func, **options)
             )
+        except Exception as error:
+            if sample_maps.is_for_samples(map_func, self._inner):
+                raise sample_maps.told_of_samples(error) from error
+            raise
+
+    def map_samples(self, map_func: Callable) -> AdaptiveDataset:
+        """Applies a function to each sample of the batches, several batches at a time, in order.
+
+        For what works on one sample alone, such as decoding the file of a path. What works on
+        whole batches is faster in `map`. Random numbers of the function are other ones in each run.
+
+        Args:
+            map_func: a function of `(x, y)` or `(x, y, sample_weight)` of one sample, without the
+                batch's dimension, as `map` has it after `unbatch`. It returns the sample anew. Its
+                results must have one shape in all samples; where that is not known before, it is
+                taken from the first sample, which is read at once.
+
+        Raises:
+            ValueError: `map_func` is no function; or batches without a row for each sample.
+
+        Example:
+            >>> import numpy as np, tensorflow as tf, tfmlselect as tfml
+            >>> texts, y = ["1 2", "3 4", "5 6", "7 8"], np.eye(4)
+            >>> train = tfml.adaptive_dataset((texts, y), batch_size=2, seed=0)
+            >>> def read(text, y):
+            ...     return tf.strings.to_number(tf.strings.split(text)), y
+            >>> train.map_samples(read).element_spec[0].shape
+            TensorShape([2, 2])
+        """
+        check_argument(
+            callable(map_func),
+            "map_func",
+            map_func,
+            "a function of one sample",
+            "Pass a function of (x, y), or (x, y, sample_weight), that returns the same",
         )
+        function = sample_maps.for_batches(map_func, self.in_order())
+        return self.map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
     def prefetch(self, buffer_size, name=None) -> AdaptiveDataset:
         """As `tf.data.Dataset.prefetch`."""
@@ -299,7 +345,10 @@ def _counted(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:
 def _refusal(name: str, reason: str) -> TypeError:
     remedy = "Leave it out"
     if reason == _NO_ORDER:
-        remedy = "Do it to the samples, before selection, or use `.map`, which sees whole batches"
+        remedy = (
+            "Do it to the samples, before selection, or use `.map`, which sees whole batches, or "
+            "`.map_samples`"
+        )
     return TypeError(
         f"`{name}` cannot follow an adaptive dataset: {reason}. Received: .{name}(...). {remedy}."
     )

@@ -20,6 +20,7 @@ _SKETCHES = 64  # samples by which a stream is known on another machine
 _AGAIN = 4096  # samples of a second pass that are compared with those of the first
 _DIFFERENT_SHAPES = ("Cannot batch tensors", "Cannot add tensor to the batch")  # of tf.data
 _REMEDY_WEIGHT = "Make the weight one number a sample; weights of labels go into the loss"
+_REMEDY_IDS = "of label ids tf.minimum(tf.reduce_sum(tf.one_hot(ids, q), axis=0), 1.0)"
 _REMEDY_LENGTH = "source.apply(tf.data.experimental.assert_cardinality({}))"
 
 
@@ -215,6 +216,8 @@ def _wrong_parts(spec: tuple, batched: bool | None) -> list[tuple[str, str]]:
         found.append((f"y of {y}", "Make it dense: .map(lambda x, y: (x, tf.sparse.to_dense(y)))"))
     elif isinstance(y, tf.RaggedTensorSpec) or not isinstance(y, tf.TensorSpec):
         remedy = "Make y one 0/1 vector (q,) or class id a sample with .map"
+        if isinstance(y, tf.RaggedTensorSpec):
+            remedy += f"; {_REMEDY_IDS}"
         found.append((f"y of {y}", remedy))
     elif batched and y.shape.rank == 0:
         found.append((f"batched=True, and y of {y}", "Leave batched=True out"))
@@ -298,7 +301,7 @@ def _collected(dataset: tf.data.Dataset, cardinality: int) -> dict[str, np.ndarr
         raise ValueError(
             "Every sample must have y of the same length, and the vector of `features`. Received: "
             f"{error.message.split(' [Op')[0]}. Make y a 0/1 vector of all labels with .map; "
-            "of class ids for instance tf.reduce_max(tf.one_hot(ids, q), axis=0)."
+            f"{_REMEDY_IDS}."
         ) from error
     n = sum(len(part["y"]) for part in parts)
     if known and n != cardinality:

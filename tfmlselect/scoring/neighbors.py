@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from tfmlselect._checks import check_finite, check_unmasked, is_whole, require, shown
+from tfmlselect._containers import as_plain
 from tfmlselect._progress import Progress
 from tfmlselect._warn import warn
 
@@ -193,6 +194,7 @@ def check_given_neighbors(neighbors: Any, n: int) -> np.ndarray:
 
 def _as_array(value: Any, name: str) -> Any:
     """A sparse matrix as it is, anything else as a NumPy array; of no numbers where it is none."""
+    value = as_plain(value)
     if sparse.issparse(value):
         return value
     check_unmasked(name, value)
