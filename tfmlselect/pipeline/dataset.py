@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
+from tfmlselect.labels import LabelStatistics, measure
 from tfmlselect.pipeline.inspection import Inspection, inspect_selection
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.strategies import Strategy
@@ -94,6 +95,30 @@ class AdaptiveDataset(tf.data.Dataset):
         return self._selection.source.labels.names
 
     @property
+    def label_matrix(self) -> np.ndarray:
+        """The labels of all samples, (n, q) uint8 0/1, as the strategy has them; read-only."""
+        matrix = self._selection.source.labels.matrix.view()
+        matrix.flags.writeable = False
+        return matrix
+
+    def label_statistics(self) -> LabelStatistics:
+        """What `tfmlselect.label_statistics` measures of these labels, with their names.
+
+        Warns:
+            UserWarning: labels without positives; they are left out of MeanIR and CVIR.
+
+        Example:
+            >>> import numpy as np, tfmlselect as tfml
+            >>> y = np.array([[1, 0], [1, 0], [1, 1], [0, 1]])
+            >>> train = tfml.adaptive_dataset(
+            ...     (y, y), "uniform", batch_size=2, label_names=["sea", "boat"]
+            ... )
+            >>> train.label_statistics().counts, train.label_statistics().label_names
+            (array([3, 2]), ('sea', 'boat'))
+        """
+        return measure(self.label_matrix, self.label_names, stacklevel=3)
+
+    @property
     def probabilities(self) -> np.ndarray:
         """The distribution of the epoch that comes next, or runs now, (n,) float64; sums to 1."""
         return self._selection.distribution.probabilities.copy()
@@ -167,7 +192,13 @@ class AdaptiveDataset(tf.data.Dataset):
         samples = source.in_order(plan.batch_size)
         if plan.options.weighs and len(samples.element_spec) == 2:
             # What is mapped over batches with importance weights finds a third element here too.
-            samples = samples.map(lambda x, y: (x, y, tf.ones(tf.shape(y)[:1])))
+            parts = source.labels.parts
+
+            def add_ones(x, y):
+                labels = y[parts[0][0]] if parts else y
+                return x, y, tf.ones(tf.shape(labels)[:1])
+
+            samples = samples.map(add_ones)
         return self._transformed(_counted(samples, -(-source.n // plan.batch_size)))
 
     def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -70,7 +70,7 @@ class StreamSource:
         neighbors: (n, k) ids of nearest neighbours, or None.
         batched: whether the dataset has batches; None: it has not, and what looks so is an error.
         x_changes: whether x is another one in each pass, on purpose.
-        reading: how labels are read from y.
+        reading: how labels are read from y, which may be a dict or a tuple.
 
     Attributes:
         n, labels, features, features_made_by, neighbors, window: as `Source` has them.
@@ -96,7 +96,7 @@ class StreamSource:
         reading: LabelReading = PLAIN,
     ):
         made = features if callable(features) and not isinstance(features, type) else None
-        samples = read_samples(dataset, made, batched, x_changes)
+        samples = read_samples(dataset, made, batched, x_changes, reading)
         self._dataset, self._checksums = samples.dataset, samples.checksums
         self._changed = 0  # samples that were read with another x than at first
         self.n = len(samples.labels)
@@ -104,7 +104,8 @@ class StreamSource:
         self._sizes = window_sizes(self.n, self.window)
         self.sample_weight = None
         self.sketch: list[list[float]] = samples.sketches.tolist()
-        self.labels = reading.labels(samples.labels)
+        y_spec = samples.dataset.element_spec[1]
+        self.labels = reading.labels_of_stream(samples.labels, y_spec)
         self.features_made_by = made
         features = features if made is None else samples.features
         self.features = None if features is None else check_features(features, self.n)
