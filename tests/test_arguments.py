@@ -281,6 +281,7 @@ expect("adaptive_dataset", {"data": (X, Y), "strategy": "uniform", "batch_size":
     features=OPTIONAL,
     neighbors=OPTIONAL,
     sample_weight=OPTIONAL,
+    labels=OPTIONAL,  # y is one array
     label_names=OPTIONAL,
     verbose=FLAG,
 )
@@ -295,6 +296,7 @@ expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=a
     epochs=OPTIONAL,
     features=OPTIONAL | {"function?"},  # of x; what it gives is its own affair
     neighbors=OPTIONAL,
+    labels=OPTIONAL,
     label_names=OPTIONAL,
     batched=OPTIONAL | {"True?"},  # these are samples
     x_changes=FLAG,

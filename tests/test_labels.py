@@ -424,6 +424,19 @@ def test_any_labels(y):
     assert of_sparse.potential == stats.potential
 
 
+def test_two_label_names_alike():
+    with pytest.raises(ValueError, match=r"names that differ\. Received: 'a' 2 times\. Name no"):
+        label_statistics(SMALL, ["a", "b", "a"])
+    table = pd.DataFrame(SMALL, columns=["a", "b", "a"])  # which nobody said
+    assert label_statistics(table).label_names is None
+    assert label_statistics(table, ["a", "b", "c"]).label_names == ("a", "b", "c")
+
+
+def test_names_are_those_of_a_table():
+    assert label_statistics(pd.DataFrame(SMALL, columns=list("abc"))).label_names == ("a", "b", "c")
+    assert label_statistics(pd.DataFrame(SMALL)).label_names is None
+
+
 def test_label_names_of_another_number():
     with pytest.raises(
         ValueError, match=r"each of the 3 labels\. Received: label_names=\['a', 'b'\]"

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -20,9 +20,12 @@ from tfmlselect._checks import check_unmasked, require, shown
 from tfmlselect._containers import as_plain
 from tfmlselect._warn import warn
 
+Key: TypeAlias = str | int  # of a part of y, where y is a dict or a tuple
+
 _ROWS_AT_ONCE = 65536
 # Class ids below the largest that no sample has: a part of a data set may lack its rarest classes.
 _MOST_UNUSED = 1000
+_MOST_PARTS = 8  # of a y of several, that an error shows
 
 
 class Labels(NamedTuple):
@@ -31,6 +34,8 @@ class Labels(NamedTuple):
     matrix: np.ndarray  # (n, q) uint8, 0/1, C-contiguous; never the array that was given
     single_label: bool  # class ids were given; `matrix` is then one-hot
     names: tuple[str, ...] | None = None  # q of them
+    # Where y has several parts: keys of those that are the labels, each with its number of labels.
+    parts: tuple[tuple[Key, int], ...] = ()
 
     @property
     def n(self) -> int:
@@ -42,10 +47,11 @@ class Labels(NamedTuple):
         """Number of labels."""
         return int(self.matrix.shape[1])
 
-    def has_one_each(self) -> bool:
-        """Whether each sample has exactly one label."""
+    def has_one_each(self, first: int = 0, stop: int | None = None) -> bool:
+        """Whether each sample has exactly one label, of those from `first` to before `stop`."""
+        matrix = self.matrix[:, first:stop]
         return all(
-            (self.matrix[start : start + _ROWS_AT_ONCE].sum(axis=1) == 1).all()
+            (matrix[start : start + _ROWS_AT_ONCE].sum(axis=1) == 1).all()
             for start in range(0, self.n, _ROWS_AT_ONCE)
         )
 
@@ -75,7 +81,8 @@ def check_labels(y: Any, name: str = "y") -> Labels:
         `Labels`: the dense (n, q) uint8 matrix, and whether class ids were given.
 
     Raises:
-        ValueError: `y` is empty, has fewer than two columns or more than two dimensions.
+        ValueError: `y` is empty, has fewer than two columns or more than two dimensions; or is a
+            dict of arrays.
         ValueError: a matrix with anything but 0 and 1 in it (NaN included).
         ValueError: class ids not of an integer dtype, negative, all the same, or with more numbers
             unused than that.
@@ -89,6 +96,13 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     if sparse.issparse(y):
         given = _check_sparse(y, name)
         return Labels(given.toarray(out=_zeros(given.shape, name)), single_label=False)
+    require(
+        not isinstance(y, Mapping),
+        f"`{name}` must be one array of labels",
+        f"{name}={parts_shown(y)}",
+        f"Pass the part that is the labels, as in {name}['tags']; adaptive_dataset takes all of "
+        "them, and labels='tags'",
+    )
     array = _as_array(y, name)
     _check_is_no_text(array, name)
     _check_form(array, name)
@@ -119,16 +133,38 @@ def one_hot(ids: tf.Tensor, q: int) -> tf.Tensor:
 
 
 def names_in(y: Any) -> tuple[str, ...] | None:
-    """The names of the labels that y has itself: a DataFrame's columns, where they are texts."""
+    """The names of the labels that y has itself: a DataFrame's columns.
+
+    None where they are no texts, or two of them alike.
+    """
     columns = list(getattr(y, "columns", ()))
-    return tuple(columns) if columns and all(isinstance(each, str) for each in columns) else None
+    named = columns and all(isinstance(each, str) for each in columns)
+    return tuple(columns) if named and len({*columns}) == len(columns) else None
+
+
+def parts_shown(y: Any) -> str:
+    """A y of several parts as an error shows it: its keys, and each array's shape and dtype."""
+    if isinstance(y, Mapping) and not sparse.issparse(y):
+        inside = [
+            f"{shown(key)}: {parts_shown(part)}" for key, part in list(y.items())[:_MOST_PARTS]
+        ]
+        return "{" + ", ".join(inside + ["..."] * (len(y) > _MOST_PARTS)) + "}"
+    if isinstance(y, (list, tuple)) and any(hasattr(part, "shape") for part in y):
+        inside = [parts_shown(part) for part in y[:_MOST_PARTS]]
+        return "(" + ", ".join(inside + ["..."] * (len(y) > _MOST_PARTS)) + ")"
+    if not hasattr(y, "shape"):
+        return shown(y)
+    shape = tf.TensorShape(y.shape)
+    text = "unknown shape" if shape.rank is None else str(tuple(shape.as_list()))
+    dtype = getattr(y, "dtype", None)  # a table has none
+    return f"{text} {getattr(dtype, 'name', dtype or type(y).__name__)}"
 
 
 def check_label_names(label_names: Sequence[str] | None, q: int) -> tuple[str, ...] | None:
     """The names as a tuple of strings; None stays None.
 
     Raises:
-        ValueError: no sequence of q names.
+        ValueError: no sequence of q names, or two alike.
     """
     if label_names is None:
         return None
@@ -141,6 +177,13 @@ def check_label_names(label_names: Sequence[str] | None, q: int) -> tuple[str, .
         f"`label_names` must name each of the {q} labels",
         f"label_names={shown(label_names)}",
         "Give one name a column of `y`, in order",
+    )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    require(
+        twice is None,
+        "`label_names` must be names that differ",
+        f"{twice!r} {names.count(str(twice))} times",
+        "Name no label twice",
     )
     return names
 
@@ -258,7 +301,8 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
     Args:
         y: labels as `check_labels` takes them: (n, q) 0/1, dense or scipy.sparse (which is never
             made dense here), or (n,) integer class ids.
-        label_names: q names, for the table and the warning.
+        label_names: q names, for the table and the warning. None: the columns' names where y is a
+            DataFrame, else the columns' numbers.
 
     Raises:
         ValueError: `y` is not what `check_labels` takes, or there are not q label names.
@@ -290,7 +334,7 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
     given = _check_sparse(y, "y") if sparse.issparse(y) else sparse.csr_matrix(check_labels(y)[0])
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
-    names = check_label_names(label_names, q)
+    names = check_label_names(label_names, q) or names_in(y)
     counts = np.bincount(matrix.indices, minlength=q).astype(np.int64)
     present = counts > 0
     if not present.all():

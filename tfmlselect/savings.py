@@ -81,7 +81,8 @@ def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
     Args:
         y: labels as `label_statistics` takes them: (n, q) 0/1, dense or scipy.sparse, or (n,)
             integer class ids.
-        label_names: q names, for the warning and for the statistics.
+        label_names: q names, for the warning and for the statistics. None: the columns' names where
+            y is a DataFrame.
 
     Raises:
         ValueError: as `label_statistics`.

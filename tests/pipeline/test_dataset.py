@@ -458,7 +458,7 @@ def test_a_dataset_in_place_of_arrays():
         (Y[None], "y.shape=(1, 10, 3)"),
         (["cat"] * 5 + ["dog"] * 5, "y.dtype=<U3"),
         (None, "y.shape=()"),
-        ({"a": Y}, "y.shape=()"),
+        ({"a": Y, "b": Y[:, :1]}, "y={'a': (10, 3) float32, 'b': (10, 1) float32}"),
     ],
 )
 def test_labels_that_are_none(y, received):

@@ -84,6 +84,34 @@ def test_names_of_the_statistics_are_used():
     assert texts(ax.get_yticklabels())[0] == "whale (4)"
 
 
+def drawn_with(y):
+    """The names that each plot of labels y shows."""
+    history = {KEY: [np.ones(3), np.ones(3)]}
+    axes = [
+        plots.label_attention(history, y),
+        plots.batch_composition(np.arange(5), y),
+        plots.label_correlations(y),
+    ]
+    if isinstance(y, tfml.AdaptiveDataset):
+        axes.append(plots.batch_composition(y))
+    return [
+        sorted(text.split(" (")[0] for text in texts(ax.get_yticklabels()) if text) for ax in axes
+    ]
+
+
+def test_names_are_those_that_the_labels_have():
+    table = pytest.importorskip("pandas").DataFrame(Y[:, :3], columns=NAMES[:3])
+    train = tfml.adaptive_dataset((Y, table), "uniform", 2)
+    for y in (table, train):
+        assert all(names == sorted(NAMES[:3]) for names in drawn_with(y))
+    assert tfml.label_statistics(table).label_names == tuple(NAMES[:3])
+    assert tfml.potential(table).statistics.label_names == tuple(NAMES[:3])
+    given = tfml.adaptive_dataset((Y, table), "uniform", 2, label_names=["x", "y", "z"])
+    assert all(names == ["x", "y", "z"] for names in drawn_with(given))
+    unnamed = tfml.adaptive_dataset((Y, Y[:, :3]), "uniform", 2)
+    assert all(names == ["0", "1", "2"] for names in drawn_with(unnamed))
+
+
 @pytest.mark.parametrize("q", [6, 14, 101, 983])
 def test_no_names_touch_however_many_labels(q):
     y = many_labels(q)

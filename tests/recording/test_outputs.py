@@ -9,11 +9,12 @@ import tensorflow as tf
 from tfmlselect.losses import AsymmetricLoss, Masked
 from tfmlselect.losses.elementwise import kind_of
 from tfmlselect.recording import outputs
-from tfmlselect.recording.outputs import AveragedOutputs, OutputReader
+from tfmlselect.recording.outputs import AveragedOutputs, JoinedOutputs, OutputReader
 
 Q = 3
 LOGITS = np.array([[0.0, 2.0, -1.0], [1.0, 1.0, 3.0]], np.float32)
 LOSSES = tf.keras.losses
+PARTS = [("a", 1), ("b", 2)]  # of y, and their numbers of labels
 
 
 def reader(single_label=False, output=None, from_logits="auto", signal=None):
@@ -296,3 +297,49 @@ def test_an_average_does_not_hide_what_is_no_probability():
     p = both.probabilities([tf.constant([[-1.0, 0.2, 0.5]]), tf.constant([[2.0, 0.4, np.nan]])])
     np.testing.assert_allclose(p, [[2.0, 0.3, np.nan]], rtol=1e-6)
     assert int(outputs.rows_outside(p)) == 1
+
+
+# Parts of y.
+
+
+@pytest.mark.parametrize(
+    ("y", "received"),
+    [
+        (
+            {"a": np.zeros([2, 1]), "c": np.zeros(2)},
+            r"labels=\['a', 'b'\], y={'a': \(2, 1\) float64, ",
+        ),
+        ({"a": np.zeros([2, 3]), "b": np.zeros([2, 2])}, r"\(b, 1\)\. Received: \(2, 3\) float64"),
+        ({"a": np.array(["x", "y"]), "b": np.zeros([2, 2])}, r"Received: \(2, 1\) string"),
+        (np.zeros([2, 4]), r"wanted \(b, 3\) numbers\. Received: y of shape \(2, 4\)"),
+    ],
+)
+def test_labels_of_several_parts_that_are_not_there(y, received):
+    this = JoinedOutputs(Q, PARTS, "auto", None)
+    with pytest.raises(ValueError, match=received):
+        this.matrix(y)
+
+
+def test_an_output_of_one_label_may_be_a_vector():
+    this = JoinedOutputs(Q, PARTS, "auto", None)
+    y_pred = {"a": tf.constant([0.1, 0.2]), "b": tf.constant([[0.3, 0.4], [0.5, 0.6]])}
+    np.testing.assert_allclose(this.probabilities(y_pred), [[0.1, 0.3, 0.4], [0.2, 0.5, 0.6]])
+    with pytest.raises(ValueError, match=r"each of the 2 labels.*Received: .*\(2, 3\)"):
+        this.probabilities({"a": y_pred["a"], "b": tf.zeros([2, 3])})
+
+
+def test_which_part_of_the_labels_has_one_each():
+    asked = []
+
+    def one_label_each(start, stop):
+        asked.append((start, stop))
+        return start == 1
+
+    x = tf.keras.layers.Input([2])
+    model = tf.keras.Model(x, [tf.keras.layers.Dense(width, name=n)(x) for n, width in PARTS])
+    model.compile("sgd", "mse")
+    this = JoinedOutputs(Q, PARTS, True, None, one_label_each)
+    with pytest.raises(ValueError, match="softmax or through sigmoids"):
+        this.prepare(model)
+    assert asked == [(1, 3)]  # of one label nobody needs to ask
+    JoinedOutputs(Q, PARTS, True, None).prepare(model)

@@ -36,6 +36,7 @@ from tfmlselect.callbacks.held_out_check import ValidationDataWarning
 from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.tensorboard import SelectionSummaries, checked_names
 from tfmlselect.distributed import replicas
+from tfmlselect.labels import Labels
 from tfmlselect.losses import PartialLabelMasking, PositiveWeights
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
@@ -47,7 +48,9 @@ from tfmlselect.recording.order_check import OrderCheck
 from tfmlselect.recording.outputs import (
     FROM_LOGITS,
     AveragedOutputs,
+    JoinedOutputs,
     Nested,
+    NoOutputNamed,
     OutputReader,
     check_output,
 )
@@ -106,7 +109,9 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         signal: "probability", or an element-wise loss `(y, y_pred) -> (b, q)` on the model's
             output as it is, when hardness is to be the loss that is really trained.
         output: name or index of the output that is recorded, for models with several; a list of
-            them, all of the dataset's labels, is recorded as the mean of their probabilities.
+            them, all of the dataset's labels, is recorded as the mean of their probabilities. None:
+            the model's only output, or those that the dataset's `labels=` names. Of a strategy that
+            needs no predictions none is asked for.
         from_logits: whether that output is logits; "auto" asks the compiled loss. "sigmoid" and
             "softmax" say that it is logits, and what makes probabilities of them, where the loss
             is not Keras' own and each sample has one label.
@@ -198,11 +203,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         names = checked_names(labels.names if label_names is None else label_names, labels.q)
         if log_dir is not None:
             self._summaries = SelectionSummaries(log_dir, names, selection)
-        loss = signal if callable(signal) else None
-        reader: Any = AveragedOutputs if isinstance(output, (list, tuple)) else OutputReader
-        self._reader: OutputReader = reader(
-            labels.q, labels.single_label, output, from_logits, loss, labels.has_one_each
-        )
+        self._reader = _make_reader(labels, output, from_logits, signal)
         self.history: dict[str, list[Any]] = {}
         self._companions: list[Companion] = []
         self._begun = 0  # steps of the epoch that were begun
@@ -228,7 +229,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.check_steps(self.params.get("steps"), self.dataset)
         fit_checks.check_added_weights(self.dataset)
         fit_checks.warn_of_model_on_one_machine(self.model)
-        self._reader.prepare(self.model)
+        self._prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
         fit_checks.check_all_write_summaries(self.model, self._summaries is not None)
         if self._summaries is not None:
@@ -322,7 +323,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
                 "AdaptiveBatchSelection(train, backup_dir=...)."
             )
         self._state.check_model(model)
-        self._reader.prepare(model)
+        self._prepare(model)
         epoch = self._state.restore(model, self._balancing_loss(model))
         self.history = {}
         if self._summaries is not None:
@@ -355,14 +356,28 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def _selection(self) -> Selection:
         return self.dataset._selection
 
+    def _prepare(self, model: tf.keras.Model) -> None:
+        """Looks what the model's outputs mean; of one of which none is named, if it matters."""
+        try:
+            self._reader.prepare(model)
+            if isinstance(self._reader, JoinedOutputs):
+                fit_checks.check_joined_losses(self._reader.loss_of(model))
+        except NoOutputNamed:
+            needed = self._selection.strategy.uses_predictions or self._summaries is not None
+            if needed or fit_checks.has_label_loss(model):
+                raise
+
     def _balancing_loss(self, model: tf.keras.Model) -> BalancingLoss | None:
         """The loss of the recorded output, if it is one to be adapted."""
         loss = self._recorded_loss(model)
         return loss if isinstance(loss, BalancingLoss) else None
 
     def _recorded_loss(self, model: tf.keras.Model) -> Any:
-        """The loss of the recorded output; None where the model is compiled without."""
-        return self._reader.pick(model.loss) if model.loss else None
+        """The loss of the recorded output, a list where several are joined; None: none."""
+        try:
+            return self._reader.loss_of(model)
+        except NoOutputNamed:  # and none is needed
+            return list(tf.nest.flatten(model.loss))
 
     def _set_run_length(self, epochs_left: int) -> None:
         """Tells the strategy how long the run is, and says if it is too short to adapt."""
@@ -459,6 +474,19 @@ class AdaptiveBatchSelection(ValidationDataWarning):
                 stack.callback(self._state.end)
             for companion in companions:
                 stack.callback(companion.close)
+
+
+def _make_reader(
+    labels: Labels, output: Any, from_logits: bool | str, signal: str | Callable
+) -> OutputReader:
+    """What reads the model's outputs and the y of its steps."""
+    loss = signal if callable(signal) else None
+    if output is None and len(labels.parts) > 1:
+        return JoinedOutputs(labels.q, labels.parts, from_logits, loss, labels.has_one_each)
+    rest = (from_logits, loss, labels.has_one_each)
+    if isinstance(output, (list, tuple)):
+        return AveragedOutputs(labels.q, labels.single_label, output, *rest)
+    return OutputReader(labels.q, labels.single_label, output, *rest, labels.parts)
 
 
 def _check_options(dataset: Any, options: dict[str, Any]) -> None:

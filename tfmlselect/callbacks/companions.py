@@ -288,8 +288,6 @@ class ThinningRates(Companion):
         replica_count: how many replicas train.
     """
 
-    records = True
-
     def __init__(self, selection: Selection, strategy: RareEvents, replica_count: int):
         self._selection, self._strategy = selection, strategy
         # In the order of the plan. A recorder counts rows too, but not every fit has one.
@@ -301,9 +299,10 @@ class ThinningRates(Companion):
         self._rows.assign(tf.zeros_like(self._rows))
         self._rates.assign(self._strategy.rates(self._selection.plan.followed))
 
-    def record(self, y: Nested, y_pred: Nested, p: tf.Tensor) -> None:
-        """Notes the rates of a batch."""
-        size = tf.unstack(tf.shape(p, out_type=tf.int64))[0]
+    def watch(self, y: Nested, y_pred: Nested) -> None:
+        """Notes the rates of a batch, whatever the model's outputs are."""
+        first = tf.nest.flatten(y_pred)[0]
+        size = tf.unstack(tf.shape(first, out_type=tf.int64))[0]
         replica, start, total = replicas.place_in_batch(self._rows, size)
         rows = tf.range(start, start + size, tf.constant(1, tf.int64))
         _training_step.note_rates(tf.gather(self._rates, rows))

@@ -15,7 +15,8 @@ from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.distributed import workers
 from tfmlselect.labels import Labels
-from tfmlselect.losses import ThinnedLikelihood
+from tfmlselect.losses import PartialLabelMasking, PositiveWeights, ThinnedLikelihood
+from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.selection import Selection
@@ -189,12 +190,35 @@ def _check_class_weight(spec: Any, labels: Labels) -> None:
         )
 
 
+def has_label_loss(model: tf.keras.Model) -> bool:
+    """Whether an output has a loss that this package adapts, or tells of the draws."""
+    kinds = (BalancingLoss, ThinnedLikelihood)
+    return any(isinstance(loss, kinds) for loss in tf.nest.flatten(model.loss))
+
+
+def check_joined_losses(losses: Any) -> None:
+    """Raises if the loss of one of several joined outputs has to be told of all the labels.
+
+    Args:
+        losses: of the outputs, a list; anything else is the loss of a single output.
+    """
+    for loss in losses if isinstance(losses, list) else ():
+        moves = isinstance(loss, PositiveWeights) and loss._moves
+        if moves or isinstance(loss, (PartialLabelMasking, ThinnedLikelihood)):
+            raise ValueError(
+                "A loss that is adapted in training is that of one output, of all the labels. "
+                f"Received: loss={shown(loss)} of one of {len(losses)} outputs that hold the "
+                "labels together. Give the model one output for all labels, or compile it with "
+                "another loss; PositiveWeights with a fixed exponent will do."
+            )
+
+
 def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDataset) -> None:
     """Raises if the loss corrects for another thinning than the strategy's, and warns if for none.
 
     Args:
         model: that is trained.
-        recorded: the compiled loss of its recorded output, or None.
+        recorded: the compiled loss of its recorded output, a list of several, or None.
         dataset: that it is trained on.
     """
     selection = dataset._selection

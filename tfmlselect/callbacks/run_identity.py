@@ -47,6 +47,7 @@ def of_dataset(selection: Selection, options: Mapping[str, Any]) -> dict[str, An
     made_by = source.features_made_by
     return {
         "labels": hashlib.sha256(source.labels.matrix.tobytes()).hexdigest(),
+        "label_parts": [list(part) for part in source.labels.parts],
         "x": source.fingerprint(),
         "stream": source.sketch,
         "window": source.window,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, check_path
+from tfmlselect._checks import check_path
 from tfmlselect._warn import warn
 from tfmlselect.callbacks.companions import Companion, Epoch
 from tfmlselect.callbacks.directory_checks import check_directory, require_directory
@@ -175,11 +175,7 @@ def checked_names(label_names: Sequence[str] | None, q: int) -> tuple[str, ...]:
     Raises:
         ValueError: not q of them, or two alike.
     """
-    names = check_label_names(label_names, q) or tuple(map(str, range(q)))
-    check_argument(
-        len({*names}) == q, "label_names", label_names, "names that differ", "Name no label twice"
-    )
-    return names
+    return check_label_names(label_names, q) or tuple(map(str, range(q)))
 
 
 def labels_to_show(counts: np.ndarray, favour: np.ndarray, k: int) -> list[int]:

@@ -78,6 +78,7 @@ def adaptive_dataset(
     features: Any = None,
     neighbors: Any = None,
     sample_weight: Any = None,
+    labels: str | int | Sequence[str | int] | None = None,
     label_names: Sequence[str] | None = None,
     verbose: int = 1,
 ) -> AdaptiveDataset:
@@ -90,7 +91,8 @@ def adaptive_dataset(
             scipy.sparse or tf.SparseTensor (rows become dense), np.memmap (stays on disk), tensors,
             tables of numbers and truth values, lists of strings or of paths.
             y: 0/1 labels (n, q), dense or sparse; or integer class ids (n,) for single-label
-            data. Batches hold x and y as given; float64 becomes Keras' floatx.
+            data; or, for models with several outputs, a dict or tuple of arrays, of which `labels`
+            says which are the labels. Batches hold x and y as given; float64 becomes Keras' floatx.
         strategy: a name from `tfmlselect.strategies.names()`, or a `Strategy` object. The default
             gives labels draws by what each still lacks; it looks at labels and predictions alone.
         batch_size: samples a batch, at most n.
@@ -117,8 +119,12 @@ def adaptive_dataset(
         sample_weight: (n,) numbers >= 0, or truth values, the third element of each batch. Samples
             of weight 0 are left out: they are never drawn, n counts the others in what is said of
             epochs and batches, and all are numbered as they were given.
+        labels: where y is a dict or a tuple, the key or index of the part that is the labels; or a
+            list of them, each a column (n,) or a matrix (n, q) of 0 and 1, whose columns together
+            are the labels, in this order. The rest of y goes along. `AdaptiveBatchSelection` then
+            records the model's outputs of these names, side by side. None: y is the labels.
         label_names: q names, which `inspect` and the callback use too. None: the columns' names
-            where y is a DataFrame, else the columns' numbers.
+            where y is a DataFrame, the keys of parts of one column, else the columns' numbers.
         verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
             silent.
 
@@ -127,9 +133,9 @@ def adaptive_dataset(
 
     Raises:
         ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
-            columns, NaN in x or features, no samples, n < batch_size, `samples_per_epoch` above n
-            or below batch_size, negative weights or zeros alone, an unknown strategy, another
-            argument outside its range.
+            columns, several parts of y of which none is named, NaN in x or features, no samples,
+            n < batch_size, `samples_per_epoch` above n or below batch_size, negative weights or
+            zeros alone, an unknown strategy, another argument outside its range.
         TypeError: `data` is no pair.
         RuntimeError: several machines with Keras 3, which cannot train on them.
 
@@ -172,7 +178,8 @@ def adaptive_dataset(
     options = PlanOptions(
         batch_size, seed, drop_remainder, samples_per_epoch, draws, importance_weights
     )
-    source = ArraySource(*data, sample_weight, features, neighbors, LabelReading(label_names))
+    reading = LabelReading(label_names, labels)
+    source = ArraySource(*data, sample_weight, features, neighbors, reading)
     return AdaptiveDataset(
         Selection(source, strategies.get(strategy), source.make_plan(options), epochs, verbose)
     )
@@ -191,6 +198,7 @@ def adaptive(
     epochs: int | None = None,
     features: Any = None,
     neighbors: Any = None,
+    labels: str | int | Sequence[str | int] | None = None,
     label_names: Sequence[str] | None = None,
     batched: bool | None = None,
     x_changes: bool = False,
@@ -199,11 +207,12 @@ def adaptive(
     """Selects from a stream, for data larger than memory: `source.apply(adaptive(...))`.
 
     The source is a finite dataset of single samples, `(x, y)` or `(x, y, sample_weight)`, that
-    gives them in the same order in every pass; y is a 0/1 vector (q,) or a class id, and the weight
-    one number, where 0 leaves a sample out, as in `adaptive_dataset`. It is read
-    from front to back once an epoch, `window` samples at a time; the last window may be up to twice
-    as long. In one pass when this is applied samples are counted, labels collected, shapes that the
-    source does not know seen, and each x gets a checksum, by which later passes are compared.
+    gives them in the same order in every pass; y is a 0/1 vector (q,) or a class id, or a dict or
+    tuple of which `labels` names the parts that are, and the weight one number, where 0 leaves a
+    sample out, as in `adaptive_dataset`. It is read from front to back once an epoch, `window`
+    samples at a time; the last window may be up to twice as long. In one pass when this is applied
+    samples are counted, labels collected, shapes that the source does not know seen, and each x
+    gets a checksum, by which later passes are compared.
 
     A `tf.keras.utils.PyDataset` (`Sequence` in Keras 2) is a source too:
     `adaptive(...)(sequence)`. Its batches 0, 1, ... are read in this order and taken apart;
@@ -226,7 +235,10 @@ def adaptive(
             a function of x that gives a vector (d,), which is called in the pass that collects
             labels.
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
-        label_names: q names, which `inspect` and the callback use too. None: the columns' numbers.
+        labels: which parts of a y that is a dict or a tuple are the labels, as in
+            `adaptive_dataset`.
+        label_names: q names, which `inspect` and the callback use too. None: the keys of parts of
+            one column, else the columns' numbers.
         batched: True: the source has batches, which are taken apart. False: it has samples. None:
             it has samples, and what looks like batches is an error. Of a PyDataset, which has
             batches always, nothing need be said.
@@ -268,7 +280,7 @@ def adaptive(
     if batched is not None:
         check_flag("batched", batched)
     check_flag("x_changes", x_changes)
-    reading = LabelReading(label_names)
+    reading = LabelReading(label_names, labels)
 
     def select(source: Any) -> AdaptiveDataset:
         own_errors: contextlib.AbstractContextManager = contextlib.nullcontext()

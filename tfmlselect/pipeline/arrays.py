@@ -36,7 +36,8 @@ class ArraySource:
         x: a structure (dict, tuple, nested) of arrays with n rows each: numpy, tf.Tensor, ragged
             tensor, scipy.sparse, tf.SparseTensor, np.memmap, pandas; or a list of strings, paths or
             numbers.
-        y: labels with n rows, as the model is to get them.
+        y: labels with n rows, as the model is to get them; or a dict, tuple or list of arrays, of
+            which some are the labels.
         sample_weight: (n,) or None.
         features: (n, d) that neighbours are searched in, or None: x itself, where it will do.
         neighbors: (n, k) ids of nearest neighbours, or None.
@@ -61,10 +62,13 @@ class ArraySource:
         neighbors: Any = None,
         reading: LabelReading = PLAIN,
     ):
-        labels = reading.labels(y)
+        inputs = _arrays(x, "x")
+        labels = reading.labels(y, _rows(inputs))
         self.window: int | None = None
         self.sketch: list[list[float]] = []
-        named = {"x": _arrays(x, "x"), "y": _array(y, "y")}
+        whole = tuple(y) if isinstance(y, list) and labels.parts else y
+        targets = _arrays(whole, "y") if labels.parts else _array(y, "y")
+        named = {"x": inputs, "y": targets}
         weights = None
         if sample_weight is not None:
             named["sample_weight"] = _array(sample_weight, "sample_weight")
@@ -294,10 +298,15 @@ def _leaves(part: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield name, part
 
 
+def _rows(part: Any) -> int:
+    """Rows of the first array of a structure; 0 of one without dimensions."""
+    return int((*next(_leaves(part, ""))[1].shape, 0)[0])
+
+
 def _common_length(leaves: dict[str, Any]) -> int:
     first: dict[int, str] = {}  # number of rows -> who has it
     for name, leaf in leaves.items():
-        first.setdefault(int((*leaf.shape, 0)[0]), name)
+        first.setdefault(_rows(leaf), name)
     if len(first) > 1:
         received = ", ".join(f"{name} with {rows} rows" for rows, name in list(first.items())[:4])
         raise ValueError(

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfmlselect._checks import check_argument
 from tfmlselect._warn import warn
 from tfmlselect.distributed import workers
+from tfmlselect.labels import LabelStatistics, label_statistics
 from tfmlselect.pipeline import sample_maps
 from tfmlselect.pipeline.inspection import Inspection, inspect_selection
 from tfmlselect.pipeline.selection import Selection
@@ -97,6 +98,35 @@ class AdaptiveDataset(tf.data.Dataset):
     def label_names(self) -> tuple[str, ...] | None:
         """The q names of the labels, or None."""
         return self._selection.source.labels.names
+
+    @property
+    def label_matrix(self) -> np.ndarray:
+        """The labels of all samples, (n, q) uint8 0/1, as the strategy has them; read-only.
+
+        Rows of samples of weight 0, which are left out, are 0.
+        """
+        source = self._selection.source
+        matrix = source.kept.spread(source.labels.matrix).view()
+        matrix.flags.writeable = False
+        return matrix
+
+    def label_statistics(self) -> LabelStatistics:
+        """What `tfmlselect.label_statistics` measures of these labels, with their names.
+
+        Warns:
+            UserWarning: labels without positives; they are left out of MeanIR and CVIR.
+
+        Example:
+            >>> import numpy as np, tfmlselect as tfml
+            >>> y = np.array([[1, 0], [1, 0], [1, 1], [0, 1]])
+            >>> train = tfml.adaptive_dataset(
+            ...     (y, y), "uniform", batch_size=2, label_names=["sea", "boat"]
+            ... )
+            >>> train.label_statistics().counts, train.label_statistics().label_names
+            (array([3, 2]), ('sea', 'boat'))
+        """
+        labels = self._selection.source.labels
+        return label_statistics(labels.matrix, labels.names)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -187,7 +217,13 @@ class AdaptiveDataset(tf.data.Dataset):
         samples = source.in_order(plan.batch_size, kept_alone=count < source.kept.given)
         if plan.options.weighs and len(samples.element_spec) == 2:
             # What is mapped over batches with importance weights finds a third element here too.
-            samples = samples.map(lambda x, y: (x, y, tf.ones(tf.shape(y)[:1])))
+            parts = source.labels.parts
+
+            def add_ones(x, y):
+                labels = y[parts[0][0]] if parts else y
+                return x, y, tf.ones(tf.shape(labels)[:1])
+
+            samples = samples.map(add_ones)
         return self._transformed(_counted(samples, -(-count // plan.batch_size)))
 
     def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -69,10 +69,10 @@ class KeptSamples:
         return ids if self.ids is None else self.ids[ids]
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """A value of each kept sample, (m,), as one of each given, (n,), 0 for those left out."""
+        """Rows of the kept samples, (m, ...), as those of all given, (n, ...): 0 where left out."""
         if self.ids is None:
             return values
-        spread = np.zeros(self.given, values.dtype)
+        spread = np.zeros((self.given, *values.shape[1:]), values.dtype)
         spread[self.ids] = values
         return spread
 

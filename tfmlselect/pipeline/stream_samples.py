@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._progress import Progress
+from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 
 READ_AT_ONCE = 1024
 _LOOKED_AT = 4  # samples by which a batch is told from a sample
@@ -49,6 +50,7 @@ def read_samples(
     features: Callable | None = None,
     batched: bool | None = None,
     x_changes: bool = False,
+    reading: LabelReading = PLAIN,
 ) -> StreamSamples:
     """Checks a stream, goes through it once, and through its beginning once more.
 
@@ -58,18 +60,19 @@ def read_samples(
         batched: whether its elements are batches, to be taken apart; None: they are not, and what
             looks like one is an error.
         x_changes: whether x is another one in each pass, on purpose.
+        reading: which parts of y are the labels.
 
     Raises:
         TypeError: elements of another form.
         ValueError: a length that is not finite or not true; shapes that differ from sample to
-            sample; an order that changes.
+            sample; an order that changes; it is not said which parts of y are the labels.
     """
-    _check_form(dataset, batched)
+    _check_form(dataset, batched, reading)
     if batched:
         _check_no_label_weights(dataset)
         dataset = _taken_apart(dataset)
     elif batched is None:
-        _check_is_sample(dataset)
+        _check_is_sample(dataset, reading)
     whole = _is_static(dataset.element_spec) and features is None
 
     def of_rows(x, *weight):
@@ -79,15 +82,17 @@ def read_samples(
         return {"checksum": checksums(x)} | ({} if sketches is None else {"sketch": sketches})
 
     def of_batch(x, y, *weight):
-        found = {"y": y, **of_rows(x, *weight)}
+        found = {"y": reading.in_batch(y), **of_rows(x, *weight)}
         return found | ({"weight": tf.cast(weight[0], tf.float64)} if weight else {})
 
     def of_sample(x, y, *weight):
-        found = {"y": y}
+        found = {"y": reading.in_sample(y)}
         for each in weight:  # none, or one, which may turn out to be no number but several
             found["weight"] = tf.reduce_sum(tf.cast(each, tf.float64))
             found["weight rank"], found["weight size"] = tf.rank(each), tf.size(each)
-        found |= {f"x shape {i}": tf.shape(leaf) for i, leaf in enumerate(_unknown(x))}
+        for name, part in zip("xy", _free(x, y), strict=False):
+            unknown = enumerate(_unknown(part))
+            found |= {f"{name} shape {i}": tf.shape(leaf) for i, leaf in unknown}
         one = tf.nest.map_structure(lambda leaf: tf.expand_dims(leaf, 0), (x, *weight))
         found |= {name: rows[0] for name, rows in of_rows(*one).items()}
         if features is not None:
@@ -183,7 +188,7 @@ def _sketches(samples: Any) -> tf.Tensor | None:
     )
 
 
-def _check_form(dataset: tf.data.Dataset, batched: bool | None) -> None:
+def _check_form(dataset: tf.data.Dataset, batched: bool | None, reading: LabelReading) -> None:
     """What can be said of the elements without reading any, all in one error."""
     spec = dataset.element_spec
     problems = []  # what was received, and what to do
@@ -191,7 +196,7 @@ def _check_form(dataset: tf.data.Dataset, batched: bool | None) -> None:
     if not pair or not tf.nest.flatten(spec[0]):
         problems.append((f"element_spec={spec}", "Bring them into this form with .map"))
     else:
-        problems += _wrong_parts(spec, batched)
+        problems += _wrong_parts(spec, batched, reading)
     error = TypeError if problems else ValueError
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         problems.append(("infinite cardinality", "Leave .repeat() out"))
@@ -205,28 +210,35 @@ def _check_form(dataset: tf.data.Dataset, batched: bool | None) -> None:
         )
 
 
-def _wrong_parts(spec: tuple, batched: bool | None) -> list[tuple[str, str]]:
+def _wrong_parts(spec: tuple, batched: bool | None, reading: LabelReading) -> list[tuple[str, str]]:
     found = []
     sparse = [leaf for leaf in tf.nest.flatten(spec[0]) if isinstance(leaf, tf.SparseTensorSpec)]
     if sparse:
         to_dense = "Make it dense: .map(lambda x, y: (tf.sparse.to_dense(x), y))"
         found.append((f"x of {sparse[0]}", to_dense))
-    y, most = spec[1], 2 if batched else 1
+    reading.keys(spec[1])
+    wrong = [each for y in reading.leaves(spec[1]) for each in _wrong_labels(y, batched)]
+    found += wrong[:1]
+    if len(spec) == 3 and not _may_be_weights(spec[2], spec[1], batched):
+        found.append((f"sample_weight of {spec[2]}", _REMEDY_WEIGHT))
+    return found
+
+
+def _wrong_labels(y: Any, batched: bool | None) -> list[tuple[str, str]]:
+    """What is wrong with the type of labels."""
     if isinstance(y, tf.SparseTensorSpec):
-        found.append((f"y of {y}", "Make it dense: .map(lambda x, y: (x, tf.sparse.to_dense(y)))"))
-    elif isinstance(y, tf.RaggedTensorSpec) or not isinstance(y, tf.TensorSpec):
+        return [(f"y of {y}", "Make it dense: .map(lambda x, y: (x, tf.sparse.to_dense(y)))")]
+    if not isinstance(y, tf.TensorSpec):
         remedy = "Make y one 0/1 vector (q,) or class id a sample with .map"
         if isinstance(y, tf.RaggedTensorSpec):
             remedy += f"; {_REMEDY_IDS}"
-        found.append((f"y of {y}", remedy))
-    elif batched and y.shape.rank == 0:
-        found.append((f"batched=True, and y of {y}", "Leave batched=True out"))
-    elif (y.shape.rank or 0) > most:
+        return [(f"y of {y}", remedy)]
+    if batched and y.shape.rank == 0:
+        return [(f"batched=True, and y of {y}", "Leave batched=True out")]
+    if (y.shape.rank or 0) > (2 if batched else 1):
         remedy = "Leave .batch(...) out, take batches apart with .unbatch(), or pass batched=True"
-        found.append((f"y of {y}", "Make y a vector (q,)" if batched else remedy))
-    if len(spec) == 3 and not _may_be_weights(spec[2], y, batched):
-        found.append((f"sample_weight of {spec[2]}", _REMEDY_WEIGHT))
-    return found
+        return [(f"y of {y}", "Make y a vector (q,)" if batched else remedy)]
+    return []
 
 
 def _may_be_weights(spec: Any, y_spec: Any, batched: bool | None) -> bool:
@@ -246,13 +258,17 @@ def _ranked(*specs: Any) -> bool:
     return all(isinstance(each, tf.TensorSpec) and each.shape.rank for each in specs)
 
 
-def _check_is_sample(dataset: tf.data.Dataset) -> None:
+def _check_is_sample(dataset: tf.data.Dataset, reading: LabelReading) -> None:
     """A batch of class ids, (b,), looks like the labels of one sample; x tells, in most cases."""
+
+    def looks_like_batch(x: Any, y: Any) -> bool:
+        return all(_looks_like_batch(x, labels) for labels in reading.leaves(y))
+
     spec = dataset.element_spec
-    if not _looks_like_batch(*spec[:2]):
+    if not looks_like_batch(*spec[:2]):
         return
     if not _is_static(spec):
-        looks = [_looks_like_batch(x, y) for x, y, *_ in dataset.take(_LOOKED_AT)]
+        looks = [looks_like_batch(x, y) for x, y, *_ in dataset.take(_LOOKED_AT)]
         if not looks or not all(looks):
             return
     leaves = tf.nest.flatten(spec[0])
@@ -370,40 +386,54 @@ def x_changed(changed: int, rows: int, error: type[Exception]) -> Exception:
 def _with_shapes(dataset: tf.data.Dataset, collected: dict[str, np.ndarray]) -> tf.data.Dataset:
     """The dataset with the shapes that all samples had, where it does not know them itself."""
     x_spec, y_spec, *rest = dataset.element_spec
-    wanted = iter([_common(rows) for name, rows in collected.items() if name.startswith("x shape")])
-    shapes = [next(wanted) if _is_unknown(spec) else None for spec in tf.nest.flatten(x_spec)]
-    y_shape = None if y_spec.shape.is_fully_defined() else collected["y"].shape[1:]
+    free = _free(x_spec, y_spec)
+    wanted = iter(
+        [_common(rows, name[0]) for name, rows in collected.items() if name[1:8] == " shape "]
+    )
+    shapes = [next(wanted) if _is_unknown(spec) else None for spec in tf.nest.flatten(free)]
+    y_shape = None
+    if len(free) == 1 and not y_spec.shape.is_fully_defined():
+        y_shape = collected["y"].shape[1:]
     w_unknown = bool(rest) and not rest[0].shape.is_fully_defined()
     if y_shape is None and not w_unknown and not any(shape is not None for shape in shapes):
         return dataset
 
     def fixed(x, y, *weight):
+        free = _free(x, y)
         leaves = [
             leaf if shape is None else tf.ensure_shape(leaf, shape)
-            for leaf, shape in zip(tf.nest.flatten(x), shapes, strict=True)
+            for leaf, shape in zip(tf.nest.flatten(free), shapes, strict=True)
         ]
-        x = tf.nest.pack_sequence_as(x, leaves)
-        y = y if y_shape is None else tf.ensure_shape(y, y_shape)
+        x, *own = tf.nest.pack_sequence_as(free, leaves)
+        y = own[0] if own else y if y_shape is None else tf.ensure_shape(y, y_shape)
         return (x, y, *(tf.ensure_shape(each, []) for each in weight))
 
     return dataset.map(fixed)
 
 
-def _common(shapes: np.ndarray) -> tuple[int, ...]:
-    """The one shape of all samples, of their shapes (n, rank)."""
+def _common(shapes: np.ndarray, name: str) -> tuple[int, ...]:
+    """The one shape of all samples, of their shapes (n, rank); `name` is "x" or "y"."""
     least, most = shapes.min(axis=0), shapes.max(axis=0)
     if (least != most).any():
         received = f"from {tuple(map(int, least))} to {tuple(map(int, most))}"
         pads = [
-            f"[0, {end} - tf.shape(x)[{axis}]]" if start < end else "[0, 0]"
+            f"[0, {end} - tf.shape({name})[{axis}]]" if start < end else "[0, 0]"
             for axis, (start, end) in enumerate(zip(least, most, strict=True))
         ]
+        pad = f"tf.pad({name}, [{', '.join(pads)}])"
+        padded = f".map(lambda x, y: ({pad}, y)); images with tf.image.resize"
+        if name == "y":
+            padded = f".map(lambda x, y: (x, {pad}))"
         raise ValueError(
-            "Samples of a stream go into batches, and x must have the same shape in each. "
-            f"Received: x of shapes {received}. Pad or cut it: "
-            f".map(lambda x, y: (tf.pad(x, [{', '.join(pads)}]), y)); images with tf.image.resize."
+            f"Samples of a stream go into batches, and {name} must have the same shape in each. "
+            f"Received: {name} of shapes {received}. Pad or cut it: {padded}."
         )
     return tuple(map(int, most))
+
+
+def _free(x: Any, y: Any) -> tuple:
+    """What may have any shape: x, and a y of several parts, whose shape its labels do not tell."""
+    return (x, y) if isinstance(y, (dict, tuple)) else (x,)
 
 
 def _is_static(specs: Any) -> bool:

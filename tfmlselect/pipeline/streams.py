@@ -71,7 +71,7 @@ class StreamSource:
         neighbors: (n, k) ids of nearest neighbours, or None.
         batched: whether the dataset has batches; None: it has not, and what looks so is an error.
         x_changes: whether x is another one in each pass, on purpose.
-        reading: how labels are read from y.
+        reading: how labels are read from y, which may be a dict or a tuple.
 
     Attributes:
         kept, n, labels, features, features_made_by, neighbors, window: as `Source` has them.
@@ -97,7 +97,7 @@ class StreamSource:
         reading: LabelReading = PLAIN,
     ):
         made = features if callable(features) and not isinstance(features, type) else None
-        samples = read_samples(dataset, made, batched, x_changes)
+        samples = read_samples(dataset, made, batched, x_changes, reading)
         weights = None if samples.weights is None else check_weights(samples.weights)
         self.kept = kept = KeptSamples(len(samples.labels), weights)
         self.n = kept.n
@@ -110,7 +110,8 @@ class StreamSource:
         self._sizes = window_sizes(self.n, self.window)
         self.sample_weight = None
         self.sketch: list[list[float]] = samples.sketches.tolist()
-        labels = reading.labels(samples.labels)
+        y_spec = samples.dataset.element_spec[1]
+        labels = reading.labels_of_stream(samples.labels, y_spec)
         self.labels = labels if kept.ids is None else labels.rows(kept.ids)
         self.features_made_by = made
         features = features if made is None else samples.features

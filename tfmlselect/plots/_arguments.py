@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from tfmlselect._checks import check_argument, check_unmasked, shown
 from tfmlselect.callbacks import AdaptiveBatchSelection
 from tfmlselect.labels import LabelStatistics, check_label_names, label_statistics
+from tfmlselect.pipeline.dataset import AdaptiveDataset
 
 History: TypeAlias = (
     tf.keras.callbacks.History | AdaptiveBatchSelection | Mapping[str, Sequence[Any]]
@@ -90,12 +91,12 @@ def keys_shown(values: Mapping[str, Any]) -> str:
 
 
 def statistics_of(y: Any) -> LabelStatistics:
-    """The statistics of labels, or those that were given."""
+    """The statistics of labels, those of a dataset, or those that were given; with their names."""
     if isinstance(y, LabelStatistics):
         return y
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # labels without positives are drawn as such
-        return label_statistics(y)
+        return y.label_statistics() if isinstance(y, AdaptiveDataset) else label_statistics(y)
 
 
 def names_of(statistics: LabelStatistics, label_names: Sequence[str] | None) -> list[str]:

@@ -50,8 +50,9 @@ def label_attention(
         history: the `AdaptiveBatchSelection` callback of the fit, or its `.history`, with
             `selection/label_attention`: a (q,) array an epoch. With `verbose_logs=True` also what
             `model.fit` returned.
-        y: the training labels, as for `adaptive_dataset`, or their `label_statistics`.
-        label_names: q names; None: those of the statistics, or numbers.
+        y: the training labels, as for `label_statistics`; or these statistics, or the
+            `AdaptiveDataset` of the fit.
+        label_names: q names; None: those that `y` has, or numbers.
         ax: where to draw; None: in a new figure.
 
     Returns:

@@ -55,8 +55,9 @@ def batch_composition(
         drawn: an `AdaptiveDataset`, or probabilities (n,) floats: what an epoch holds in
             expectation; or sample ids (m,) integers: what these draws hold, such as a batch or,
             while a fit runs, `train.plan`.
-        y: the labels of the samples, as for `adaptive_dataset`; None with an `AdaptiveDataset`.
-        label_names: q names; None: numbers.
+        y: the labels of the samples, as for `label_statistics`, or the `AdaptiveDataset` that has
+            them; None where `drawn` is one.
+        label_names: q names; None: those of the dataset or of a DataFrame's columns, or numbers.
         ax: where to draw; None: in a new figure.
 
     Returns:
@@ -77,17 +78,13 @@ def batch_composition(
     if isinstance(drawn, AdaptiveDataset):
         no_other = "None where `drawn` is an AdaptiveDataset, which has its labels"
         check_argument(y is None, "y", y, no_other, "Leave `y` out")
-        selection = drawn._selection
-        matrix = selection.source.labels.matrix
-        weight, title = (
-            selection.distribution.probabilities,
-            "What the next epoch is expected to hold",
-        )
+        y, matrix = drawn, drawn.label_matrix
+        weight, title = drawn.probabilities, "What the next epoch is expected to hold"
     else:
         require(y is not None, "`y` is needed for draws", "y=None", "Pass the labels (n, q)")
-        matrix = check_labels(y).matrix
+        matrix = y.label_matrix if isinstance(y, AdaptiveDataset) else check_labels(y).matrix
         weight, title = _share_of_draws(drawn, len(matrix)), "What the draws hold"
-    statistics = statistics_of(matrix)
+    statistics = statistics_of(y)
     names = names_of(statistics, label_names)
     order = np.array([j for j in rarest_first(statistics) if statistics.counts[j]], int)
     require(

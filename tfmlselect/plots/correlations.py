@@ -29,9 +29,10 @@ def label_correlations(
     that of the rest; rows of labels without positives are grey too.
 
     Args:
-        y: labels, as for `adaptive_dataset`; their `label_statistics`; or a matrix of correlations
-            (q, q): a square matrix with anything but 0 and 1 in it is drawn as it is, in its order.
-        label_names: q names; None: those of the statistics, or numbers.
+        y: labels, as for `label_statistics`; these statistics; an `AdaptiveDataset`, for its
+            labels; or a matrix of correlations (q, q): a square matrix with anything but 0 and 1 in
+            it is drawn as it is, in its order.
+        label_names: q names; None: those that `y` has, or numbers.
         ax: where to draw; None: in a new figure.
 
     Returns:

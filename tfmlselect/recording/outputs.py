@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, holds_numbers, is_whole, shown
+from tfmlselect._checks import check_argument, holds_numbers, is_whole, require, shown
 from tfmlselect.distributed import replicas
-from tfmlselect.labels import are_class_ids, one_hot
+from tfmlselect.labels import Key, are_class_ids, one_hot, parts_shown
 from tfmlselect.losses.elementwise import is_from_logits, kind_of
 
 FROM_LOGITS = (True, False, "auto", "sigmoid", "softmax")
@@ -20,18 +21,25 @@ _MOST_OUTPUTS = 1 << 31
 Nested: TypeAlias = tf.Tensor | dict[str, "Nested"] | list["Nested"] | tuple["Nested", ...]
 
 
+class NoOutputNamed(ValueError):
+    """The model has several outputs, and it is not known which of them is the labels'."""
+
+
 class OutputReader:
     """Turns what a train step sees, y and y_pred, into rows of probabilities and losses.
 
     Args:
         q: number of labels.
         single_label: whether the training set has class ids.
-        output: name or index of the output to record, None where there is one.
+        output: name or index of the output to record; None: the one that `parts` names, or the
+            only one.
         from_logits: one of `FROM_LOGITS`: whether the output is logits; "auto" asks the compiled
             loss; "sigmoid" and "softmax": it is, and this makes them probabilities.
         signal: element-wise loss (y, y_pred) -> (b, q) on the raw output, or None.
         one_label_each: says, when asked, whether each sample has exactly one label, so that a
             matrix of labels does not tell softmax from sigmoid.
+        parts: where y has several parts, the keys of those that are the labels, each with its
+            number of labels.
     """
 
     def __init__(
@@ -42,8 +50,10 @@ class OutputReader:
         from_logits: bool | str,
         signal: Callable | None,
         one_label_each: Callable[[], bool] = lambda: False,
+        parts: Sequence[tuple[Key, int]] = (),
     ):
         self.q = q
+        self._parts = tuple(parts)
         self._one_label_each = one_label_each
         self._single_label = single_label
         self._output = output
@@ -57,16 +67,25 @@ class OutputReader:
         """Looks at the compiled model once, before its step is traced.
 
         Raises:
+            NoOutputNamed: it has several outputs, and none is named.
             ValueError: where it is visible that the model has not q outputs; logits that may be
                 those of a softmax or of sigmoids.
         """
-        self._output_names = list(getattr(model, "output_names", None) or [])
-        loss = self.pick(model.loss) if model.loss else None
+        loss = self.loss_of(model)
         self.one_of_many = kind_of(loss) == "categorical" or self._from_logits == "softmax"
         self._activation = self._activation_of(loss)
-        output = getattr(model, "output", getattr(model, "outputs", None))
-        if output is not None and (self._output is not None or len(tf.nest.flatten(output)) == 1):
+        output = _output_of(model)
+        if output is not None and (self._key is not None or len(tf.nest.flatten(output)) == 1):
             self._check_width(self.pick(output).shape)
+
+    def loss_of(self, model: tf.keras.Model) -> Any:
+        """What the recorded output is compiled with; None where that is nothing."""
+        self._output_names = names = list(getattr(model, "output_names", None) or [])
+        loss, key = model.loss, self._key
+        known = key in names or _is_place(key, names)
+        if isinstance(loss, dict) and known and _found(loss, key, names) is None:
+            return None  # an output that is not trained
+        return self.pick(loss) if loss else None
 
     def _activation_of(self, loss: Any) -> Callable[[tf.Tensor], tf.Tensor] | None:
         """What makes probabilities of the output; None where it is probabilities already."""
@@ -122,7 +141,7 @@ class OutputReader:
 
     def matrix(self, y: Nested) -> tf.Tensor:
         """The labels that arrive as (b, q); class ids as one-hot rows."""
-        y = tf.convert_to_tensor(self.pick(y))
+        y = tf.convert_to_tensor(self._labels_in(y))
         if self._single_label and are_class_ids(y):
             return one_hot(y, self.q)
         if y.shape.rank != 2 or y.shape[-1] != self.q or not _holds_values(y.dtype):
@@ -137,8 +156,29 @@ class OutputReader:
         """The labels that arrive, (b, q) for each output that is recorded."""
         return [self.matrix(y)]
 
+    def _labels_in(self, y: Nested) -> Any:
+        """The labels, of a y that may have several parts; columns of those that are joined."""
+        if not isinstance(y, (dict, list, tuple)):
+            return y
+        own = [_found(y, key, self._output_names) for key, _ in self._parts]
+        if len(own) == 1 and own[0] is not None:
+            return own[0]
+        if own and all(each is not None for each in own):
+            widths = [width for _, width in self._parts]
+            each = [_columns(part, width) for part, width in zip(own, widths, strict=True)]
+            return tf.concat(each, axis=1)
+        if self._parts and self._output is None and len(y) > 1:
+            raise ValueError(
+                "The labels of the dataset are not in the y of the train step. Received: "
+                f"labels={self._shown_parts()}, y={parts_shown(y)}. Let `.map` keep these parts, "
+                "or name the output whose y they are: output=... of the callback."
+            )
+        return self.pick(y)
+
     def _output_of(self, y_pred: Nested) -> tf.Tensor:
         y_pred = self.pick(y_pred)
+        if self.q == 1 and y_pred.shape.rank == 1:  # of a part of the labels
+            y_pred = y_pred[:, None]
         self._check_width(y_pred.shape)
         if not _holds_values(y_pred.dtype):
             raise ValueError(
@@ -166,24 +206,100 @@ class OutputReader:
         """The recorded one of several outputs, labels or losses."""
         if not isinstance(structure, (dict, list, tuple)):
             return structure
-        key: Any = self._output
-        if key is None and len(structure) == 1:
+        found = _found(structure, self._key, self._output_names)
+        if found is not None:
+            return found
+        if self._output is None and len(structure) == 1:
             return next(iter(structure.values() if isinstance(structure, dict) else structure))
-        names = self._output_names
-        if isinstance(structure, dict):
-            key = names[key] if is_whole(key) and 0 <= key < len(names) else key
-            found = key in structure
-        else:
-            key = names.index(key) if key in names else key
-            found = is_whole(key) and 0 <= key < len(structure)
-        if not found:
-            names = list(structure) if isinstance(structure, dict) else names
-            raise ValueError(
-                f"The model has {len(structure)} outputs and one of them is recorded. Received: "
-                f"output={self._output!r}. Pass AdaptiveBatchSelection(train, output=...), "
-                f"{f'one of {names}, ' if names else ''}or an index."
-            )
-        return structure[key]
+        names = list(structure) if isinstance(structure, dict) else self._output_names
+        labels = f", labels={self._shown_parts()}" if self._parts else ""
+        error = ValueError if self._output is not None else NoOutputNamed
+        raise error(
+            f"The model has {len(structure)} outputs and one of them is recorded. Received: "
+            f"output={self._output!r}{labels}. Pass AdaptiveBatchSelection(train, output=...), "
+            f"{f'one of {names}, ' if names else ''}or an index."
+        )
+
+    @property
+    def _key(self) -> Key | None:
+        """Name or index of the recorded output, as far as it is known."""
+        if self._output is None and len(self._parts) == 1:
+            return self._parts[0][0]
+        return self._output
+
+    def _shown_parts(self) -> str:
+        keys = [key for key, _ in self._parts]
+        return repr(keys[0] if len(keys) == 1 else keys)
+
+
+class JoinedOutputs(OutputReader):
+    """Several outputs, each of some of the labels, read as one: their columns side by side.
+
+    An output of all q labels, where it is the model's only one, is read as it is.
+
+    Args:
+        q: number of labels.
+        parts: at least two names or indices of outputs, each with its number of labels.
+        from_logits, signal: as `OutputReader`.
+        one_label_each: says of the labels from one column to another whether each sample has
+            exactly one of them.
+
+    Raises:
+        ValueError: logits of a softmax, and an output of one label.
+    """
+
+    def __init__(
+        self,
+        q: int,
+        parts: Sequence[tuple[Key, int]],
+        from_logits: bool | str,
+        signal: Callable | None,
+        one_label_each: Callable[[int, int], bool] = lambda start, stop: False,
+    ):
+        super().__init__(
+            q, False, None, from_logits, signal, lambda: one_label_each(0, q), parts=parts
+        )
+        alone = [key for key, width in parts if width == 1]
+        require(
+            from_logits != "softmax" or not alone,
+            "A softmax over one label is always 1",
+            f"from_logits='softmax', and the outputs {alone} of one label",
+            "Pass from_logits='sigmoid', or leave it out where the loss says what the outputs are",
+        )
+        self._each, start = [], 0
+        for key, width in parts:
+            each = functools.partial(one_label_each, start, start + width)
+            asked = each if width > 1 else bool
+            rest = (from_logits, None, asked, [(key, width)])
+            self._each.append(OutputReader(width, False, None, *rest))
+            start += width
+
+    def prepare(self, model: tf.keras.Model) -> None:
+        """Looks at the compiled model and the loss of each output."""
+        several = _has_several_outputs(model)
+        if several is not True:
+            super().prepare(model)
+        if several is not False:
+            for reader in self._each:
+                reader.prepare(model)
+
+    def loss_of(self, model: tf.keras.Model) -> Any:
+        """What the only output is compiled with; of several, a list of what each of them is."""
+        if _has_several_outputs(model) is not True:
+            return super().loss_of(model)
+        return [reader.loss_of(model) for reader in self._each]
+
+    def probabilities(self, y_pred: Nested) -> tf.Tensor:
+        """Probabilities (b, q) float32, of each output as its own loss says."""
+        if not _is_several(y_pred):
+            return super().probabilities(y_pred)
+        return tf.concat([reader.probabilities(y_pred) for reader in self._each], axis=1)
+
+    def _output_of(self, y_pred: Nested) -> tf.Tensor:
+        if not _is_several(y_pred):
+            return super()._output_of(y_pred)
+        each = [tf.cast(reader._output_of(y_pred), tf.float32) for reader in self._each]
+        return tf.concat(each, axis=1)
 
 
 class AveragedOutputs(OutputReader):
@@ -229,6 +345,49 @@ class AveragedOutputs(OutputReader):
     def matrices(self, y: Nested) -> list[tf.Tensor]:
         """The labels of each output, (b, q)."""
         return [reader.matrix(y) for reader in self._each]
+
+
+def _found(structure: Any, key: Any, names: list[str]) -> Any:
+    """What a structure has by a name or an index, by the names of its places; None: nothing."""
+    if isinstance(structure, dict):
+        key = names[key] if key not in structure and _is_place(key, names) else key
+        return structure.get(key)
+    key = names.index(key) if key in names else key
+    return structure[key] if _is_place(key, structure) else None
+
+
+def _is_place(key: Any, sequence: Any) -> bool:
+    return is_whole(key) and 0 <= key < len(sequence)
+
+
+def _columns(part: Any, width: int) -> tf.Tensor:
+    """Some of the labels, (b,) or (b, width), as (b, width) float32."""
+    part = tf.convert_to_tensor(part)
+    part = part[:, None] if width == 1 and part.shape.rank == 1 else part
+    if part.shape.rank != 2 or part.shape[-1] != width or not _holds_values(part.dtype):
+        raise ValueError(
+            "Labels in the train step are not those of the dataset: wanted a part of y of shape "
+            f"(b, {width}). Received: {parts_shown(part)}. If a `.map` changed them on purpose, "
+            "pass AdaptiveBatchSelection(train, check_order=False)."
+        )
+    return tf.cast(part, tf.float32)
+
+
+def _output_of(model: tf.keras.Model) -> Any:
+    """The outputs of a model whose layers are known; None of any other."""
+    return getattr(model, "output", getattr(model, "outputs", None))
+
+
+def _is_several(structure: Any) -> bool:
+    return isinstance(structure, (dict, list, tuple)) and len(structure) > 1
+
+
+def _has_several_outputs(model: tf.keras.Model) -> bool | None:
+    """Whether a model has more than one output; None where that shows in its first step only."""
+    output = _output_of(model)
+    if output is not None:
+        return len(tf.nest.flatten(output)) > 1
+    return True if _is_several(model.loss) else None
 
 
 def check_output(output: Any, several: bool = False) -> None:
