@@ -108,6 +108,7 @@ def test_parts_by_index_and_of_several_columns():
     check_recorded(train.strategy, np.concatenate([third, p["second"]], axis=1))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"steps_per_execution": 2}], ids=str)
 def test_however_the_step_runs(options):
     model = model_of(ONE_EACH, **options)
