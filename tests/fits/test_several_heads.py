@@ -108,6 +108,7 @@ def test_parts_by_index_and_of_several_columns():
     check_recorded(train.strategy, np.concatenate([third, p["second"]], axis=1))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"steps_per_execution": 2}], ids=str)
 def test_however_the_step_runs(options):
     model = model_of(ONE_EACH, **options)
@@ -297,12 +298,21 @@ def test_no_output_is_asked_for_where_nothing_is_recorded(structure, strategy, t
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
-def test_an_output_that_is_not_trained():
-    model = model_of({**TWO, "tags": (Q, "sigmoid", None)})
+@pytest.mark.parametrize("layers_are_called", [("tags", "price"), ("one", "other")])
+def test_an_output_that_is_not_trained(layers_are_called):
+    inputs = tf.keras.Input((4,))
+    start = tf.keras.initializers.RandomUniform(-1, 1, seed=0)
+    tags, price = (
+        tf.keras.layers.Dense(width, activation, kernel_initializer=start, name=name)(inputs)
+        for width, activation, name in zip(
+            (Q, 1), ("sigmoid", None), layers_are_called, strict=True
+        )
+    )
+    model = tf.keras.Model(inputs, {"tags": tags, "price": price})
     model.compile(tf.keras.optimizers.SGD(0.0), {"price": LOGITS})
     train = dataset({"tags": TAGS, "price": PRICE}, "tags")
-    run(model, train)
-    check_recorded(train.strategy, predicted(model, TWO)["tags"])  # and no logits
+    run(model, train, epochs=1)
+    check_recorded(train.strategy, predicted(model, TWO)["tags"], epochs=1)  # and no logits
 
 
 def test_class_weight_is_refused_by_keras():

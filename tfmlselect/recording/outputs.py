@@ -74,7 +74,7 @@ class OutputReader:
         loss = self.loss_of(model)
         self.one_of_many = kind_of(loss) == "categorical" or self._from_logits == "softmax"
         self._activation = self._activation_of(loss)
-        output = _output_of(model)
+        output = _outputs_of(model)
         if output is not None and (self._key is not None or len(tf.nest.flatten(output)) == 1):
             self._check_width(self.pick(output).shape)
 
@@ -82,7 +82,9 @@ class OutputReader:
         """What the recorded output is compiled with; None where that is nothing."""
         self._output_names = names = list(getattr(model, "output_names", None) or [])
         loss, key = model.loss, self._key
-        known = key in names or _is_place(key, names)
+        outputs = _outputs_of(model)
+        named = [*names, *outputs] if isinstance(outputs, dict) else names
+        known = key in named or _is_place(key, names)
         if isinstance(loss, dict) and known and _found(loss, key, names) is None:
             return None  # an output that is not trained
         return self.pick(loss) if loss else None
@@ -373,7 +375,7 @@ def _columns(part: Any, width: int) -> tf.Tensor:
     return tf.cast(part, tf.float32)
 
 
-def _output_of(model: tf.keras.Model) -> Any:
+def _outputs_of(model: tf.keras.Model) -> Any:
     """The outputs of a model whose layers are known; None of any other."""
     return getattr(model, "output", getattr(model, "outputs", None))
 
@@ -384,7 +386,7 @@ def _is_several(structure: Any) -> bool:
 
 def _has_several_outputs(model: tf.keras.Model) -> bool | None:
     """Whether a model has more than one output; None where that shows in its first step only."""
-    output = _output_of(model)
+    output = _outputs_of(model)
     if output is not None:
         return len(tf.nest.flatten(output)) > 1
     return True if _is_several(model.loss) else None
