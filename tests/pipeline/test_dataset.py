@@ -456,7 +456,7 @@ def test_a_dataset_in_place_of_arrays():
         (Y[:, :0], "y.shape=(10, 0)"),
         (Y[:, 0], "y.dtype=float32"),
         (Y[None], "y.shape=(1, 10, 3)"),
-        (["cat"] * 5 + ["dog"] * 5, "y.dtype=<U3"),
+        (["cat"] * 5 + ["dog"] * 5, "y with text such as 'cat'"),
         (None, "y.shape=()"),
         ({"a": Y, "b": Y[:, :1]}, "y={'a': (10, 3) float32, 'b': (10, 1) float32}"),
     ],

@@ -157,7 +157,8 @@ def adaptive_dataset(
         raise TypeError(
             "`adaptive_dataset` selects by row number and needs arrays. Received: a "
             f"{type(data).__name__}. Use source.apply(tfmlselect.adaptive(...)) for a stream; or "
-            "pass (x, y) as arrays, np.memmap or file paths, and decode files in `.map`."
+            "pass (x, y) as arrays, np.memmap or file paths, and decode files in "
+            "`.map_samples`."
         )
     if is_py_dataset(data):
         raise TypeError(
