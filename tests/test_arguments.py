@@ -75,6 +75,7 @@ FLAG = {"True"}
 FRACTION = {"0.5"}
 NUMBER = {"-1", "0.5"}
 SEED = {"10**400"}  # NumPy takes any size
+MISSING = {"None", "-1", "0.5", "nan"}  # numbers that are no labels
 TEXT = {"'x'", "'5'"}
 FUNCTION = {"function"}
 ONE_EACH = {"(1,)"}  # for a single sample
@@ -264,9 +265,11 @@ def turns():
 
 
 # The package.
-expect("label_statistics", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
-expect("potential", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
-expect("stratified_shards", {"y": Y, "workers": 2})(y=NOTHING, workers=NOTHING, seed=SEED)
+expect("label_statistics", {"y": Y})(y=NOTHING, label_names=OPTIONAL, missing=MISSING)
+expect("potential", {"y": Y})(y=NOTHING, label_names=OPTIONAL, missing=MISSING)
+expect("stratified_shards", {"y": Y, "workers": 2})(
+    y=NOTHING, workers=NOTHING, seed=SEED, missing=MISSING
+)
 expect("adaptive_dataset", {"data": (X, Y), "strategy": "uniform", "batch_size": 2})(
     data=NOTHING,
     strategy=NOTHING,
@@ -281,6 +284,7 @@ expect("adaptive_dataset", {"data": (X, Y), "strategy": "uniform", "batch_size":
     neighbors=OPTIONAL,
     sample_weight=OPTIONAL,
     label_names=OPTIONAL,
+    missing=MISSING,
     verbose=FLAG,
 )
 expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=applied)(
@@ -295,6 +299,7 @@ expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=a
     features=OPTIONAL | {"function?"},  # of x; what it gives is its own affair
     neighbors=OPTIONAL,
     label_names=OPTIONAL,
+    missing=MISSING,
     batched=OPTIONAL | {"True?"},  # these are samples
     x_changes=FLAG,
     verbose=FLAG,

@@ -67,7 +67,9 @@ class Potential:
         return f"{grade}: about {times} times fewer steps than with uniform batches."
 
 
-def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
+def potential(
+    y: Any, label_names: Sequence[str] | None = None, *, missing: float | None = None
+) -> Potential:
     """Predicts from labels alone how many steps batch selection could save.
 
     Selection saves the more, the rarer the other labels are than the most frequent one, and the
@@ -82,6 +84,7 @@ def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
         y: labels as `label_statistics` takes them: (n, q) 0/1, dense or scipy.sparse, or (n,)
             integer class ids.
         label_names: q names, for the warning and for the statistics.
+        missing: what stands in y where a label is unknown; as `label_statistics`.
 
     Raises:
         ValueError: as `label_statistics`.
@@ -104,7 +107,7 @@ def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
         The formula is ours, fitted to six tasks, for `AdaptiveBalance` with `PositiveWeights`. The
         documentation shows it beside what was saved on others.
     """
-    statistics = measure(y, label_names, stacklevel=3)
+    statistics = measure(y, label_names, missing, stacklevel=3)
     saved = statistics.potential
     strategy = "uniform" if saved < LITTLE else "adaptive_balance"
     low, high = _steps_saved.likely_range(saved)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfmlselect import strategies
 from tfmlselect._checks import check_flag, check_whole, shown
 from tfmlselect._progress import check_verbose, verbosity
+from tfmlselect.labels import check_missing
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.label_reading import LabelReading
@@ -78,6 +79,7 @@ def adaptive_dataset(
     neighbors: Any = None,
     sample_weight: Any = None,
     label_names: Sequence[str] | None = None,
+    missing: float | None = None,
     verbose: int = 1,
 ) -> AdaptiveDataset:
     """Makes a dataset whose batches a strategy selects while a model trains on it.
@@ -115,6 +117,9 @@ def adaptive_dataset(
         sample_weight: (n,), becomes the third element of each batch.
         label_names: q names, which `inspect` and the callback use too. None: the columns' names
             where y is a DataFrame, else the columns' numbers.
+        missing: what stands in y where a label is unknown, NaN or a number such as -1. Such entries
+            take no part in anything that selection measures; the model gets y as it is, for a
+            masked loss. None: all labels are known.
         verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
             silent.
 
@@ -122,9 +127,9 @@ def adaptive_dataset(
         An `AdaptiveDataset` of `(x, y)` or `(x, y, sample_weight)` batches.
 
     Raises:
-        ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
-            columns, NaN in x or features, no samples, n < batch_size, `samples_per_epoch` above n
-            or below batch_size, an unknown strategy, another argument outside its range.
+        ValueError: x and y of different lengths, y with anything but 0, 1 and `missing`, fewer
+            than two columns, NaN in x or features, no samples, n < batch_size, `samples_per_epoch`
+            above n or below batch_size, an unknown strategy, another argument outside its range.
         TypeError: `data` is no pair.
         RuntimeError: several machines with Keras 3, which cannot train on them.
 
@@ -161,7 +166,8 @@ def adaptive_dataset(
     options = PlanOptions(
         batch_size, seed, drop_remainder, samples_per_epoch, draws, importance_weights
     )
-    source = ArraySource(*data, sample_weight, features, neighbors, LabelReading(label_names))
+    reading = LabelReading(label_names, check_missing(missing))
+    source = ArraySource(*data, sample_weight, features, neighbors, reading)
     return AdaptiveDataset(
         Selection(source, strategies.get(strategy), source.make_plan(options), epochs, verbose)
     )
@@ -181,6 +187,7 @@ def adaptive(
     features: Any = None,
     neighbors: Any = None,
     label_names: Sequence[str] | None = None,
+    missing: float | None = None,
     batched: bool | None = None,
     x_changes: bool = False,
     verbose: int = 1,
@@ -209,6 +216,7 @@ def adaptive(
             labels.
         neighbors: for the same, precomputed (n, k) ids of nearest neighbours, nearest first.
         label_names: q names, which `inspect` and the callback use too. None: the columns' numbers.
+        missing: as in `adaptive_dataset`.
         batched: True: the source has batches, which are taken apart. False: it has samples. None:
             it has samples, and what looks like batches is an error.
         x_changes: whether x is another one in each pass on purpose, as by random augmentation
@@ -249,7 +257,7 @@ def adaptive(
     if batched is not None:
         check_flag("batched", batched)
     check_flag("x_changes", x_changes)
-    reading = LabelReading(label_names)
+    reading = LabelReading(label_names, check_missing(missing))
 
     def select(source: tf.data.Dataset) -> AdaptiveDataset:
         with verbosity(verbose):

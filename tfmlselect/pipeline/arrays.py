@@ -61,6 +61,8 @@ class ArraySource:
             _check_weights(named["sample_weight"])
         leaves = dict(leaf for name, part in named.items() for leaf in _leaves(part, name))
         self.n = _common_length(leaves)
+        if self.labels.missing is not None:
+            leaves.pop("y")  # checked with its labels; NaN may stand in it
         for name, leaf in leaves.items():
             if isinstance(leaf, tf.RaggedTensor):
                 name, leaf = f"{name}.flat_values", leaf.flat_values

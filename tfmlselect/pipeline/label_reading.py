@@ -18,9 +18,11 @@ class LabelReading:
 
     Attributes:
         names: q names; None: those that y has itself, if it has any.
+        missing: what stands in y where a label is unknown; None: all labels are known.
     """
 
     names: Sequence[str] | None = None
+    missing: float | None = None
 
     def labels(self, y: Any) -> Labels:
         """The labels of all samples, of the y of all of them.
@@ -28,7 +30,7 @@ class LabelReading:
         Raises:
             ValueError: y holds no valid labels, or there are not q names.
         """
-        found = check_labels(y)
+        found = check_labels(y, missing=self.missing)
         return found._replace(names=check_label_names(self.names, found.q) or names_in(y))
 
 
