@@ -34,7 +34,7 @@ def stored(y, value):
         (TABLE.astype(np.int8), np.int64(-1)),
         (np.where(KNOWN, TABLE, np.nan), np.nan),
         (np.where(KNOWN, TABLE, np.nan).astype(np.float16), math.nan),
-        (np.where(KNOWN, TABLE, 255).astype(np.uint8), 255),
+        (np.where(KNOWN, TABLE, -100).astype(np.int8), -100),
         (tf.constant(TABLE, tf.float32), np.float32(-1)),
         (pd.DataFrame(np.where(KNOWN, TABLE, np.nan)), np.nan),
         (stored(TABLE, -1), -1),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -87,16 +86,16 @@ def check_missing(missing: Any) -> float | None:
     """What stands for an unknown label, as a float; None: nothing does.
 
     Raises:
-        ValueError: no number, infinity, or 0 or 1, which are labels.
+        ValueError: neither NaN nor a number below 0.
     """
     if missing is None:
         return None
-    is_nan = isinstance(missing, numbers.Real) and math.isnan(missing)
+    is_nan = isinstance(missing, (float, np.floating)) and math.isnan(missing)
     check_argument(
-        is_nan or (is_number(missing) and missing not in (0, 1)),
+        is_nan or (is_number(missing) and missing < 0),
         "missing",
         missing,
-        "NaN, or a number other than 0 and 1: what stands in y where a label is unknown",
+        "NaN, or a number below 0: what stands in y where a label is unknown",
         "Pass missing=np.nan or missing=-1, whichever y has; None where all labels are known",
     )
     return float(missing)
@@ -110,7 +109,7 @@ def check_labels(y: Any, name: str = "y", missing: Any = None) -> Labels:
             integer class ids from 0, which become the one-hot matrix of max(y) + 1 labels. Of the
             numbers up to max(y), at most 1000 may be unused, or as many as are used.
         name: what the error messages call `y`.
-        missing: what stands in a matrix where a label is unknown, NaN or a number such as -1; None:
+        missing: what stands in a matrix where a label is unknown, NaN or a number below 0; None:
             all labels are known.
 
     Returns:
@@ -342,7 +341,7 @@ def label_statistics(
         y: labels as `check_labels` takes them: (n, q) 0/1, dense or scipy.sparse (which is never
             made dense here), or (n,) integer class ids.
         label_names: q names, for the table and the warning.
-        missing: what stands in y where a label is unknown, NaN or a number such as -1; None: all
+        missing: what stands in y where a label is unknown, NaN or a number below 0; None: all
             labels are known.
 
     Raises:

@@ -117,7 +117,7 @@ def adaptive_dataset(
         sample_weight: (n,), becomes the third element of each batch.
         label_names: q names, which `inspect` and the callback use too. None: the columns' names
             where y is a DataFrame, else the columns' numbers.
-        missing: what stands in y where a label is unknown, NaN or a number such as -1. Such entries
+        missing: what stands in y where a label is unknown, NaN or a number below 0. Such entries
             take no part in anything that selection measures; the model gets y as it is, for a
             masked loss. None: all labels are known.
         verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
