@@ -328,7 +328,11 @@ expect("callbacks.LabelsForLayers")()
 expect("callbacks.PartialLabelMaskingUpdate")(output=OPTIONAL | TEXT)
 expect("callbacks.PositiveWeightsUpdate")(output=OPTIONAL | TEXT, epochs=OPTIONAL)
 expect("callbacks.TrainingProgress", {"class_counts": COUNTS})(
-    class_counts=NOTHING, head=OPTIONAL | TEXT, output=OPTIONAL | TEXT, from_logits=FLAG
+    class_counts=NOTHING,
+    head=OPTIONAL | TEXT,
+    output=OPTIONAL | TEXT,
+    from_logits=FLAG,
+    missing=MISSING,
 )
 
 # datasets
@@ -484,13 +488,15 @@ expect("testing.check_strategy", {"strategy": "uniform"})(strategy=NOTHING)
 # plots
 ATTENTION = {"selection/label_attention": [np.ones(3), np.ones(3)]}
 expect("plots.label_attention", {"history": ATTENTION, "y": Y})(
-    history=NOTHING, y=NOTHING, label_names=OPTIONAL, ax=OPTIONAL
+    history=NOTHING, y=NOTHING, label_names=OPTIONAL, missing=MISSING, ax=OPTIONAL
 )
 expect("plots.batch_composition", {"drawn": [0, 1], "y": Y})(
-    drawn=ONE_EACH, y=NOTHING, label_names=OPTIONAL, ax=OPTIONAL
+    drawn=ONE_EACH, y=NOTHING, label_names=OPTIONAL, missing=MISSING, ax=OPTIONAL
 )
 expect("plots.distribution", {"train": np.full(8, 1 / 8)})(train=ONE_EACH, ax=OPTIONAL)
-expect("plots.label_correlations", {"y": Y})(y={"matrix"}, label_names=OPTIONAL, ax=OPTIONAL)
+expect("plots.label_correlations", {"y": Y})(
+    y={"matrix"}, label_names=OPTIONAL, missing=MISSING, ax=OPTIONAL
+)
 expect("plots.training_progress", watched)(progress=NOTHING, quantity=NOTHING, ax=OPTIONAL)
 expect("plots.learning_curves", {"histories": {"a": {"auc": [0.5, 0.6]}}, "metric": "auc"})(
     histories=NOTHING,

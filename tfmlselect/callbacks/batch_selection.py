@@ -182,7 +182,13 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         loss = signal if callable(signal) else None
         reader: Any = AveragedOutputs if isinstance(output, (list, tuple)) else OutputReader
         self._reader: OutputReader = reader(
-            labels.q, labels.single_label, output, from_logits, loss, labels.has_one_each
+            labels.q,
+            labels.single_label,
+            output,
+            from_logits,
+            loss,
+            labels.has_one_each,
+            labels.missing,
         )
         self._companions: list[Companion] = []
         self._begun = 0  # steps of the epoch that were begun
@@ -339,7 +345,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection, options, summaries = self._selection, self._options, self._summaries
         strategy, labels = selection.strategy, selection.source.labels
         losses = callable(options["signal"])
-        errors = None if summaries is None else LabelErrors(labels.matrix)
+        errors = None if summaries is None else LabelErrors(labels)
         loss = self._balancing_loss(self.model)
         masking = loss if isinstance(loss, PartialLabelMasking) else None
         used = strategy.uses_predictions

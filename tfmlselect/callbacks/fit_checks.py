@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import shown
@@ -126,7 +125,7 @@ def check_weights(spec: Any, labels: Labels) -> None:
     """
     if batch_weights() is None or not isinstance(spec, tuple) or len(spec) == 3:
         return
-    if not labels.single_label and np.any(labels.matrix.sum(axis=1, dtype=np.int64) != 1):
+    if not labels.single_label and not labels.has_one_each():
         raise ValueError(
             "`class_weight` is for one class a sample: Keras takes an argmax over the labels "
             "and weighs a sample by its first positive one. Received: sample weights in the "

@@ -132,7 +132,7 @@ class AdaptiveDataset(tf.data.Dataset):
         Predictions and parts are of what is recorded now. With `AdaptiveBatchSelection(every=...)`
         above 1 the distribution may be some epochs older. Sample i is the i-th row of x and y, or
         the i-th element of the stream. On several machines the samples are those of this worker,
-        and all workers must call it together.
+        and all workers must call it together. Labels that are unknown are not shown.
 
         Args:
             k: how many of either, from 1 to n // 2.

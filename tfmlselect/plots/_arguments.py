@@ -17,7 +17,7 @@ import tensorflow as tf
 from matplotlib.axes import Axes
 
 from tfmlselect._checks import check_argument, shown
-from tfmlselect.labels import LabelStatistics, check_label_names, label_statistics
+from tfmlselect.labels import LabelStatistics, check_label_names, check_missing, label_statistics
 
 History: TypeAlias = tf.keras.callbacks.History | Mapping[str, Sequence[Any]]
 Numbers: TypeAlias = Sequence[float] | np.ndarray | tf.Tensor
@@ -76,13 +76,19 @@ def keys_shown(values: Mapping[str, Any]) -> str:
     return "{" + ", ".join(f"{shown(key)}: ..." for key in values) + "}"
 
 
-def statistics_of(y: Any) -> LabelStatistics:
-    """The statistics of labels, or those that were given."""
+def statistics_of(y: Any, missing: float | None = None) -> LabelStatistics:
+    """The statistics of labels, or those that were given.
+
+    Args:
+        y: labels or statistics.
+        missing: what stands in labels where one is unknown, or None.
+    """
+    missing = check_missing(missing)
     if isinstance(y, LabelStatistics):
         return y
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # labels without positives are drawn as such
-        return label_statistics(y)
+        return label_statistics(y, missing=missing)
 
 
 def names_of(statistics: LabelStatistics, label_names: Sequence[str] | None) -> list[str]:

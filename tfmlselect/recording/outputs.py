@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import check_argument, holds_numbers, is_whole, shown
 from tfmlselect.distributed import replicas
-from tfmlselect.labels import are_class_ids, one_hot
+from tfmlselect.labels import are_class_ids, one_hot, unknown_as_nan
 from tfmlselect.losses.elementwise import is_from_logits, kind_of
 
 FROM_LOGITS = (True, False, "auto", "sigmoid", "softmax")
@@ -32,6 +32,10 @@ class OutputReader:
         signal: element-wise loss (y, y_pred) -> (b, q) on the raw output, or None.
         one_label_each: says, when asked, whether each sample has exactly one label, so that a
             matrix of labels does not tell softmax from sigmoid.
+        missing: what stands in y where a label is unknown; None: all are known.
+
+    Attributes:
+        q, missing: what they are called.
     """
 
     def __init__(
@@ -42,8 +46,9 @@ class OutputReader:
         from_logits: bool | str,
         signal: Callable | None,
         one_label_each: Callable[[], bool] = lambda: False,
+        missing: float | None = None,
     ):
-        self.q = q
+        self.q, self.missing = q, missing
         self._one_label_each = one_label_each
         self._single_label = single_label
         self._output = output
@@ -102,7 +107,7 @@ class OutputReader:
         return tf.where(tf.math.is_finite(y_pred), self._activation(y_pred), float("nan"))
 
     def losses(self, y: Nested, y_pred: Nested) -> tf.Tensor:
-        """The user's per-label loss: (b, q) float32.
+        """The user's per-label loss: (b, q) float32, 0 where the label is unknown.
 
         Raises:
             ValueError: the function gives another shape.
@@ -110,7 +115,8 @@ class OutputReader:
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
         if self._signal is None:
             raise RuntimeError("No loss was given. Received: signal=None. Make it with one.")
-        values = self._signal(tf.cast(self.matrix(y), tf.float32), y_pred)
+        labels = self._as_given(y)
+        values = self._signal(tf.cast(labels, tf.float32), y_pred)
         if values.shape.rank != 2 or values.shape[-1] != self.q:
             raise ValueError(
                 "`signal` must give one loss for each sample and label. Received: shape "
@@ -118,10 +124,17 @@ class OutputReader:
                 "before any mean over labels, e.g. "
                 "lambda y, p: tf.keras.backend.binary_crossentropy(y, p)."
             )
-        return tf.cast(values, tf.float32)
+        values = tf.cast(values, tf.float32)
+        if self.missing is not None:
+            unknown = tf.math.is_nan(unknown_as_nan(labels, self.missing))
+            values = tf.where(unknown, tf.zeros_like(values), values)
+        return values
 
     def matrix(self, y: Nested) -> tf.Tensor:
-        """The labels that arrive as (b, q); class ids as one-hot rows."""
+        """The labels that arrive as (b, q); class ids as one-hot rows; NaN for unknown ones."""
+        return unknown_as_nan(self._as_given(y), self.missing)
+
+    def _as_given(self, y: Nested) -> tf.Tensor:
         y = tf.convert_to_tensor(self.pick(y))
         if self._single_label and are_class_ids(y):
             return one_hot(y, self.q)
@@ -191,7 +204,8 @@ class AveragedOutputs(OutputReader):
 
     Args:
         outputs: names or indices of the outputs to record.
-        q, single_label, from_logits, signal, one_label_each: as `OutputReader`, the same for each.
+        q, single_label, from_logits, signal, one_label_each, missing: as `OutputReader`, the same
+            for each.
     """
 
     def __init__(
@@ -202,8 +216,9 @@ class AveragedOutputs(OutputReader):
         from_logits: bool | str,
         signal: Callable | None,
         one_label_each: Callable[[], bool] = lambda: False,
+        missing: float | None = None,
     ):
-        rest = (from_logits, signal, one_label_each)
+        rest = (from_logits, signal, one_label_each, missing)
         super().__init__(q, single_label, outputs[0], *rest)
         self._each = [OutputReader(q, single_label, output, *rest) for output in outputs]
 

@@ -212,7 +212,7 @@ def cosine_correlation(gram: tf.Tensor) -> tf.Tensor:
         gram: K'K (q, q), or with the squares that belong to it (2, q, q), as `KnownGram` gives it.
     """
     small = tf.constant(1e-8, gram.dtype)
-    if gram.shape.rank == 3:
+    if len(gram.shape) == 3:
         gram, squares = tf.unstack(gram)
         norms = tf.sqrt(squares) + small
         cosine = gram / (norms * tf.transpose(norms))
