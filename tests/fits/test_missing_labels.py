@@ -178,6 +178,23 @@ def test_a_strategy_of_ones_own_gets_nan(kind):
     assert got[1].dtype == np.uint8
 
 
+def test_a_strategy_that_takes_no_account_of_nan_ends_in_an_error():
+    class Careless(strategies.Strategy):
+        def build(self, y, features=None, neighbors=None):
+            self.y = tf.constant(y, tf.float32)
+            self.error = tf.Variable(tf.fill([len(y)], 0.5))
+
+        def observe(self, ids, y_pred, loss=None):
+            error = tf.reduce_mean(tf.abs(tf.gather(self.y, ids) - y_pred), axis=1)
+            self.error.scatter_update(tf.IndexedSlices(error, ids))
+
+        def probabilities(self, epoch):
+            return tf.cast(self.error / tf.reduce_sum(self.error), tf.float64)
+
+    with pytest.raises(ValueError, match=r"Received: 32 other probabilities of Careless.*missing="):
+        fitted(made("arrays", -1, Careless()))
+
+
 def test_backups_know_which_labels_are_unknown(tmp_path):
     train = made("arrays", -1, "uniform")
     fitted(train, epochs=1, backup_dir=str(tmp_path))
