@@ -91,6 +91,43 @@ def test_one_number_stands_for_what_is_unknown(value, missing, kind):
         check_labels(kind([[1, 0], [value, 1.0]]), missing=missing)
 
 
+@pytest.mark.parametrize(
+    "y",
+    [[[1, None], [0, 1]], pd.DataFrame({"a": [1, None], "b": [0, 1]}, dtype="Int64")],
+    ids=["None", "NA"],
+)
+def test_none_and_na_become_nan(y):
+    with pytest.raises(
+        ValueError, match=r"y\.dtype=object\. Cast it.*NaN of None.*missing=np\.nan; of a D"
+    ):
+        check_labels(y)
+    if isinstance(y, pd.DataFrame):
+        numbers = y.to_numpy("float32", na_value=np.nan)
+    else:
+        numbers = np.asarray(y).astype("float32")
+    assert check_labels(numbers, missing=np.nan).known.sum() == 3
+
+
+def test_nan_in_x_is_an_error_still():
+    x = np.array([[1.0, np.nan]] * len(TABLE))
+    y = np.where(KNOWN, TABLE, np.nan)
+    with pytest.raises(ValueError, match=r"`x` must be finite"):
+        tfml.adaptive_dataset((x, y), batch_size=2, missing=np.nan)
+    with pytest.raises(ValueError, match=r"`sample_weight` must be finite"):
+        tfml.adaptive_dataset(
+            (TABLE, y), batch_size=2, missing=np.nan, sample_weight=[np.nan] + [1.0] * 4
+        )
+
+
+@pytest.mark.parametrize("missing", [-1, np.nan])
+def test_sparse_labels_reach_the_model_as_they_are(missing):
+    train = tfml.adaptive_dataset(
+        (TABLE, stored(TABLE, missing)), "uniform", 5, seed=0, missing=missing
+    )
+    y = next(iter(train.in_order()))[1].numpy()
+    np.testing.assert_array_equal(y, np.where(KNOWN, TABLE, missing))
+
+
 def test_class_ids_have_no_single_entries():
     with pytest.raises(ValueError, match=r"class ids.*Received: missing=-1.*Leave samples"):
         check_labels([0, 1, -1], missing=-1)

@@ -472,12 +472,21 @@ def _check_form(y: Any, name: str) -> None:
         "One column is not multi-label: give class ids, such as 0 for no and 1 for yes, as a "
         "vector (n,)",
     )
+    remedy = (
+        f"Cast it, {name}.astype('int64'), or turn class names into ids: "
+        f"np.unique({name}, return_inverse=True)[1]"
+    )
+    if y.dtype == object and not vector:  # None or pandas.NA among numbers, mostly
+        remedy = (
+            f"Cast it, {name}.astype('float32'), which makes NaN of None, and where labels are "
+            "unknown pass missing=np.nan; of a DataFrame's NA "
+            f"{name}.to_numpy('float32', na_value=np.nan) makes it"
+        )
     require(
         y.dtype.kind in ("iu" if vector else "biuf"),
         f"`{name}` must hold numbers, and integers where it is class ids of shape (n,)",
         f"{name}.dtype={y.dtype}",
-        f"Cast it, {name}.astype('int64'), or turn class names into ids: "
-        f"np.unique({name}, return_inverse=True)[1]",
+        remedy,
     )
 
 

@@ -127,6 +127,36 @@ def test_another_order_is_noticed():
         fitted(train.map(lambda x, y: (x, y[::-1])))
 
 
+def test_training_progress_is_of_known_entries():
+    found = {}
+    for missing in (np.nan, -1):
+        counts = np.sum(filled(missing) == 1, axis=0)
+        progress = tfml.callbacks.TrainingProgress(counts, missing=missing)
+        tf.keras.utils.set_random_seed(0)
+        model = tf.keras.Sequential([tf.keras.layers.Dense(Q, activation="sigmoid")])
+        model.compile(tf.keras.optimizers.SGD(0.5), masked)
+        model.fit(X, filled(missing), BATCH, 1, 0, callbacks=[progress])
+        found[missing] = progress.history
+    for name in ("recall", "gradient"):
+        np.testing.assert_allclose(found[-1][name], found[np.nan][name], rtol=1e-5)
+        assert np.isnan(found[-1][name][0]).tolist() == [False, False, False, True]
+
+
+def test_summaries_are_of_known_entries(tmp_path):
+    pytest.importorskip("tensorboard")
+    train = made("arrays", -1, "label_balanced")
+    fitted(train, epochs=2, log_dir=str(tmp_path))
+    values = {}
+    for file in tmp_path.glob("selection/*"):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if value.tag.startswith("label_loss/"):
+                    values[value.tag] = float(tf.make_ndarray(value.tensor))
+    assert sorted(values) == [f"label_loss/{j}" for j in range(Q - 1)]  # nothing of the last
+    assert all(0 < value < 5 for value in values.values())
+
+
 class KnownMasking(tfml.losses.PartialLabelMasking):
     """Has no NaN, whatever stands for unknown labels."""
 

@@ -5,6 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tests.support.oracles import (
     baselines,
@@ -308,6 +311,29 @@ def test_where_all_are_known_nothing_changes(make):
         of_ints.observe(tf.constant(ids), tf.constant(p))
         of_floats.observe(tf.constant(ids), tf.constant(p))
     np.testing.assert_array_equal(distributions(of_ints), distributions(of_floats))
+
+
+@given(
+    arrays(np.int8, st.tuples(st.integers(1, 8), st.integers(2, 4)), elements=st.integers(-1, 1))
+)
+def test_static_strategies_on_any_labels(labels):
+    known, y = labels >= 0, np.where(labels >= 0, labels, np.nan)
+    protected = range(y.shape[1])
+    none = [None] * len(y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        for strategy, expected in (
+            (
+                strategies.RepeatFactor(0.7),
+                repeat_factor.probabilities(labels, 0.7, known),
+            ),
+            (
+                strategies.RareEvents(empty_share=0.4),
+                rare_events.probabilities(labels, none, protected, 0.4, known),
+            ),
+        ):
+            strategy.build(y)
+            np.testing.assert_allclose(strategy.probabilities(0), expected, rtol=1e-9)
 
 
 def test_affinity_is_of_pairs_known_together():
