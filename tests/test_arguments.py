@@ -75,6 +75,7 @@ FLAG = {"True"}
 FRACTION = {"0.5"}
 NUMBER = {"-1", "0.5"}
 SEED = {"10**400"}  # NumPy takes any size
+MISSING = {"None", "-1", "nan"}
 TEXT = {"'x'", "'5'"}
 FUNCTION = {"function"}
 MISSING = {"-1", "0.5", "nan"}  # what stands for an unknown label
@@ -265,9 +266,11 @@ def turns():
 
 
 # The package.
-expect("label_statistics", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
-expect("potential", {"y": Y})(y=NOTHING, label_names=OPTIONAL)
-expect("stratified_shards", {"y": Y, "workers": 2})(y=NOTHING, workers=NOTHING, seed=SEED)
+expect("label_statistics", {"y": Y})(y=NOTHING, label_names=OPTIONAL, missing=MISSING)
+expect("potential", {"y": Y})(y=NOTHING, label_names=OPTIONAL, missing=MISSING)
+expect("stratified_shards", {"y": Y, "workers": 2})(
+    y=NOTHING, workers=NOTHING, seed=SEED, missing=MISSING
+)
 expect("adaptive_dataset", {"data": (X, Y), "strategy": "uniform", "batch_size": 2})(
     data=NOTHING,
     strategy=NOTHING,
@@ -283,6 +286,7 @@ expect("adaptive_dataset", {"data": (X, Y), "strategy": "uniform", "batch_size":
     sample_weight=OPTIONAL,
     labels=OPTIONAL,  # y is one array
     label_names=OPTIONAL,
+    missing=MISSING,
     verbose=FLAG,
 )
 expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=applied)(
@@ -298,6 +302,7 @@ expect("adaptive", {"strategy": "uniform", "batch_size": 2, "window": 8}, call=a
     neighbors=OPTIONAL,
     labels=OPTIONAL,
     label_names=OPTIONAL,
+    missing=MISSING,
     batched=OPTIONAL | {"True?"},  # these are samples
     x_changes=FLAG,
     verbose=FLAG,
@@ -327,7 +332,11 @@ expect("callbacks.LabelsForLayers")()
 expect("callbacks.PartialLabelMaskingUpdate")(output=OPTIONAL | TEXT)
 expect("callbacks.PositiveWeightsUpdate")(output=OPTIONAL | TEXT, epochs=OPTIONAL)
 expect("callbacks.TrainingProgress", {"class_counts": COUNTS})(
-    class_counts=NOTHING, head=OPTIONAL | TEXT, output=OPTIONAL | TEXT, from_logits=FLAG
+    class_counts=NOTHING,
+    head=OPTIONAL | TEXT,
+    output=OPTIONAL | TEXT,
+    from_logits=FLAG,
+    missing=MISSING,
 )
 
 # datasets
@@ -495,13 +504,15 @@ expect("testing.check_strategy", {"strategy": "uniform"})(strategy=NOTHING)
 # plots
 ATTENTION = {"selection/label_attention": [np.ones(3), np.ones(3)]}
 expect("plots.label_attention", {"history": ATTENTION, "y": Y})(
-    history=NOTHING, y=NOTHING, label_names=OPTIONAL, ax=OPTIONAL
+    history=NOTHING, y=NOTHING, label_names=OPTIONAL, missing=MISSING, ax=OPTIONAL
 )
 expect("plots.batch_composition", {"drawn": [0, 1], "y": Y})(
-    drawn=ONE_EACH, y=NOTHING, label_names=OPTIONAL, ax=OPTIONAL
+    drawn=ONE_EACH, y=NOTHING, label_names=OPTIONAL, missing=MISSING, ax=OPTIONAL
 )
 expect("plots.distribution", {"train": np.full(8, 1 / 8)})(train=ONE_EACH, ax=OPTIONAL)
-expect("plots.label_correlations", {"y": Y})(y={"matrix"}, label_names=OPTIONAL, ax=OPTIONAL)
+expect("plots.label_correlations", {"y": Y})(
+    y={"matrix"}, label_names=OPTIONAL, missing=MISSING, ax=OPTIONAL
+)
 expect("plots.training_progress", watched)(progress=NOTHING, quantity=NOTHING, ax=OPTIONAL)
 expect("plots.learning_curves", {"histories": {"a": {"auc": [0.5, 0.6]}}, "metric": "auc"})(
     histories=NOTHING,

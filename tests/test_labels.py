@@ -26,9 +26,13 @@ def random_labels(n=200, q=12, seed=0):
     return y.astype(np.uint8)
 
 
-def oracle(y):
+def oracle(y, known=None):
     """ALGORITHMS section 2, sample by sample and label by label."""
     n, q = y.shape
+    if known is None:
+        known = np.ones(y.shape, bool)
+    y = np.where(known, y, 0)
+    known_counts = [sum(known[i, j] for i in range(n)) for j in range(q)]
     counts = [sum(y[i, j] for i in range(n)) for j in range(q)]
     irlbl = [max(counts) / c if c else math.nan for c in counts]
     present = [ratio for ratio in irlbl if not math.isnan(ratio)]
@@ -45,10 +49,14 @@ def oracle(y):
         arithmetic = sum(ratios) / len(ratios)
         scumble_samples.append(1 - product ** (1 / len(ratios)) / arithmetic)
     cardinality = sum(counts) / n
-    shares = [c / n for c in counts]
-    errors = [math.dist(shares, y[i]) for i in range(n)]
+    shares = [c / max(k, 1) for c, k in zip(counts, known_counts, strict=True)]
+    errors = [
+        math.sqrt(sum((shares[j] - y[i, j]) ** 2 for j in range(q) if known[i, j]))
+        for i in range(n)
+    ]
     return {
         "counts": counts,
+        "known": known_counts,
         "irlbl": irlbl,
         "mean_ir": mean_ir,
         "cvir": math.sqrt(variance) / mean_ir,
@@ -56,12 +64,15 @@ def oracle(y):
         "scumble_samples": scumble_samples,
         "minority": [ratio > mean_ir for ratio in irlbl],
         "cardinality": cardinality,
-        "density": cardinality / q,
+        "density": sum(counts) / sum(known_counts),
         "empty": sum(not any(y[i]) for i in range(n)) / n,
         "mean_log_irlbl": sum(map(math.log, present)) / len(present),
         "variance_ratio": n * sum(g * g for g in errors) / sum(errors) ** 2 if any(errors) else 1,
         "cooccurrence": [
             [sum(y[i, j] and y[i, k] for i in range(n)) for k in range(q)] for j in range(q)
+        ],
+        "counts_where_known": [
+            [sum(y[i, j] and known[i, k] for i in range(n)) for k in range(q)] for j in range(q)
         ],
     }
 
@@ -150,8 +161,12 @@ def changed(row, column, value):
 )
 @pytest.mark.parametrize("value", [2.0, -1.0, 0.5, np.nan, np.inf])
 def test_values_other_than_0_and_1(kind, value):
+    remedy = "Make it binary"
+    if np.isnan(value) or value == -1:
+        number = "np.nan" if np.isnan(value) else "-1"
+        remedy = f"Where it stands for a label that is unknown, pass missing={number};"
     with pytest.raises(
-        ValueError, match=rf"0 and 1 only\. Received: labels\[2, 1\]={value}\. Make"
+        ValueError, match=rf"0 and 1 only\. Received: labels\[2, 1\]={value}\. {remedy}"
     ):
         check_labels(kind(changed(2, 1, value)), "labels")
 

@@ -100,15 +100,19 @@ def check_number(
 
 
 def check_missing(name: str, value: Any) -> float | None:
-    """What stands for an unknown label: NaN or a finite number other than 0 and 1; None: nothing.
+    """What stands for an unknown label, as a float; None: nothing does.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: neither NaN nor a number below 0.
     """
-    number = isinstance(value, (float, np.floating)) and math.isnan(value)
-    number = number or (is_number(value) and math.isfinite(value) and value not in (0, 1))
-    wanted = "what stands for an unknown label: NaN, or a number other than 0 and 1"
-    check_argument(value is None or number, name, value, wanted, f"Pass for example {name}=-1")
+    is_nan = isinstance(value, (float, np.floating)) and math.isnan(value)
+    check_argument(
+        value is None or is_nan or (is_number(value) and math.isfinite(value) and value < 0),
+        name,
+        value,
+        "NaN, or a number below 0: what stands in y where a label is unknown",
+        f"Pass {name}=np.nan or {name}=-1, whichever y has; None where all labels are known",
+    )
     return None if value is None else float(value)
 
 

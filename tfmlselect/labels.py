@@ -16,7 +16,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect import _steps_saved
-from tfmlselect._checks import check_unmasked, require, shown
+from tfmlselect._checks import check_missing, check_unmasked, require, shown
 from tfmlselect._containers import as_plain
 from tfmlselect._warn import warn
 
@@ -36,6 +36,8 @@ class Labels(NamedTuple):
     names: tuple[str, ...] | None = None  # q of them
     # Where y has several parts: keys of those that are the labels, each with its number of labels.
     parts: tuple[tuple[Key, int], ...] = ()
+    known: np.ndarray | None = None  # (n, q) bool; `matrix` is 0 elsewhere. None: all are known
+    missing: float | None = None  # what stands in y where a label is unknown; None: nothing does
 
     @property
     def n(self) -> int:
@@ -48,16 +50,20 @@ class Labels(NamedTuple):
         return int(self.matrix.shape[1])
 
     def has_one_each(self, first: int = 0, stop: int | None = None) -> bool:
-        """Whether each sample has exactly one label, of those from `first` to before `stop`."""
+        """Whether each sample has exactly one label, of those from `first` to before `stop`.
+
+        False where some are unknown.
+        """
         matrix = self.matrix[:, first:stop]
-        return all(
+        return self.known is None and all(
             (matrix[start : start + _ROWS_AT_ONCE].sum(axis=1) == 1).all()
             for start in range(0, self.n, _ROWS_AT_ONCE)
         )
 
     def rows(self, ids: np.ndarray) -> Labels:
         """The labels of some samples."""
-        return self._replace(matrix=self.matrix[ids])
+        known = None if self.known is None else self.known[ids]
+        return self._replace(matrix=self.matrix[ids], known=known)
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values`, (n,) float64, over the positives of each label: (q,) float64."""
@@ -67,8 +73,31 @@ class Labels(NamedTuple):
             sums += values[part] @ self.matrix[part]
         return sums
 
+    def known_sums(self, values: np.ndarray) -> np.ndarray:
+        """The sum of `values`, (n,) float64, over the known entries of each label: (q,) float64."""
+        if self.known is None:
+            return np.full(self.q, values.sum())
+        return self._replace(matrix=self.known).sums(values)
 
-def check_labels(y: Any, name: str = "y") -> Labels:
+    def known_counts(self) -> np.ndarray:
+        """How many entries of each label are known: (q,) int64."""
+        if self.known is None:
+            return np.full(self.q, self.n, np.int64)
+        return np.asarray(self.known.sum(axis=0, dtype=np.int64))
+
+    def table(self, rows: Any = slice(None)) -> np.ndarray:
+        """`matrix`, or some of its rows; in float32 with NaN for what is unknown, if anything is.
+
+        Args:
+            rows: a slice or ids.
+        """
+        table: np.ndarray = self.matrix[rows]
+        if self.known is not None:
+            table = np.where(self.known[rows], table, np.float32(np.nan))
+        return table
+
+
+def check_labels(y: Any, name: str = "y", missing: Any = None) -> Labels:
     """Checks labels and brings them into one form.
 
     Args:
@@ -76,26 +105,33 @@ def check_labels(y: Any, name: str = "y") -> Labels:
             integer class ids from 0, which become the one-hot matrix of max(y) + 1 labels. Of the
             numbers up to max(y), at most 1000 may be unused, or as many as are used.
         name: what the error messages call `y`.
+        missing: what stands in a matrix where a label is unknown, NaN or a number below 0; None:
+            all labels are known.
 
     Returns:
-        `Labels`: the dense (n, q) uint8 matrix, and whether class ids were given.
+        `Labels`: the dense (n, q) uint8 matrix, whether class ids were given, and which entries are
+        known.
 
     Raises:
         ValueError: `y` is empty, has fewer than two columns or more than two dimensions; or is a
             dict of arrays.
-        ValueError: a matrix with anything but 0 and 1 in it (NaN included).
+        ValueError: a matrix with anything but 0, 1 and `missing` in it (NaN included).
         ValueError: class ids not of an integer dtype, negative, all the same, or with more numbers
-            unused than that.
+            unused than that; class ids and `missing`, or a `missing` that is none.
         ValueError: the dense matrix does not fit into memory.
 
     Example:
         >>> check_labels([2, 0, 1]).matrix.tolist()
         [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+        >>> check_labels([[1, -1], [0, 1]], missing=-1).known.tolist()
+        [[True, False], [True, True]]
     """
-    y = as_plain(y)
+    missing, y = check_missing("missing", missing), as_plain(y)
     if sparse.issparse(y):
-        given = _check_sparse(y, name)
-        return Labels(given.toarray(out=_zeros(given.shape, name)), single_label=False)
+        given, unknown = _check_sparse(y, name, missing)
+        matrix = given.toarray(out=_zeros(given.shape, name))
+        known = None if unknown is None else ~unknown.toarray()
+        return Labels(matrix, False, known=known, missing=missing)
     require(
         not isinstance(y, Mapping),
         f"`{name}` must be one array of labels",
@@ -107,19 +143,44 @@ def check_labels(y: Any, name: str = "y") -> Labels:
     _check_is_no_text(array, name)
     _check_form(array, name)
     if array.ndim == 1:
+        require(
+            missing is None,
+            "Single entries of a matrix (n, q) may be unknown, and class ids have none",
+            f"missing={shown(missing)}, {name}.shape={array.shape}",
+            "Leave samples of unknown class out, or give a matrix (n, q)",
+        )
         _check_class_ids(array, name)
         matrix = _zeros((len(array), int(array.max()) + 1), name)
         matrix[np.arange(len(array)), array] = 1
         return Labels(matrix, single_label=True)
-    matrix = np.empty(array.shape, np.uint8)
+    matrix, known = np.empty(array.shape, np.uint8), None
     for start in range(0, len(array), _ROWS_AT_ONCE):
         part = array[start : start + _ROWS_AT_ONCE]
         matrix[start : start + _ROWS_AT_ONCE] = part == 1
-        wrong = (part != 0) & (part != 1)
+        unknown = are_missing(part, missing)
+        wrong = (part != 0) & (part != 1) & ~unknown
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
-            raise _not_binary(name, start + row, column, part[row, column])
-    return Labels(matrix, single_label=False)
+            raise _not_binary(name, start + row, column, part[row, column], missing)
+        if unknown.any():
+            known = np.ones(array.shape, bool) if known is None else known
+            known[start : start + _ROWS_AT_ONCE] = ~unknown
+    return Labels(matrix, False, known=known, missing=missing)
+
+
+def are_missing(values: np.ndarray, missing: float | None) -> np.ndarray:
+    """Which of these values say that a label is unknown: bool, of the same shape."""
+    if missing is None:
+        return np.zeros(values.shape, bool)
+    return np.isnan(values) if math.isnan(missing) else np.asarray(values == missing)
+
+
+def unknown_as_nan(y: tf.Tensor, missing: float | None) -> tf.Tensor:
+    """A batch of labels as it is; with `missing` in float32, and NaN for what is unknown."""
+    if missing is None:
+        return y
+    y = tf.cast(y, tf.float32)
+    return y if math.isnan(missing) else tf.where(y == missing, tf.constant(np.nan, y.dtype), y)
 
 
 def are_class_ids(y: tf.Tensor) -> bool:
@@ -197,8 +258,8 @@ def minority_labels(counts: np.ndarray) -> np.ndarray:
     return np.asarray(present & (irlbl > mean_ir))
 
 
-def label_odds(positive: np.ndarray, total: float) -> np.ndarray:
-    """Positives over negatives (q,); NaN for a label that lacks one of them."""
+def label_odds(positive: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Positives over negatives (q,), of so many in all (q,); NaN where a label lacks either."""
     negative = total - positive
     both = (positive > 0) & (negative > 1e-12 * total)  # sums of p round
     odds = np.full(len(positive), np.nan)
@@ -224,6 +285,8 @@ class LabelStatistics:
         n: number of samples.
         q: number of labels.
         counts: (q,) int64, positives of each label.
+        known: (q,) int64, entries of each label that are known; n where none are missing. Shares of
+            positives are of these. An unknown entry is no positive, and no negative either.
         irlbl: (q,) float64, IRLbl: the largest count divided by the label's own; NaN without
             positives.
         mean_ir: MeanIR, the mean of IRLbl over labels with positives; NaN if there are none.
@@ -232,20 +295,24 @@ class LabelStatistics:
             the mean of `scumble_samples`, (n,) float64, 0 for a sample without labels.
         minority: (q,) bool, IRLbl > MeanIR.
         cardinality: labels a sample has on average.
-        density: the same divided by q.
-        empty: share of the samples that have no label at all.
+        density: share of the known entries that are positive.
+        empty: share of the samples that have no label at all, as far as is known.
         mean_log_irlbl: mean of ln IRLbl over labels with positives; NaN if there are none.
-        variance_ratio: R = n sum g^2 / (sum g)^2, at least 1, with g_i = ||f - y_i||_2 and f the
-            share of positives of each label: how unequally hard the samples are for a model that
-            predicts f for all of them, since g is then the size of a sample's gradient. 1 where
-            no sample differs from another. `AdaptiveBatchSelection` keeps the same of a model in
-            training, as `history["selection/variance_ratio"]`.
+        variance_ratio: R = n sum g^2 / (sum g)^2, at least 1, with g_i = ||f - y_i||_2, over the
+            labels that are known of i, and f the share of positives of each label: how unequally
+            hard the samples are for a model that predicts f for all of them, since g is then the
+            size of a sample's gradient. 1 where no sample differs from another.
+            `AdaptiveBatchSelection` keeps the same of a model in training, as
+            `history["selection/variance_ratio"]`.
         cooccurrence: (q, q) int64, samples that have both labels; the diagonal is `counts`.
+        counts_where_known: (q, q) int64, positives of the row's label among samples of which the
+            column's label is known.
     """
 
     n: int
     q: int
     counts: np.ndarray
+    known: np.ndarray
     irlbl: np.ndarray
     mean_ir: float
     cvir: float
@@ -258,12 +325,13 @@ class LabelStatistics:
     mean_log_irlbl: float
     variance_ratio: float
     cooccurrence: np.ndarray
+    counts_where_known: np.ndarray
     label_names: tuple[str, ...] | None = None
 
     @property
     def odds(self) -> np.ndarray:
         """(q,) float64, positives / negatives of each label; NaN where it lacks one of them."""
-        return label_odds(self.counts.astype(np.float64), self.n)
+        return label_odds(self.counts.astype(np.float64), self.known)
 
     @property
     def potential(self) -> float:
@@ -280,22 +348,27 @@ class LabelStatistics:
     def __str__(self) -> str:
         names = self.label_names or [str(j) for j in range(self.q)]
         width = max(5, *map(len, names))
+        unknown = 1.0 - self.known.sum() / (self.n * self.q)
         lines = [
             f"{self.n} samples, {self.q} labels, {self.minority.sum()} of them minority labels",
             f"cardinality {self.cardinality:.3f}, density {self.density:.3f}, "
             f"MeanIR {self.mean_ir:.3f}, CVIR {self.cvir:.3f}, SCUMBLE {self.scumble:.3f}",
             f"{self.empty:.2%} without a label, mean ln IRLbl {self.mean_log_irlbl:.3f}, "
             f"variance ratio {self.variance_ratio:.3f}, potential {self.potential:.1f}",
+            *[f"{unknown:.2%} of the entries unknown; shares are of those known"] * bool(unknown),
             f"\n{'label':<{width}}  positives    share      IRLbl  minority",
         ]
+        shares = self.counts / np.maximum(self.known, 1)
         for j, name in enumerate(names):
             count, mark = self.counts[j], "  *" if self.minority[j] else ""
             irlbl = f"{self.irlbl[j]:.2f}" if count else "-"
-            lines.append(f"{name:<{width}}  {count:>9}  {count / self.n:>7.2%}  {irlbl:>9}{mark}")
+            lines.append(f"{name:<{width}}  {count:>9}  {shares[j]:>7.2%}  {irlbl:>9}{mark}")
         return "\n".join(lines)
 
 
-def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelStatistics:
+def label_statistics(
+    y: Any, label_names: Sequence[str] | None = None, *, missing: float | None = None
+) -> LabelStatistics:
     """Measures label imbalance and the co-occurrence of labels.
 
     Args:
@@ -303,6 +376,8 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
             made dense here), or (n,) integer class ids.
         label_names: q names, for the table and the warning. None: the columns' names where y is a
             DataFrame, else the columns' numbers.
+        missing: what stands in y where a label is unknown, NaN or a number below 0; None: all
+            labels are known.
 
     Raises:
         ValueError: `y` is not what `check_labels` takes, or there are not q label names.
@@ -331,7 +406,7 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         samples are created equal: Deep learning with importance sampling. ICML 2018.
     """
     y = as_plain(y)
-    given = _check_sparse(y, "y") if sparse.issparse(y) else sparse.csr_matrix(check_labels(y)[0])
+    given, unknown = _sparse_labels(y, missing)
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
     names = check_label_names(label_names, q) or names_in(y)
@@ -358,14 +433,17 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
     arithmetic = np.maximum((matrix @ ratios) / per_sample, 1.0)  # 1 for a sample without labels
     # Never below 0 by the inequality of the means, but for rounding.
     scumble_samples = np.maximum(1.0 - geometric / arithmetic, 0.0)
+    known = n - np.bincount(unknown.indices, minlength=q).astype(np.int64)
     # ||f - y_i||^2 without making y dense: sum f^2 - 2 sum_{j in i} f_j + |i|.
-    share = counts / n
-    errors = np.sqrt(np.maximum(share @ share - 2.0 * (matrix @ share) + labels_of, 0.0))
+    share = counts / np.maximum(known, 1)
+    squares = share @ share - unknown @ share**2
+    errors = np.sqrt(np.maximum(squares - 2.0 * (matrix @ share) + labels_of, 0.0))
 
     return LabelStatistics(
         n=n,
         q=q,
         counts=counts,
+        known=known,
         irlbl=irlbl,
         mean_ir=float(mean_ir),
         cvir=float(cvir),
@@ -373,13 +451,27 @@ def label_statistics(y: Any, label_names: Sequence[str] | None = None) -> LabelS
         scumble_samples=scumble_samples,
         minority=minority_labels(counts),
         cardinality=matrix.nnz / n,
-        density=matrix.nnz / (n * q),
+        density=float(matrix.nnz / max(1, known.sum())),
         empty=float(np.mean(labels_of == 0)),
         mean_log_irlbl=mean_log_irlbl,
         variance_ratio=variance_ratio(np.array([n, errors.sum(), errors @ errors])),
         cooccurrence=(matrix.T @ matrix).toarray(),
+        counts_where_known=counts[:, None] - (matrix.T @ unknown).toarray(),
         label_names=names,
     )
+
+
+def _sparse_labels(y: Any, missing: Any) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """The positives, uint8, and the unknown entries, int64, as matrices of ones."""
+    if sparse.issparse(y):
+        positive, unknown = _check_sparse(y, "y", check_missing("missing", missing))
+    else:
+        labels = check_labels(y, missing=missing)
+        positive = sparse.csr_matrix(labels.matrix)
+        unknown = None if labels.known is None else sparse.csr_matrix(~labels.known)
+    if unknown is None:
+        unknown = sparse.csr_matrix(positive.shape, dtype=bool)
+    return positive, unknown.astype(np.int64)
 
 
 _BINARIZE = (
@@ -474,11 +566,21 @@ def _check_form(y: Any, name: str) -> None:
         "One column is not multi-label: give class ids, such as 0 for no and 1 for yes, as a "
         "vector (n,)",
     )
+    remedy = (
+        f"Cast it, {name}.astype('int64'), or turn class names into ids: "
+        f"np.unique({name}, return_inverse=True)[1]"
+    )
+    if y.dtype == object and not vector:  # None or pandas.NA among numbers, mostly
+        remedy = (
+            f"Cast it, {name}.astype('float32'), which makes NaN of None, and where labels are "
+            "unknown pass missing=np.nan; of a DataFrame's NA "
+            f"{name}.to_numpy('float32', na_value=np.nan) makes it"
+        )
     require(
         y.dtype.kind in ("iu" if vector else "biuf"),
         f"`{name}` must hold numbers, and integers where it is class ids of shape (n,)",
         f"{name}.dtype={y.dtype}",
-        f"Cast it, {name}.astype('int64')",
+        remedy,
     )
 
 
@@ -517,26 +619,53 @@ def _zeros(shape: tuple[int, ...], name: str) -> np.ndarray:
     return matrix
 
 
-def _check_sparse(y: Any, name: str) -> sparse.csr_matrix:
-    """The labels as a canonical uint8 CSR matrix of ones; `y` itself is left as it is."""
+def _check_sparse(
+    y: Any, name: str, missing: float | None
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix | None]:
+    """The labels as a canonical uint8 CSR matrix of ones; `y` itself is left as it is.
+
+    And the unknown entries as a CSR matrix of True; None: there are none.
+    """
     _check_form(y, name)
     matrix = sparse.csr_matrix(y, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
-    wrong = np.flatnonzero(matrix.data != 1)
+    missed = are_missing(matrix.data, missing)
+    wrong = np.flatnonzero((matrix.data != 1) & ~missed)
     if wrong.size:
         row = np.searchsorted(matrix.indptr, wrong[0], side="right") - 1
-        raise _not_binary(name, row, matrix.indices[wrong[0]], matrix.data[wrong[0]])
-    return matrix.astype(np.uint8)
+        value = matrix.data[wrong[0]]
+        raise _not_binary(name, row, matrix.indices[wrong[0]], value, missing)
+    if not missed.any():
+        return matrix.astype(np.uint8), None
+    parts = []
+    for chosen, kind in ((~missed, np.uint8), (missed, bool)):
+        where = (chosen.astype(kind), matrix.indices, matrix.indptr)
+        part = sparse.csr_matrix(where, shape=matrix.shape, copy=True)
+        part.eliminate_zeros()
+        parts.append(part)
+    return parts[0], parts[1]
 
 
-def _not_binary(name: str, row: int, column: int, value: Any) -> ValueError:
-    binary = f"Make it binary, for example ({name} > 0.5).astype('uint8')"
-    if np.asarray(value).dtype.kind in "iu" and value > 1:
+def _not_binary(name: str, row: int, column: int, value: Any, missing: float | None) -> ValueError:
+    received = f"Received: {name}[{row}, {column}]={value}"
+    if missing is not None:
+        return ValueError(
+            f"`{name}` as a matrix must hold 0, 1 and, where a label is unknown, {missing:g} only. "
+            f"{received}. Use one number for all that is unknown."
+        )
+    binary = f"ake it binary, for example ({name} > 0.5).astype('uint8')"
+    remedy = f"M{binary}"
+    if np.isnan(value) or -math.inf < value < 0:
+        number = "np.nan" if np.isnan(value) else f"{value:g}"
+        remedy = (
+            f"Where it stands for a label that is unknown, pass missing={number}; where it means "
+            f"no, m{binary}"
+        )
+    elif np.asarray(value).dtype.kind in "iu" and value > 1:
         lists = f"sklearn.preprocessing.MultiLabelBinarizer().fit_transform({name})"
-        binary = f"Rows of label ids become a 0/1 matrix by {lists}. Of ratings m{binary[1:]}"
+        remedy = f"Rows of label ids become a 0/1 matrix by {lists}. Of ratings m{binary}"
     return ValueError(
-        f"`{name}` as a matrix must hold 0 and 1 only. Received: {name}[{row}, {column}]={value}. "
-        f"{binary}, and drop or fill missing labels first. Class ids go in as a vector of shape "
-        "(n,)."
+        f"`{name}` as a matrix must hold 0 and 1 only. {received}. {remedy}. "
+        "Class ids go in as a vector of shape (n,)."
     )

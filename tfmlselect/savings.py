@@ -67,7 +67,9 @@ class Potential:
         return f"{grade}: about {times} times fewer steps than with uniform batches."
 
 
-def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
+def potential(
+    y: Any, label_names: Sequence[str] | None = None, *, missing: float | None = None
+) -> Potential:
     """Predicts from labels alone how many steps batch selection could save.
 
     Selection saves the more, the rarer the other labels are than the most frequent one, and the
@@ -83,6 +85,7 @@ def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
             integer class ids.
         label_names: q names, for the warning and for the statistics. None: the columns' names where
             y is a DataFrame.
+        missing: what stands in y where a label is unknown; as `label_statistics`.
 
     Raises:
         ValueError: as `label_statistics`.
@@ -105,7 +108,7 @@ def potential(y: Any, label_names: Sequence[str] | None = None) -> Potential:
         The formula is ours, fitted to six tasks, for `AdaptiveBalance` with `PositiveWeights`. The
         documentation shows it beside what was saved on others.
     """
-    statistics = label_statistics(y, label_names)
+    statistics = label_statistics(y, label_names, missing=missing)
     saved = statistics.potential
     strategy = "uniform" if saved < LITTLE else "adaptive_balance"
     low, high = _steps_saved.likely_range(saved)

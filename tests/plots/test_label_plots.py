@@ -284,6 +284,26 @@ def test_cosines_are_those_of_the_package_before_rows_are_divided():
     np.testing.assert_allclose(shown.filled(1.0), c, rtol=1e-6)
 
 
+@pytest.mark.parametrize("missing", [-1, np.nan])
+def test_plots_leave_out_what_is_unknown(missing):
+    y = np.array([[1, missing, 1], [1, 1, missing], [0, 1, 1], [1, missing, 0]])
+    # Of rows where both are known: 1 of sqrt(1 2), 1 of sqrt(2 2), 1 of sqrt(1 1).
+    cells = plots.label_correlations(y, missing=missing).images[0].get_array().filled(0)
+    half = 1 / np.sqrt(2)
+    np.testing.assert_allclose(cells, [[0, half, 0.5], [half, 0, 1], [0.5, 1, 0]])
+    # Of draws 0, 0, 1, 2 all but one have label 0; label 1 is known of two, label 2 of three.
+    ax = plots.batch_composition(np.array([0, 0, 1, 2]), y, missing=missing)
+    drawn = {line.get_label(): line.get_xdata() for line in ax.get_lines()}
+    np.testing.assert_allclose(np.sort(drawn["uniform draws"]), [200 / 3, 75, 100])
+    both = np.concatenate([drawn["minority labels"], drawn["other labels"]])
+    np.testing.assert_allclose(np.sort(both), [75, 100, 100])
+    train = tfml.adaptive_dataset((np.eye(4), y), "uniform", 2, missing=missing)
+    ax = plots.batch_composition(train)
+    np.testing.assert_allclose(ax.get_lines()[0].get_xdata()[-1], 75)
+    history = {"selection/label_attention": [np.ones(3)]}
+    plots.label_attention(history, y, missing=missing)
+
+
 def test_a_matrix_is_drawn_as_it_is():
     matrix = np.array([[1.0, -0.5], [0.25, 1.0]])
     ax = plots.label_correlations(matrix, label_names=["sea", "boat"])

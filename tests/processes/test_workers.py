@@ -88,6 +88,17 @@ def test_the_workers_distributions_together_are_that_of_one_machine(distribution
     assert np.quantile(off, 0.95) < (1e-3 if name in RANKED else 1e-6)
 
 
+@pytest.mark.parametrize("name", workers_run.UNKNOWN)
+def test_labels_that_one_worker_does_not_know(distributions, name):
+    (one,), two = distributions
+    expected = one[f"{name}_unknown"]
+    together = np.concatenate([each[f"{name}_unknown"] for each in two])
+    np.testing.assert_allclose(together, expected, rtol=2e-2)
+    off = np.abs(together - expected) / expected.max()
+    assert np.quantile(off, 0.95) < 1e-5
+    assert np.ptp(expected) > 1e-4
+
+
 def has_parts(name):
     """Whether a strategy says what its scores are made of; a static one has none."""
     if name not in tfml.strategies.names():  # the variants, which all have parts
@@ -120,11 +131,11 @@ def test_what_is_sent_does_not_grow_with_the_number_of_samples(distributions):
             few, many = each[f"{name}_400_sent"], each[f"{name}_4000_sent"]
             assert 0 < few == many < 66_000, name
         q = 6
-        assert each["d2ace_4000_sent"] == 16 * q**2 + 32 * q + 112  # as docs/distributed.md has it
-        assert each["uncertainty_4000_sent"] == 8 * (5 * q) ** 2 + 48
-        assert each["online_batch_4000_sent"] == 2 * 8 * 4096 + 48
-        # 8 q + 8 of these once, for the counts; `figures` asks for 24 q + 8 again.
-        assert each["adaptive_balance_4000_sent"] == 32 * q + 232
+        assert each["d2ace_4000_sent"] == 16 * q**2 + 48 * q + 104  # as docs/distributed.md has it
+        assert each["uncertainty_4000_sent"] == 8 * (5 * q) ** 2 + 56
+        assert each["online_batch_4000_sent"] == 2 * 8 * 4096 + 56
+        # 8 q + 16 of these once, for the counts; `figures` asks for 32 q again.
+        assert each["adaptive_balance_4000_sent"] == 40 * q + 232
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from tests.support.watching import Watch
 from tfmlselect.distributed import workers
 
 Q = 6
+UNKNOWN = ("repeat_factor", "uncertainty", "d2ace", "positive_hardness", "adaptive_balance")
 
 
 def training_set(n):
@@ -89,6 +90,23 @@ def distributions(strategy, number, count):
             with workers.together(strategy):
                 parts = selector.score_parts(np.arange(len(here))).values()
             results[f"{name}_{n}_parts"] = np.reshape([*parts], (-1, len(here)))
+    return results | of_unknown(strategy, number, count)
+
+
+def of_unknown(strategy, number, count, n=400):
+    """Distributions where labels are unknown of samples of the first worker alone."""
+    x, y, neighbors = training_set(n)
+    here = shard(number, count, n)
+    rng = np.random.default_rng(3)
+    known = (rng.random(y.shape) < 0.6) | (np.arange(n) >= n // 2)[:, None]
+    y, p = np.where(known, y, np.float32("nan")), rng.random(y.shape, np.float32)
+    results = {}
+    for name in UNKNOWN:
+        selector = tfml.strategies.get(name)
+        with workers.together(strategy):
+            selector.build(y[here], x[here], neighbors[here] - here[0])
+            selector.observe(np.arange(len(here)), p[here])
+            results[f"{name}_unknown"] = selector.probabilities(30).numpy()
     return results
 
 

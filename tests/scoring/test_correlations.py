@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmlselect.labels import Labels
 from tfmlselect.scoring import row_chunks
 from tfmlselect.scoring.correlations import (
     PairContext,
@@ -127,7 +128,7 @@ def labels_of(cardinality, n=30, q=200):
 )
 def test_the_cheaper_way_is_taken(cardinality, q, kind):
     y = labels_of(cardinality, q=q)
-    assert type(make_gram(y)).__name__ == f"{kind}Gram"
+    assert type(make_gram(Labels(y, False))).__name__ == f"{kind}Gram"
     assert type(make_context(y, y)).__name__ == f"{kind}Context"
 
 

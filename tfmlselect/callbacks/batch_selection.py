@@ -397,7 +397,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         selection, options, summaries = self._selection, self._options, self._summaries
         strategy, labels = selection.strategy, selection.source.labels
         losses = callable(options["signal"])
-        errors = None if summaries is None else LabelErrors(labels.matrix)
+        errors = None if summaries is None else LabelErrors(labels)
         loss = self._balancing_loss(self.model)
         masking = loss if isinstance(loss, PartialLabelMasking) else None
         used = strategy.uses_predictions
@@ -480,13 +480,13 @@ def _make_reader(
     labels: Labels, output: Any, from_logits: bool | str, signal: str | Callable
 ) -> OutputReader:
     """What reads the model's outputs and the y of its steps."""
-    loss = signal if callable(signal) else None
+    rest = (from_logits, signal if callable(signal) else None, labels.has_one_each)
     if output is None and len(labels.parts) > 1:
-        return JoinedOutputs(labels.q, labels.parts, from_logits, loss, labels.has_one_each)
-    rest = (from_logits, loss, labels.has_one_each)
+        return JoinedOutputs(labels.q, labels.parts, *rest, missing=labels.missing)
+    known = (labels.q, labels.single_label, output, *rest)
     if isinstance(output, (list, tuple)):
-        return AveragedOutputs(labels.q, labels.single_label, output, *rest)
-    return OutputReader(labels.q, labels.single_label, output, *rest, labels.parts)
+        return AveragedOutputs(*known, missing=labels.missing)
+    return OutputReader(*known, labels.parts, labels.missing)
 
 
 def _check_options(dataset: Any, options: dict[str, Any]) -> None:

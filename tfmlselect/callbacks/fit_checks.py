@@ -180,7 +180,7 @@ def _check_class_weight(spec: Any, labels: Labels) -> None:
     """Raises if `class_weight` meets several labels: Keras makes one weight a sample of it."""
     if not isinstance(spec, tuple) or len(spec) == 3:
         return
-    if not labels.single_label and np.any(labels.matrix.sum(axis=1, dtype=np.int64) != 1):
+    if not labels.single_label and not labels.has_one_each():
         raise ValueError(
             "`class_weight` is for one class a sample: Keras takes an argmax over the labels "
             "and weighs a sample by its first positive one. Received: sample weights in the "

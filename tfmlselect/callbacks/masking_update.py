@@ -156,7 +156,8 @@ class PartialLabelMaskingUpdate(StepListener):
             )
         if any(getattr(each, "adapts_ratios", False) for each in listening(self.model)):
             return  # AdaptiveBatchSelection does it
-        self._reader = OutputReader(loss.q, True, output, loss.from_logits, None)
+        missing = getattr(loss, "missing", None)
+        self._reader = OutputReader(loss.q, True, output, loss.from_logits, None, missing=missing)
         self._reader.prepare(self.model)
         self._probabilities = ProbabilityCheck()
         self._update = RatioUpdate(loss, self)

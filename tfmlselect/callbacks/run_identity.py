@@ -45,8 +45,11 @@ def of_dataset(selection: Selection, options: Mapping[str, Any]) -> dict[str, An
     """
     plan, strategy, source = selection.plan, selection.strategy, selection.source
     made_by = source.features_made_by
+    labels = hashlib.sha256(source.labels.matrix.tobytes())
+    if source.labels.known is not None:
+        labels.update(source.labels.known.tobytes())
     return {
-        "labels": hashlib.sha256(source.labels.matrix.tobytes()).hexdigest(),
+        "labels": labels.hexdigest(),
         "label_parts": [list(part) for part in source.labels.parts],
         "x": source.fingerprint(),
         "stream": source.sketch,

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlselect._checks import check_argument, check_choice, check_unmasked, require, shown
+from tfmlselect._checks import (
+    check_argument,
+    check_choice,
+    check_missing,
+    check_unmasked,
+    require,
+    shown,
+)
 from tfmlselect._warn import warn
 from tfmlselect.callbacks.base import StepListener, mean_known
 from tfmlselect.distributed import replicas, workers
@@ -59,6 +66,8 @@ class TrainingProgress(StepListener):
         output: name or index of the output, for models with several.
         from_logits: whether that output is logits; "auto" asks the compiled loss; "sigmoid" and
             "softmax" say so, and what makes probabilities of them.
+        missing: what stands in y where a label is unknown, NaN or a number below 0: such entries
+            have no part. None: all labels are known.
 
     Raises:
         ValueError: counts of another form, a head that is neither a layer nor a name, an output
@@ -91,6 +100,7 @@ class TrainingProgress(StepListener):
         head: tf.keras.layers.Layer | str | None = None,
         output: str | int | None = None,
         from_logits: bool | str = "auto",
+        missing: float | None = None,
     ):
         super().__init__()
         self.class_counts = counts = _checked_counts(class_counts)
@@ -109,7 +119,15 @@ class TrainingProgress(StepListener):
         # Whether y is class ids shows in the first step only: their logits go through softmax,
         # others through sigmoid. So there is a reader for each.
         self._readers = {
-            ids: OutputReader(len(counts), ids, output, from_logits, None) for ids in (True, False)
+            ids: OutputReader(
+                len(counts),
+                ids,
+                output,
+                from_logits,
+                None,
+                missing=check_missing("missing", missing),
+            )
+            for ids in (True, False)
         }
         self.history: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
 
@@ -169,7 +187,8 @@ class TrainingProgress(StepListener):
             decided = one_hot(tf.argmax(p, axis=-1), len(self.class_counts))
         finite = finite_rows(p)[:, None]
         kernel = tf.cast(tf.convert_to_tensor(self._kernel()), tf.float32)
-        norm = tf.norm(tf.matmul(p - y, kernel, transpose_b=True), axis=1, keepdims=True)
+        errors = tf.where(tf.math.is_nan(y), tf.zeros_like(p), p - y)
+        norm = tf.norm(tf.matmul(errors, kernel, transpose_b=True), axis=1, keepdims=True)
         positive = tf.cast((y > 0.5) & finite, tf.float32)
         each = [positive * decided, positive * tf.where(finite, norm, 0.0), positive]
         sums = tf.stack([tf.reduce_sum(values, axis=0) for values in each])

@@ -15,7 +15,9 @@ from tfmlselect.labels import check_labels
 _ROWS_AT_ONCE = 65536
 
 
-def stratified_shards(y: Any, workers: int, *, seed: int = 0) -> list[np.ndarray]:
+def stratified_shards(
+    y: Any, workers: int, *, seed: int = 0, missing: float | None = None
+) -> list[np.ndarray]:
     """Deals samples out to workers so that every shard has its part of each rare label.
 
     Each sample belongs to the rarest of its labels, or to none; every group is shuffled and dealt
@@ -27,13 +29,16 @@ def stratified_shards(y: Any, workers: int, *, seed: int = 0) -> list[np.ndarray
         y: labels of all samples, as for `adaptive_dataset`.
         workers: how many shards, from 1 to n.
         seed: of the shuffles; the same on every machine.
+        missing: what stands in y where a label is unknown, as for `adaptive_dataset`; such a label
+            is none of the sample's.
 
     Returns:
         For each worker the ids of its samples in ascending order, (n / workers,) int64, rounded up
         or down.
 
     Raises:
-        ValueError: y is not what `adaptive_dataset` takes, `workers` or `seed` not in range.
+        ValueError: y is not what `adaptive_dataset` takes, `workers`, `seed` or
+            `missing` not in range.
 
     Example:
         >>> import tfmlselect as tfml
@@ -41,7 +46,7 @@ def stratified_shards(y: Any, workers: int, *, seed: int = 0) -> list[np.ndarray
         >>> [y[i] for i in tfml.stratified_shards(y, workers=2)[0]].count([1, 1])
         1
     """
-    labels = check_labels(y).matrix
+    labels = check_labels(y, missing=missing).matrix
     workers = check_whole("workers", workers, 1, len(labels))
     seed = check_seed("seed", seed)
     rarest_first = np.argsort(labels.sum(axis=0, dtype=np.int64), kind="stable")

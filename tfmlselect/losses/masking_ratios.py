@@ -28,13 +28,17 @@ class LabelHistograms:
         self._counts = replicas.zeros([q, 2, bins], tf.int64)
 
     def add(self, y: tf.Tensor, p: tf.Tensor) -> None:
-        """Counts labels y and probabilities p, (b, q); rows with NaN or infinity are left out."""
+        """Counts labels y and probabilities p, (b, q).
+
+        Left out are rows of p with NaN or infinity, and entries of y that are NaN: unknown.
+        """
+        y = tf.cast(y, tf.float32)
         finite = finite_rows(p)[:, None]
         level = tf.cast(tf.where(finite, p, 0.0) * self._bins, tf.int64)
         level = tf.clip_by_value(level, 0, self._bins - 1)
-        positive = tf.cast(tf.cast(y, tf.float32) > 0.5, tf.int64)
+        positive = tf.cast(y > 0.5, tf.int64)
         cell = (2 * tf.range(self._q, dtype=tf.int64) + positive) * self._bins
-        counted = tf.cast(finite & tf.ones_like(p, tf.bool), tf.int64)
+        counted = tf.cast(finite & ~tf.math.is_nan(y), tf.int64)
         counts = tf.math.unsorted_segment_sum(
             tf.reshape(counted, [-1]), tf.reshape(cell + level, [-1]), 2 * self._q * self._bins
         )

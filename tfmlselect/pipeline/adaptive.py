@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import tensorflow as tf
 
 from tfmlselect import strategies
-from tfmlselect._checks import check_flag, check_whole, shown
+from tfmlselect._checks import check_flag, check_missing, check_whole, shown
 from tfmlselect._progress import check_verbose, verbosity
 from tfmlselect.pipeline.arrays import ArraySource
 from tfmlselect.pipeline.dataset import AdaptiveDataset
@@ -80,6 +80,7 @@ def adaptive_dataset(
     sample_weight: Any = None,
     labels: str | int | Sequence[str | int] | None = None,
     label_names: Sequence[str] | None = None,
+    missing: float | None = None,
     verbose: int = 1,
 ) -> AdaptiveDataset:
     """Makes a dataset whose batches a strategy selects while a model trains on it.
@@ -125,6 +126,9 @@ def adaptive_dataset(
             records the model's outputs of these names, side by side. None: y is the labels.
         label_names: q names, which `inspect` and the callback use too. None: the columns' names
             where y is a DataFrame, the keys of parts of one column, else the columns' numbers.
+        missing: what stands in y where a label is unknown, NaN or a number below 0. Such entries
+            take no part in anything that selection measures; the model gets y as it is, for a
+            masked loss. None: all labels are known.
         verbose: 1 shows how far the search of neighbours is, where it takes longer than 2 s; 0 is
             silent.
 
@@ -132,10 +136,10 @@ def adaptive_dataset(
         An `AdaptiveDataset` of `(x, y)` or `(x, y, sample_weight)` batches.
 
     Raises:
-        ValueError: x and y of different lengths, y with anything but 0 and 1, fewer than two
-            columns, several parts of y of which none is named, NaN in x or features, no samples,
-            n < batch_size, `samples_per_epoch` above n or below batch_size, negative weights or
-            zeros alone, an unknown strategy, another argument outside its range.
+        ValueError: x and y of different lengths, y with anything but 0, 1 and `missing`, fewer
+            than two columns, several parts of y of which none is named, NaN in x or features, no
+            samples, n < batch_size, `samples_per_epoch` above n or below batch_size, negative
+            weights or zeros alone, an unknown strategy, another argument outside its range.
         TypeError: `data` is no pair.
         RuntimeError: several machines with Keras 3, which cannot train on them.
 
@@ -179,7 +183,7 @@ def adaptive_dataset(
     options = PlanOptions(
         batch_size, seed, drop_remainder, samples_per_epoch, draws, importance_weights
     )
-    reading = LabelReading(label_names, labels)
+    reading = LabelReading(label_names, labels, check_missing("missing", missing))
     source = ArraySource(*data, sample_weight, features, neighbors, reading)
     return AdaptiveDataset(
         Selection(source, strategies.get(strategy), source.make_plan(options), epochs, verbose)
@@ -201,6 +205,7 @@ def adaptive(
     neighbors: Any = None,
     labels: str | int | Sequence[str | int] | None = None,
     label_names: Sequence[str] | None = None,
+    missing: float | None = None,
     batched: bool | None = None,
     x_changes: bool = False,
     verbose: int = 1,
@@ -240,6 +245,7 @@ def adaptive(
             `adaptive_dataset`.
         label_names: q names, which `inspect` and the callback use too. None: the keys of parts of
             one column, else the columns' numbers.
+        missing: as in `adaptive_dataset`.
         batched: True: the source has batches, which are taken apart. False: it has samples. None:
             it has samples, and what looks like batches is an error. Of a PyDataset, which has
             batches always, nothing need be said.
@@ -281,7 +287,7 @@ def adaptive(
     if batched is not None:
         check_flag("batched", batched)
     check_flag("x_changes", x_changes)
-    reading = LabelReading(label_names, labels)
+    reading = LabelReading(label_names, labels, check_missing("missing", missing))
 
     def select(source: Any) -> AdaptiveDataset:
         own_errors: contextlib.AbstractContextManager = contextlib.nullcontext()

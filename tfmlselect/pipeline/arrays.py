@@ -75,6 +75,9 @@ class ArraySource:
             weights = check_weights(named["sample_weight"])
         leaves = dict(leaf for name, part in named.items() for leaf in _leaves(part, name))
         given = _common_length(leaves)
+        if labels.missing is not None:  # checked with its labels; NaN may stand in it
+            for name in [f"y[{key!r}]" for key, _ in labels.parts] or ["y"]:
+                leaves.pop(name)
         for name, leaf in leaves.items():
             if isinstance(leaf, tf.RaggedTensor):
                 name, leaf = f"{name}.flat_values", leaf.flat_values

@@ -103,10 +103,11 @@ class AdaptiveDataset(tf.data.Dataset):
     def label_matrix(self) -> np.ndarray:
         """The labels of all samples, (n, q) uint8 0/1, as the strategy has them; read-only.
 
-        Rows of samples of weight 0, which are left out, are 0.
+        With unknown labels float32, and NaN where one is. Rows of samples of weight 0, which are
+        left out, are 0.
         """
         source = self._selection.source
-        matrix = source.kept.spread(source.labels.matrix).view()
+        matrix = source.kept.spread(source.labels.table()).view()
         matrix.flags.writeable = False
         return matrix
 
@@ -126,7 +127,8 @@ class AdaptiveDataset(tf.data.Dataset):
             (array([3, 2]), ('sea', 'boat'))
         """
         labels = self._selection.source.labels
-        return label_statistics(labels.matrix, labels.names)
+        missing = None if labels.known is None else float("nan")
+        return label_statistics(labels.table(), labels.names, missing=missing)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -177,7 +179,7 @@ class AdaptiveDataset(tf.data.Dataset):
         Predictions and parts are of what is recorded now. With `AdaptiveBatchSelection(every=...)`
         above 1 the distribution may be some epochs older. Sample i is the i-th row of x and y, or
         the i-th element of the stream. On several machines the samples are those of this worker,
-        and all workers must call it together.
+        and all workers must call it together. Labels that are unknown are not shown.
 
         Args:
             k: how many of either, from 1 to n // 2.

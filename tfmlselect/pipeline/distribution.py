@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfmlselect._checks import require
 from tfmlselect.distributed import workers
 from tfmlselect.strategies import Strategy
 
@@ -38,8 +39,20 @@ class Distribution:
 
         Of several machines each keeps its samples' part, scaled to sum to 1. What of it a plan can
         draw is the plan's business.
+
+        Raises:
+            ValueError: probabilities that are not finite, or negative.
         """
         p, mass = np.asarray(strategy.probabilities(epoch)), 1.0
+        wrong = np.flatnonzero(~(np.isfinite(p) & (p >= 0)))
+        require(
+            len(wrong) == 0,
+            "What a strategy draws from must be finite and not negative",
+            f"{len(wrong)} other probabilities of {type(strategy).__name__}, the first "
+            f"p[{wrong[0] if len(wrong) else 0}]",
+            "testing.check_strategy says which rule is broken; with `missing=` a strategy's "
+            "`build` gets NaN for labels that are unknown",
+        )
         if workers.are_several():
             here = p.sum()
             mass = here / float(workers.total(here))

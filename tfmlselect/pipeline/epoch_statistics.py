@@ -76,10 +76,11 @@ class EpochStatistics:
         return numbers, {"selection/label_attention": favour}
 
     def odds(self, distribution: Distribution) -> np.ndarray:
-        """Positives over negatives of each label in draws from a distribution: (q,) float64."""
+        """Known positives over negatives of each label in draws from a distribution: (q,)."""
         p = self.share * distribution.probabilities
-        share = workers.total(self._labels.sums(p)).numpy()
-        return label_odds(share, float(workers.total(p.sum())))
+        of_labels = np.concatenate([self._labels.sums(p), self._labels.known_sums(p)])
+        positive, known = np.split(workers.total(of_labels).numpy(), 2)
+        return label_odds(positive, known)
 
 
 def attention(drawn: np.ndarray, draws: float, counts: np.ndarray, n: float) -> np.ndarray:

@@ -25,7 +25,7 @@ class Inspection:
     Attributes:
         ids: (2k,) int64, the samples, counted in the order in which they were given.
         relative_probability: (2k,) float64, p n: how often a sample is drawn, 1 being uniform.
-        labels: (2k, q) uint8, 0/1.
+        labels: (2k, q) uint8, 0/1; 0 where unknown.
         predictions: (2k, q) float32, the latest recorded ones, NaN for samples that were not
             visited yet; None where the strategy keeps none.
         parts: name -> (2k,) float64, what the strategy's scores are made of, by
@@ -35,6 +35,7 @@ class Inspection:
         epoch: epochs completed.
         warmup: how many first epochs are uniform.
         label_names: q names, or None.
+        known: (2k, q) bool, which labels are known; None: all are.
     """
 
     ids: np.ndarray
@@ -47,14 +48,15 @@ class Inspection:
     epoch: int
     warmup: int
     label_names: tuple[str, ...] | None = None
+    known: np.ndarray | None = None
 
     def to_dict(self) -> dict[str, list]:
         """Columns of plain Python values, a row a sample: what `pandas.DataFrame` takes.
 
         Returns:
             `sample`, `relative_probability`, the parts by name, `labels` (a list of names, or
-            numbers, a sample) and, where the strategy keeps predictions, `predictions` (a list of
-            q floats a sample).
+            numbers, a sample), where some are unknown `unknown` (the same), and, where the strategy
+            keeps predictions, `predictions` (a list of q floats a sample).
         """
         names = np.array(self.label_names or range(self.labels.shape[1]), object)
         columns: dict[str, list] = {
@@ -63,6 +65,8 @@ class Inspection:
             **{name: values.tolist() for name, values in self.parts.items()},
             "labels": [names[row == 1].tolist() for row in self.labels],
         }
+        if self.known is not None:
+            columns["unknown"] = [names[~row].tolist() for row in self.known]
         if self.predictions is not None:
             columns["predictions"] = self.predictions.tolist()
         return columns
@@ -108,10 +112,13 @@ class Inspection:
             shown = self._shown(own, None, _LABELS_SHOWN)
             return [*first, shown] + [""] * (self.predictions is not None)
         p = self.predictions[row]
-        others = np.flatnonzero(self.labels[row] == 0)
+        others = np.flatnonzero((self.labels[row] == 0) & self._known_of(row))
         own = own[np.argsort(p[own], kind="stable")]
         others = others[np.argsort(-p[others], kind="stable")][:_OTHERS_SHOWN]
         return [*first, self._shown(own, p, _LABELS_SHOWN), self._shown(others, p, len(others))]
+
+    def _known_of(self, row: int) -> np.ndarray:
+        return np.ones(self.labels.shape[1], bool) if self.known is None else self.known[row]
 
     def _shown(self, labels: np.ndarray, p: np.ndarray | None, most: int) -> str:
         texts = [str(self.label_names[j] if self.label_names else j) for j in labels[:most]]
@@ -137,6 +144,7 @@ def inspect_selection(
         ids=selection.source.kept.as_given(ids),
         relative_probability=p[ids] * len(p),
         labels=labels.matrix[ids],
+        known=None if labels.known is None else labels.known[ids],
         predictions=strategy.latest_predictions(ids),
         parts={name: np.asarray(values, np.float64) for name, values in parts.items()},
         strategy=type(strategy).__name__,

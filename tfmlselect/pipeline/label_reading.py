@@ -35,6 +35,7 @@ class LabelReading:
         names: q names; None: those that y has itself, if it has any.
         part: where y is a dict or a tuple, the key or index of the part that is the labels, or a
             sequence of them, whose columns are joined; None where y is the labels.
+        missing: what stands in y where a label is unknown; None: all labels are known.
 
     Raises:
         ValueError: `part` is none of these.
@@ -42,6 +43,7 @@ class LabelReading:
 
     names: Sequence[str] | None = None
     part: Key | Sequence[Key] | None = None
+    missing: float | None = None
 
     def __post_init__(self) -> None:
         given: Any = self.part
@@ -70,7 +72,7 @@ class LabelReading:
         """
         keys = self.keys(y, rows)
         if not keys:
-            found = check_labels(y)
+            found = check_labels(y, missing=self.missing)
             return self._named(found, names_in(y))
         if self._joins:
             columns = [_columns(y[key], key) for key in keys]
@@ -79,7 +81,7 @@ class LabelReading:
             _check_width(sum(widths), keys)
         else:
             matrix, name = y[keys[0]], f"y[{keys[0]!r}]"
-        found = check_labels(matrix, name)
+        found = check_labels(matrix, name, self.missing)
         if not self._joins:
             widths = [found.q]
         own = [names_in(y[key]) for key in keys]
@@ -93,7 +95,8 @@ class LabelReading:
             y_spec: the type of one sample's y, its shapes known.
         """
         keys = self.keys(y_spec)
-        found = check_labels(labels, f"y[{[*keys]}]" if self._joins else "y")
+        name = f"y[{[*keys]}]" if self._joins else "y"
+        found = check_labels(labels, name, self.missing)
         if not keys:
             return self._named(found, None)
         widths = [math.prod(y_spec[key].shape) for key in keys] if self._joins else [found.q]

@@ -318,7 +318,9 @@ class Selection:
             each.sample_ids = source.kept.ids
         device = tf.device(self._device) if self._device else contextlib.nullcontext()
         with self.together(), verbosity(self._verbose), device:
-            self.strategy.build(source.labels.matrix, features=features, neighbors=source.neighbors)
+            self.strategy.build(
+                source.labels.table(), features=features, neighbors=source.neighbors
+            )
 
     def _rebuild(self, keep: bool) -> None:
         """Builds the strategy again, afresh or with all that it remembers."""

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.axes import Axes
 
-from tfmlselect._checks import check_argument, check_unmasked, shown
+from tfmlselect._checks import check_argument, check_missing, check_unmasked, shown
 from tfmlselect.callbacks import AdaptiveBatchSelection
 from tfmlselect.labels import LabelStatistics, check_label_names, label_statistics
 from tfmlselect.pipeline.dataset import AdaptiveDataset
@@ -90,13 +90,21 @@ def keys_shown(values: Mapping[str, Any]) -> str:
     return "{" + ", ".join(f"{shown(key)}: ..." for key in values) + "}"
 
 
-def statistics_of(y: Any) -> LabelStatistics:
-    """The statistics of labels, those of a dataset, or those that were given; with their names."""
+def statistics_of(y: Any, missing: float | None = None) -> LabelStatistics:
+    """The statistics of labels, those of a dataset, or those that were given; with their names.
+
+    Args:
+        y: labels, a dataset or statistics.
+        missing: what stands in labels where one is unknown, or None.
+    """
+    missing = check_missing("missing", missing)
     if isinstance(y, LabelStatistics):
         return y
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # labels without positives are drawn as such
-        return y.label_statistics() if isinstance(y, AdaptiveDataset) else label_statistics(y)
+        if isinstance(y, AdaptiveDataset):
+            return y.label_statistics()
+        return label_statistics(y, missing=missing)
 
 
 def names_of(statistics: LabelStatistics, label_names: Sequence[str] | None) -> list[str]:

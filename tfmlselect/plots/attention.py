@@ -38,7 +38,12 @@ _LARGEST = 4  # powers of 2 at the ends of the scale
 
 
 def label_attention(
-    history: History, y: Any, *, label_names: Sequence[str] | None = None, ax: Axes | None = None
+    history: History,
+    y: Any,
+    *,
+    label_names: Sequence[str] | None = None,
+    missing: float | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """A heat map of labels and epochs: positives drawn, over those of uniform draws.
 
@@ -53,6 +58,7 @@ def label_attention(
         y: the training labels, as for `label_statistics`; or these statistics, or the
             `AdaptiveDataset` of the fit.
         label_names: q names; None: those that `y` has, or numbers.
+        missing: what stands in y where a label is unknown, as for `adaptive_dataset`.
         ax: where to draw; None: in a new figure.
 
     Returns:
@@ -72,7 +78,7 @@ def label_attention(
         ['boat (3)', 'sea (1)']
     """
     check_axes(ax)
-    statistics = statistics_of(y)
+    statistics = statistics_of(y, missing)
     names = names_of(statistics, label_names)
     attention = _attention(history, statistics.q)
     order = rarest_first(statistics)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
-from scipy import sparse
 
 from tfmlselect._checks import check_argument, check_distribution, require, shown
 from tfmlselect.labels import check_labels
@@ -42,6 +41,7 @@ def batch_composition(
     y: Any = None,
     *,
     label_names: Sequence[str] | None = None,
+    missing: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """The share of draws that have each label, a line from uniform draws to those of an epoch.
@@ -49,7 +49,7 @@ def batch_composition(
     Labels are ordered by IRLbl, the rarest on top; minority labels (IRLbl > MeanIR) have a colour
     of their own. The scale is logarithmic: lines of one length are one factor. A label with
     positives that was never drawn has its end at the left edge. Labels without positives are left
-    out.
+    out. Where labels are unknown, shares are of the draws of which the label is known.
 
     Args:
         drawn: an `AdaptiveDataset`, or probabilities (n,) floats: what an epoch holds in
@@ -58,6 +58,7 @@ def batch_composition(
         y: the labels of the samples, as for `label_statistics`, or the `AdaptiveDataset` that has
             them; None where `drawn` is one.
         label_names: q names; None: those of the dataset or of a DataFrame's columns, or numbers.
+        missing: what stands in y where a label is unknown, as for `adaptive_dataset`.
         ax: where to draw; None: in a new figure.
 
     Returns:
@@ -78,23 +79,29 @@ def batch_composition(
     if isinstance(drawn, AdaptiveDataset):
         no_other = "None where `drawn` is an AdaptiveDataset, which has its labels"
         check_argument(y is None, "y", y, no_other, "Leave `y` out")
-        y, matrix = drawn, drawn.label_matrix
+        y, labels = drawn, check_labels(drawn.label_matrix, missing=np.nan)
         weight, title = drawn.probabilities, "What the next epoch is expected to hold"
     else:
         require(y is not None, "`y` is needed for draws", "y=None", "Pass the labels (n, q)")
-        matrix = y.label_matrix if isinstance(y, AdaptiveDataset) else check_labels(y).matrix
-        weight, title = _share_of_draws(drawn, len(matrix)), "What the draws hold"
-    statistics = statistics_of(y)
+        if isinstance(y, AdaptiveDataset):
+            labels = check_labels(y.label_matrix, missing=np.nan)
+        else:
+            labels = check_labels(y, missing=missing)
+        weight, title = _share_of_draws(drawn, labels.n), "What the draws hold"
+    statistics = statistics_of(y, missing)
     names = names_of(statistics, label_names)
     order = np.array([j for j in rarest_first(statistics) if statistics.counts[j]], int)
     require(
         order.size > 0,
         "No label has positives",
-        f"y={shown(matrix)} of shape {matrix.shape}",
+        f"y={shown(labels.matrix)} of shape {labels.matrix.shape}",
         "Pass the labels of a training set",
     )
-    shares = 100.0 * (sparse.csr_matrix(matrix).T @ weight)[order]
-    uniform = 100.0 * statistics.counts[order] / statistics.n
+    shares = 100.0 * labels.sums(weight)[order]
+    if labels.known is not None:
+        drawn_known = labels.known_sums(weight)[order]
+        shares = np.divide(shares, drawn_known, out=np.zeros_like(shares), where=drawn_known > 0)
+    uniform = 100.0 * statistics.counts[order] / statistics.known[order]
     never = shares == 0
     edge = 0.7 * min(uniform.min(), shares[~never].min(initial=np.inf))
     shares[never] = edge

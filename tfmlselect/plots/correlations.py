@@ -19,20 +19,26 @@ from tfmlselect.plots._drawing import MISSING, axes_or_new, name_labels, shorten
 
 
 def label_correlations(
-    y: Any, *, label_names: Sequence[str] | None = None, ax: Axes | None = None
+    y: Any,
+    *,
+    label_names: Sequence[str] | None = None,
+    missing: float | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """The matrix of cosines between label columns, `n_jk / sqrt(n_j n_k)`.
 
-    n_jk samples have both labels, n_j have label j. These are the cosines of D2ACE's C where its
-    signal is the same everywhere, before each row is divided by its sum. Labels are ordered by
-    frequency, the most frequent first. The diagonal, which is 1, is left out, so that the scale is
-    that of the rest; rows of labels without positives are grey too.
+    n_jk samples have both labels, n_j have label j; of those where both are known. These are the
+    cosines of D2ACE's C where its signal is the same everywhere, before each row is divided by its
+    sum. Labels are ordered by frequency, the most frequent first. The diagonal, which is 1, is left
+    out, so that the scale is that of the rest; rows of labels without positives are grey too.
 
     Args:
         y: labels, as for `label_statistics`; these statistics; an `AdaptiveDataset`, for its
             labels; or a matrix of correlations (q, q): a square matrix with anything but 0 and 1 in
             it is drawn as it is, in its order.
         label_names: q names; None: those that `y` has, or numbers.
+        missing: what stands in y where a label is unknown, as for `adaptive_dataset`: with it, y is
+            labels, not correlations.
         ax: where to draw; None: in a new figure.
 
     Returns:
@@ -51,12 +57,12 @@ def label_correlations(
         [[0.0, 0.71, 0.5], [0.71, 0.0, 0.71], [0.5, 0.71, 0.0]]
     """
     check_axes(ax)
-    given = _as_correlations(y)
+    given = _as_correlations(y) if missing is None else None
     if given is not None:
         matrix, title = given, "Label correlations"
         names = check_label_names(label_names, len(matrix)) or [*map(str, range(len(matrix)))]
     else:
-        statistics = statistics_of(y)
+        statistics = statistics_of(y, missing)
         order = np.argsort(-statistics.counts, kind="stable")
         matrix, title = _cosines(statistics)[np.ix_(order, order)], "Label correlations, cosines"
         names = [names_of(statistics, label_names)[j] for j in order]
@@ -100,9 +106,9 @@ def _as_correlations(y: Any) -> np.ndarray | None:
 
 
 def _cosines(statistics: LabelStatistics) -> np.ndarray:
-    """(q, q), NaN where a label has no positives."""
-    norm = np.sqrt(statistics.counts)
-    product = norm[:, None] * norm[None, :]
+    """(q, q), NaN where a label has no positives, of samples where both are known."""
+    norms = np.sqrt(statistics.counts_where_known)
+    product = norms * norms.T
     cosines = np.full(product.shape, np.nan)
     np.divide(statistics.cooccurrence, product, out=cosines, where=product > 0)
     return cosines

@@ -1,7 +1,8 @@
 """Do the samples that arrive in the training steps come in the planned order? Their labels tell.
 
-Each sample's labels have a hash. Those of the planned samples are written down when an epoch
-begins, those that arrive are taken off in the steps, and what is left is 0 where both agree.
+Each sample's labels have a hash, that of its positives: what is unknown is none of them. Those of
+the planned samples are written down when an epoch begins, those that arrive are taken off in the
+steps, and what is left is 0 where both agree.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class OrderCheck:
     """Compares the labels of an epoch's steps with those of the planned samples.
 
     Args:
-        matrix: labels of all samples, (n, q) uint8 0/1.
+        matrix: labels of all samples, (n, q) uint8 0/1, 0 where unknown.
         draws: samples an epoch.
     """
 
@@ -37,7 +38,7 @@ class OrderCheck:
         """Subtracts the hashes that arrived; traced into the train step.
 
         Args:
-            labels: of one batch, (b, q) for each output that is recorded.
+            labels: of one batch, (b, q) for each output that is recorded; NaN where unknown.
             rows: their places in the epoch, (b,) int64.
         """
         self._difference.scatter_sub(tf.IndexedSlices(self._planned.of_batch(labels), rows))

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import check_argument, holds_numbers, is_whole, require, shown
 from tfmlselect.distributed import replicas
-from tfmlselect.labels import Key, are_class_ids, one_hot, parts_shown
+from tfmlselect.labels import Key, are_class_ids, one_hot, parts_shown, unknown_as_nan
 from tfmlselect.losses.elementwise import is_from_logits, kind_of
 
 FROM_LOGITS = (True, False, "auto", "sigmoid", "softmax")
@@ -40,6 +40,10 @@ class OutputReader:
             matrix of labels does not tell softmax from sigmoid.
         parts: where y has several parts, the keys of those that are the labels, each with its
             number of labels.
+        missing: what stands in y where a label is unknown; None: all are known.
+
+    Attributes:
+        q, missing: what they are called.
     """
 
     def __init__(
@@ -51,8 +55,9 @@ class OutputReader:
         signal: Callable | None,
         one_label_each: Callable[[], bool] = lambda: False,
         parts: Sequence[tuple[Key, int]] = (),
+        missing: float | None = None,
     ):
-        self.q = q
+        self.q, self.missing = q, missing
         self._parts = tuple(parts)
         self._one_label_each = one_label_each
         self._single_label = single_label
@@ -123,7 +128,7 @@ class OutputReader:
         return tf.where(tf.math.is_finite(y_pred), self._activation(y_pred), float("nan"))
 
     def losses(self, y: Nested, y_pred: Nested) -> tf.Tensor:
-        """The user's per-label loss: (b, q) float32.
+        """The user's per-label loss: (b, q) float32, 0 where the label is unknown.
 
         Raises:
             ValueError: the function gives another shape.
@@ -131,7 +136,8 @@ class OutputReader:
         y_pred = tf.cast(self._output_of(y_pred), tf.float32)
         if self._signal is None:
             raise RuntimeError("No loss was given. Received: signal=None. Make it with one.")
-        values = self._signal(tf.cast(self.matrix(y), tf.float32), y_pred)
+        labels = self._as_given(y)
+        values = self._signal(tf.cast(labels, tf.float32), y_pred)
         if values.shape.rank != 2 or values.shape[-1] != self.q:
             raise ValueError(
                 "`signal` must give one loss for each sample and label. Received: shape "
@@ -139,10 +145,17 @@ class OutputReader:
                 "before any mean over labels, e.g. "
                 "lambda y, p: tf.keras.backend.binary_crossentropy(y, p)."
             )
-        return tf.cast(values, tf.float32)
+        values = tf.cast(values, tf.float32)
+        if self.missing is not None:
+            unknown = tf.math.is_nan(unknown_as_nan(labels, self.missing))
+            values = tf.where(unknown, tf.zeros_like(values), values)
+        return values
 
     def matrix(self, y: Nested) -> tf.Tensor:
-        """The labels that arrive as (b, q); class ids as one-hot rows."""
+        """The labels that arrive as (b, q); class ids as one-hot rows; NaN for unknown ones."""
+        return unknown_as_nan(self._as_given(y), self.missing)
+
+    def _as_given(self, y: Nested) -> tf.Tensor:
         y = tf.convert_to_tensor(self._labels_in(y))
         if self._single_label and are_class_ids(y):
             return one_hot(y, self.q)
@@ -242,7 +255,7 @@ class JoinedOutputs(OutputReader):
     Args:
         q: number of labels.
         parts: at least two names or indices of outputs, each with its number of labels.
-        from_logits, signal: as `OutputReader`.
+        from_logits, signal, missing: as `OutputReader`.
         one_label_each: says of the labels from one column to another whether each sample has
             exactly one of them.
 
@@ -257,10 +270,10 @@ class JoinedOutputs(OutputReader):
         from_logits: bool | str,
         signal: Callable | None,
         one_label_each: Callable[[int, int], bool] = lambda start, stop: False,
+        missing: float | None = None,
     ):
-        super().__init__(
-            q, False, None, from_logits, signal, lambda: one_label_each(0, q), parts=parts
-        )
+        each_one = functools.partial(one_label_each, 0, q)
+        super().__init__(q, False, None, from_logits, signal, each_one, parts, missing)
         alone = [key for key, width in parts if width == 1]
         require(
             from_logits != "softmax" or not alone,
@@ -272,7 +285,7 @@ class JoinedOutputs(OutputReader):
         for key, width in parts:
             each = functools.partial(one_label_each, start, start + width)
             asked = each if width > 1 else bool
-            rest = (from_logits, None, asked, [(key, width)])
+            rest = (from_logits, None, asked, [(key, width)], missing)
             self._each.append(OutputReader(width, False, None, *rest))
             start += width
 
@@ -309,7 +322,8 @@ class AveragedOutputs(OutputReader):
 
     Args:
         outputs: names or indices of the outputs to record.
-        q, single_label, from_logits, signal, one_label_each: as `OutputReader`, the same for each.
+        q, single_label, from_logits, signal, one_label_each, missing: as `OutputReader`, the same
+            for each.
     """
 
     def __init__(
@@ -320,8 +334,9 @@ class AveragedOutputs(OutputReader):
         from_logits: bool | str,
         signal: Callable | None,
         one_label_each: Callable[[], bool] = lambda: False,
+        missing: float | None = None,
     ):
-        rest = (from_logits, signal, one_label_each)
+        rest = (from_logits, signal, one_label_each, (), missing)
         super().__init__(q, single_label, outputs[0], *rest)
         self._each = [OutputReader(q, single_label, output, *rest) for output in outputs]
 

@@ -14,7 +14,7 @@ from tfmlselect.recording.outputs import Nested, OutputReader, are_outside
 
 
 class SquaredErrors:
-    """||p - y||_2^2 of each draw of an epoch, in the order of the plan.
+    """||p - y||_2^2 of each draw of an epoch, over its known labels, in the order of the plan.
 
     Args:
         draws: samples an epoch.
@@ -46,7 +46,10 @@ class SquaredErrors:
             # As many rows as p has: a batch that has others must not fail inside the step.
             padded = tf.concat([labels, tf.zeros_like(p)], axis=0)
             labels = tf.slice(padded, tf.constant([0, 0], tf.int64), shape)
-            values = tf.reduce_sum(tf.math.squared_difference(labels, p), axis=1)
+            squares = tf.math.squared_difference(labels, p)
+            if self._reader.missing is not None:
+                squares = tf.where(tf.math.is_nan(labels), tf.zeros_like(squares), squares)
+            values = tf.reduce_sum(squares, axis=1)
             values = tf.where(finite_rows(p), values, tf.constant(np.nan, tf.float32))
             unknown = are_outside(p) | (given != size)
             self.write(tf.where(unknown, tf.constant(np.inf, tf.float32), values), rows)

@@ -26,12 +26,19 @@ from tfmlselect.sampling.draws import (
 )
 
 
-def label_affinity(labels: np.ndarray) -> np.ndarray:
-    """A (q, q) float64 of labels (n, q) uint8; 0 for labels without positives."""
+def label_affinity(labels: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+    """A (q, q) float64 of labels (n, q) uint8; 0 for labels without positives.
+
+    Args:
+        known: (n, q) bool: a pair of labels counts where both are known. None: all are.
+    """
     table = labels.astype(np.float32)
     together = (table.T @ table).astype(np.float64)
-    counts = np.maximum(np.diag(together), 1.0)
-    affinity: np.ndarray = 0.5 * (together / counts[:, None] + together / counts[None, :])
+    counts = np.diag(together)[:, None]
+    if known is not None:  # positives of the row's label where the column's label is known
+        counts = (table.T @ known.astype(np.float32)).astype(np.float64)
+    counts = np.maximum(counts, 1.0)
+    affinity: np.ndarray = 0.5 * (together / counts + together / counts.T)
     np.fill_diagonal(affinity, 0.0)
     return affinity
 
@@ -43,11 +50,13 @@ def draw_correlated_epoch(
     seed: int,
     epoch: int,
     drop_remainder: bool = False,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """The ids of an epoch; arguments, errors and result as `tfmlselect.sampling.draw_epoch`.
 
     Args:
-        labels: (n, q) uint8 0/1.
+        labels: (n, q) uint8 0/1, 0 where unknown.
+        known: (n, q) bool, as `label_affinity` takes it.
     """
     check_flag("drop_remainder", drop_remainder)
     p = checked_distribution(probabilities, batch_size)
@@ -56,7 +65,8 @@ def draw_correlated_epoch(
     ids, edges = cumulate(p)
     share = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1).astype(np.float32)
     share = share[ids]
-    draw = _SequenceDraw(edges, share, share @ label_affinity(labels).astype(np.float32), rng)
+    affinity = label_affinity(labels, known).astype(np.float32)
+    draw = _SequenceDraw(edges, share, share @ affinity, rng)
     parts = [draw.rows(n // batch_size, batch_size).ravel()]
     if n % batch_size and not drop_remainder:
         parts.append(draw.rows(1, n % batch_size).ravel())

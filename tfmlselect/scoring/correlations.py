@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect.labels import Labels
 from tfmlselect.scoring.memories import Memory, indices
 from tfmlselect.scoring.row_chunks import fold_rows, map_rows
 
@@ -28,10 +29,13 @@ _PAIR_COST = 1000
 _PAIRS_PER_ENTRY = 0.25
 
 
-def make_gram(y: np.ndarray) -> PairGram | ProductGram:
-    """The cheaper way to compute K'K, for labels y (n, q) uint8 0/1."""
-    labels = y.sum(axis=1, dtype=np.int64)
-    return PairGram(y) if _pairs_are_cheaper(labels * labels, y) else ProductGram(y)
+def make_gram(labels: Labels) -> PairGram | ProductGram | KnownGram:
+    """The cheaper way to compute K'K; where labels are unknown, that which can do without them."""
+    if labels.known is not None:
+        return KnownGram(labels.matrix, labels.known)
+    y = labels.matrix
+    of_row = y.sum(axis=1, dtype=np.int64)
+    return PairGram(y) if _pairs_are_cheaper(of_row * of_row, y) else ProductGram(y)
 
 
 def make_context(y: np.ndarray, context: np.ndarray) -> PairContext | ProductContext:
@@ -88,6 +92,30 @@ class ProductGram:
             return gram + tf.cast(tf.matmul(kept, kept, transpose_a=True), tf.float64)
 
         return fold_rows(n, q, body, tf.zeros([q, q], tf.float64))
+
+
+class KnownGram:
+    """Computes K'K, and the squares that its cosines need, by matrix products.
+
+    The cosine of two labels is taken over the samples where both are known.
+    """
+
+    def __init__(self, y: np.ndarray, known: np.ndarray):
+        self._shape = y.shape
+        self._positive, self._known = tf.constant(y.astype(bool)), tf.constant(known)
+
+    def __call__(self, signal: Memory) -> tf.Tensor:
+        """K'K of a signal M, and the sum of K_ij^2 over samples where k is known, (2, q, q)."""
+        n, q = self._shape
+
+        def body(ids: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
+            kept = tf.where(tf.gather(self._positive, ids), signal.gather(ids), 0.0)
+            known = tf.cast(tf.gather(self._known, ids), tf.float32)
+            pairs = tf.matmul(kept, kept, transpose_a=True)
+            squares = tf.matmul(tf.square(kept), known, transpose_a=True)
+            return sums + tf.cast(tf.stack([pairs, squares]), tf.float64)
+
+        return fold_rows(n, q, body, tf.zeros([2, q, q], tf.float64))
 
 
 class PairContext:
@@ -178,10 +206,19 @@ def _pair_up(rows: np.ndarray, other_counts: np.ndarray) -> tuple[np.ndarray, np
 
 
 def cosine_correlation(gram: tf.Tensor) -> tf.Tensor:
-    """C from K'K (q, q): the cosines between columns of K, each row divided by its sum."""
+    """C: the cosines between columns of K, each row divided by its sum.
+
+    Args:
+        gram: K'K (q, q), or with the squares that belong to it (2, q, q), as `KnownGram` gives it.
+    """
     small = tf.constant(1e-8, gram.dtype)
-    norm = tf.sqrt(tf.linalg.diag_part(gram)) + small
-    cosine = gram / (norm[:, None] * norm[None, :])
+    if len(gram.shape) == 3:
+        gram, squares = tf.unstack(gram)
+        norms = tf.sqrt(squares) + small
+        cosine = gram / (norms * tf.transpose(norms))
+    else:
+        norm = tf.sqrt(tf.linalg.diag_part(gram)) + small
+        cosine = gram / (norm[:, None] * norm[None, :])
     return cosine / (tf.reduce_sum(cosine, axis=1, keepdims=True) + small)
 
 
@@ -189,7 +226,7 @@ def label_context(y: np.ndarray, neighbors: np.ndarray | None) -> np.ndarray:
     """Z (n, q) uint8: 1 where a sample or one of its neighbours has the label.
 
     Args:
-        y: labels (n, q), uint8 0/1.
+        y: labels (n, q), uint8 0/1; an unknown one is 0.
         neighbors: ids (n, k), or None for Z = Y.
     """
     context = np.array(y, dtype=np.uint8)

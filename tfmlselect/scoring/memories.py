@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import require
+from tfmlselect.labels import Labels
 from tfmlselect.losses.cross_entropy import binary_cross_entropy, clamp
+from tfmlselect.scoring.known_entries import KnownEntries
 from tfmlselect.scoring.signals import (
     change,
     cross_entropy_hardness,
@@ -91,10 +93,23 @@ class Memory(Signal):
         q: number of labels.
         initial: the value of all of them at first, a scalar.
         name: of the variable, also in backups.
+        known: (n, q) bool: where `initial` holds, and 0 elsewhere; None: everywhere.
+
+    Attributes:
+        known: the same, as `KnownEntries`.
     """
 
-    def __init__(self, n: int, q: int, initial: float | tf.Tensor, name: str):
-        self.variable = tf.Variable(tf.fill([n, q], tf.constant(initial)), False, name=name)
+    def __init__(
+        self,
+        n: int,
+        q: int,
+        initial: float | tf.Tensor,
+        name: str,
+        known: np.ndarray | None = None,
+    ):
+        self.known = KnownEntries(known)
+        first = self.known.keep(tf.range(n), tf.fill([n, q], tf.constant(initial)))
+        self.variable = tf.Variable(first, False, name=name)
         self.state = {name: self.variable}
 
     def gather(self, ids: tf.Tensor) -> tf.Tensor:
@@ -143,15 +158,17 @@ class RecentChange(Signal):
 
 
 class MeanLoss(Signal):
-    """The latest loss of each sample, its mean over labels: float32 (n,), ln 2 at first.
+    """The latest loss of each sample, its mean over known labels: float32 (n,), ln 2 at first.
 
-    Args:
-        labels: (n, q) uint8 0/1.
+    0 for a sample that is known of nothing.
     """
 
-    def __init__(self, labels: np.ndarray):
-        self._positive = tf.constant(labels.astype(bool))
-        start = tf.fill([len(labels)], tf.constant(math.log(2.0)))
+    def __init__(self, labels: Labels):
+        self._positive = tf.constant(labels.matrix.astype(bool))
+        self._known = KnownEntries(labels.known)
+        start = tf.fill([labels.n], tf.constant(math.log(2.0)))
+        if labels.known is not None:
+            start = tf.where(labels.known.any(axis=1), start, 0.0)
         self.variable = tf.Variable(start, trainable=False, name="mean_loss")
         self.state = {"loss": self.variable}
 
@@ -160,7 +177,8 @@ class MeanLoss(Signal):
         if loss is None:
             p = clamp(observed("y_pred", y_pred))
             loss = binary_cross_entropy(tf.gather(self._positive, ids), p)
-        mean = tf.reduce_mean(observed("loss", loss), axis=1)
+        loss = observed("loss", self._known.keep(ids, tf.cast(loss, tf.float32)))
+        mean = self._known.mean(ids, loss)
         self.variable.scatter_update(tf.IndexedSlices(mean, ids))
 
 
@@ -196,10 +214,14 @@ class Visit(NamedTuple):
 
 
 class Uncertainty(Memory):
-    """E of each sample and label, 1/2 at first; keeps the changes of the last `window` visits."""
+    """E of each sample and label, 1/2 at first; keeps the changes of the last `window` visits.
 
-    def __init__(self, n: int, q: int, window: int):
-        super().__init__(n, q, 0.5, "uncertainty")
+    0 where the label is unknown.
+    """
+
+    def __init__(self, labels: Labels, window: int):
+        n, q = labels.matrix.shape
+        super().__init__(n, q, 0.5, "uncertainty", labels.known)
         self.change = RecentChange(n, q, window)
         self.state = {**self.change.state, **self.state}
 
@@ -207,29 +229,33 @@ class Uncertainty(Memory):
         """Renews E of a batch."""
         self.change.push(visit.ids, visit.changed, visit.before)
         mean = self.change.mean(visit.ids, visit.before + 1)
-        self.scatter(visit.ids, uncertainty(visit.p, mean))
+        self.scatter(visit.ids, self.known.keep(visit.ids, uncertainty(visit.p, mean)))
 
 
 class Hardness(Memory):
     """h of each sample and label, of a loss of ln 2 at first; keeps the flip averages.
 
+    0 where the label is unknown.
+
     Args:
-        labels: (n, q) uint8 0/1.
+        labels: of all samples.
         flip_weight: weight of the newest change in the flip average.
         kind: one of `HARDNESS_KINDS`.
     """
 
-    def __init__(self, labels: np.ndarray, flip_weight: float, kind: str):
-        n, q = labels.shape
-        super().__init__(n, q, hardness(tf.constant(math.log(2.0)), 0.0, kind), "hardness")
+    def __init__(self, labels: Labels, flip_weight: float, kind: str):
+        n, q = labels.matrix.shape
+        initial = hardness(tf.constant(math.log(2.0)), 0.0, kind)
+        super().__init__(n, q, initial, "hardness", labels.known)
         self._flip_weight, self._kind = flip_weight, kind
-        self._positive = tf.constant(labels.astype(bool))
+        self._positive = tf.constant(labels.matrix.astype(bool))
         self.flip = Memory(n, q, 0.0, "flip")
         self.state = {**self.flip.state, **self.state}
 
     def observe(self, visit: Visit, loss: tf.Tensor | None) -> None:
         """Renews h of a batch, by `loss` (b, q) or the binary cross-entropy."""
-        loss = None if loss is None else observed("loss", loss)
+        if loss is not None:
+            loss = observed("loss", self.known.keep(visit.ids, tf.cast(loss, tf.float32)))
         flip = flip_average(self.flip.gather(visit.ids), visit.changed, self._flip_weight)
         self.flip.scatter(visit.ids, flip)
         if loss is None:
@@ -237,4 +263,4 @@ class Hardness(Memory):
             hard = cross_entropy_hardness(positive, visit.p, flip, self._kind)
         else:
             hard = hardness(loss, flip, self._kind)
-        self.scatter(visit.ids, hard)
+        self.scatter(visit.ids, self.known.keep(visit.ids, hard))

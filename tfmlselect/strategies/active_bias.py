@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.losses.cross_entropy import clamp
+from tfmlselect.scoring.known_entries import KnownEntries
 from tfmlselect.scoring.memories import Memory, Visits, observed
 from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.strategies.base import Array, CompiledStrategy
@@ -50,9 +51,10 @@ class ActiveBias(CompiledStrategy):
     def __init__(self, *, warmup: float | None = None, epochs: int | None = None):
         super().__init__(warmup=warmup, epochs=epochs)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        n, q = labels.shape
-        self._positive = tf.constant(labels.astype(bool))
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        n, q = labels.matrix.shape
+        self._positive = tf.constant(labels.matrix.astype(bool))
+        self._known = KnownEntries(labels.known)
         self._visits = Visits(n)
         self._mean = Memory(n, q, 0.0, "mean")
         self._square = Memory(n, q, 0.0, "square")
@@ -76,7 +78,7 @@ class ActiveBias(CompiledStrategy):
             visits = tf.cast(self._visits.gather(ids), tf.float32)[:, None]
             variance = self._square.gather(ids) / tf.maximum(visits - 1.0, 1.0)
             of_labels = tf.sqrt(variance + variance**2 / tf.maximum(visits, 1.0))
-            return [tf.reduce_sum(of_labels, axis=1)]
+            return [tf.reduce_sum(self._known.keep(ids, of_labels), axis=1)]
 
         return map_rows(n, q, spread, count=1)[0]
 

@@ -10,8 +10,10 @@ import tensorflow as tf
 from tfmlselect import schedules
 from tfmlselect._checks import check_choice, check_number, check_whole
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.sampling.capping import cap_probabilities
 from tfmlselect.schedules import Ramp, Schedule
+from tfmlselect.scoring.known_entries import KnownEntries
 from tfmlselect.scoring.memories import Predictions
 from tfmlselect.scoring.row_chunks import fold_rows
 from tfmlselect.strategies.argument_text import schedule_as_typed
@@ -25,7 +27,8 @@ _CORRECTION, _CORRECTED_AT_MOST = 0.3, 10.0  # the exponent of a round, and how 
 class AdaptiveBalance(CompiledStrategy):
     """Gives a share of all draws to labels, by what each still lacks, and the rest to all samples.
 
-    With `c_j` the positives of label j, and means over the samples visited so far,
+    With `c_j` the positives of label j, and means over the samples visited so far (where a label is
+    unknown, over those where it is known),
 
         D_j = mean_{i: Y_ij = 1} p_ij - mean_{i: Y_ij = 0} p_ij,   lack_j = clip(1 - D_j, 0, 1),
         b_i = Σ_j Y_ij lack_j / c_j / Σ_j lack_j,   p_i = (1 - λ) / n + λ b_i.
@@ -99,13 +102,14 @@ class AdaptiveBalance(CompiledStrategy):
         self.correction_rounds = check_whole("correction_rounds", correction_rounds)
         self.lack = check_choice("lack", lack, LACKS)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        n, q = labels.shape
-        counts = workers.label_counts(labels)
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        n, q = labels.matrix.shape
+        counts = workers.label_counts(labels.matrix)
         present = counts > 0
-        rows, columns = np.nonzero(labels)
+        rows, columns = np.nonzero(labels.matrix)
         self._shape = (n, q)
-        self._positive = tf.constant(labels.astype(bool))
+        self._positive = tf.constant(labels.matrix.astype(bool))
+        self._known = KnownEntries(labels.known)
         self._rows, self._columns = (tf.constant(each, tf.int32) for each in (rows, columns))
         self._counts = tf.constant(counts, tf.float64)
         self._present = tf.constant(present, tf.float64)
@@ -165,8 +169,8 @@ class AdaptiveBalance(CompiledStrategy):
     def _learnt(self) -> tf.Tensor:
         """How well each label is predicted among the samples visited: (q,) float64."""
         n, q = self._shape
-        sums = fold_rows(n, q, self._add_rows, tf.zeros([3 * q + 1], tf.float64))
-        everywhere, on_positives, positives, visited = tf.split(workers.total(sums), [q, q, q, 1])
+        sums = workers.total(fold_rows(n, q, self._add_rows, tf.zeros([4, q], tf.float64)))
+        everywhere, on_positives, positives, visited = tf.unstack(sums)
         if self.lack == "f1":
             return tf.math.divide_no_nan(2.0 * on_positives, everywhere + positives)
         true = tf.math.divide_no_nan(on_positives, positives)
@@ -174,17 +178,23 @@ class AdaptiveBalance(CompiledStrategy):
         return true - false
 
     def _add_rows(self, ids: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
-        """Adds the visited of some samples: predictions, those of positives, and positives."""
-        values = self._predictions.prediction.gather(ids)
+        """Adds the visited of some samples: predictions, those of positives, positives, and all.
+
+        Each of the known entries.
+        """
+        values = self._known.keep(ids, self._predictions.prediction.gather(ids))
         if self.lack == "f1":
             values = tf.cast(values >= 0.5, tf.float32)
         positive = tf.cast(tf.gather(self._positive, ids), tf.float32)
         visited = tf.cast(self._predictions.visits.gather(ids) > 0, tf.float32)
-        columns = [
-            tf.linalg.matvec(table, visited, transpose_a=True)
-            for table in (values, values * positive, positive)
-        ]
-        return sums + tf.cast(tf.concat([*columns, [tf.reduce_sum(visited)]], axis=0), tf.float64)
+        known = self._known.of_rows(ids)
+        tables = [values, values * positive, positive]
+        if known is not None:
+            tables.append(tf.cast(known, tf.float32))
+        columns = [tf.linalg.matvec(table, visited, transpose_a=True) for table in tables]
+        if known is None:
+            columns.append(tf.fill([self._shape[1]], tf.reduce_sum(visited)))
+        return sums + tf.cast(tf.stack(columns), tf.float64)
 
     def _drawn_by_labels(self, lacks: tf.Tensor) -> tf.Tensor:
         """b of what the labels lack: (n,) float64 that sums to 1; 0 where they lack nothing."""

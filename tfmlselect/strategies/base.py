@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfmlselect import sampling, schedules
 from tfmlselect._checks import check_whole
 from tfmlselect.distributed import workers
-from tfmlselect.labels import check_labels
+from tfmlselect.labels import Labels, check_labels
 from tfmlselect.schedules import Schedule, check_point, warmup_epochs
 from tfmlselect.scoring.memories import Predictions, Signal
 from tfmlselect.strategies.argument_text import schedule_as_typed, value_as_typed
@@ -95,8 +95,9 @@ class Strategy:
         """Starts afresh on a training set: whatever was recorded before is gone.
 
         Args:
-            y: labels (n, q), 0/1; the package's own strategies take all that `adaptive_dataset`
-                takes.
+            y: labels (n, q), 0/1; where the dataset has unknown ones, by `missing`, float32 with
+                NaN for these. The package's own strategies take all that `adaptive_dataset` takes,
+                and NaN.
             features: (n, d) array or scipy.sparse matrix that neighbours are searched in, or None.
             neighbors: ids (n, k) of each sample's nearest neighbours, the nearest first, or None;
                 more columns than needed are left out.
@@ -105,14 +106,14 @@ class Strategy:
             ValueError: y holds no valid labels; features or neighbours are needed, and not given
                 or of another shape.
         """
-        self._build(_label_matrix(y), features, neighbors)
+        self._build(_checked_labels(y), features, neighbors)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
         """What `build` does in a strategy of the package.
 
         Args:
-            labels: (n, q) uint8 0/1, checked. It may be the caller's own: neither write to it nor
-                keep it.
+            labels: checked. The matrix may be the caller's own: neither write to it nor keep it.
+                That some entries are unknown, `labels.known`, is so on all workers, or on none.
             features: as `build`.
             neighbors: as `build`.
         """
@@ -126,7 +127,8 @@ class Strategy:
         Args:
             ids: which samples, (b,) integers, distinct.
             y_pred: predicted probabilities (b, q), float32, finite: a fit leaves other rows out.
-            loss: per-label loss (b, q), float32, finite, where the callback was given one.
+            loss: per-label loss (b, q), float32, finite, where the callback was given one; 0 where
+                the label is unknown.
 
         Raises:
             ValueError: a value that is not finite; not within a `tf.function`.
@@ -392,13 +394,21 @@ def strategies_in(value: Any) -> list[Strategy]:
     return [each for each in seen.values() if isinstance(each, Strategy)]
 
 
-def _label_matrix(y: Any) -> np.ndarray:
-    """Labels as (n, q) uint8 0/1.
+def _checked_labels(y: Any) -> Labels:
+    """Labels, of which NaN are unknown.
 
     A dataset hands over what it has checked itself: labels of this form are looked at once, which
     takes little time, and not copied.
     """
     plain = type(y) is np.ndarray and y.dtype == np.uint8 and y.ndim == 2 and y.flags.c_contiguous
-    checked = plain and y.size > 0 and y.shape[1] >= 2 and y.max() <= 1
-    matrix: np.ndarray = y if checked else check_labels(y).matrix
-    return matrix
+    if plain and y.size > 0 and y.shape[1] >= 2 and y.max() <= 1:
+        labels = Labels(y, single_label=False)
+    else:
+        vector = np.ndim(y) == 1  # class ids, which have no unknown entries
+        labels = check_labels(y, missing=None if vector else np.nan)
+    # Sums over several workers must have one form, whichever has unknown entries.
+    if workers.are_several():
+        somewhere = int(workers.total(np.int64(labels.known is not None))) > 0
+        if somewhere and labels.known is None:
+            labels = labels._replace(known=np.ones(labels.matrix.shape, bool))
+    return labels

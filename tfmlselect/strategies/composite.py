@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_argument, require, shown
+from tfmlselect.labels import Labels
 from tfmlselect.strategies import registry
 from tfmlselect.strategies.base import Array, Strategy, strategies_in
 
@@ -103,9 +104,9 @@ class CompositeStrategy(Strategy):
                 length_is_known=self.length_is_known, passes_per_epoch=passes_per_epoch
             )
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
         for part, _ in self.parts:
-            part.build(labels, features=features, neighbors=neighbors)
+            part.build(labels.table(), features=features, neighbors=neighbors)
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Has every part observe one batch."""

@@ -17,6 +17,7 @@ from tfmlselect._checks import (
 )
 from tfmlselect._warn import warn
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.schedules import Ramp, Schedule, check_point
 from tfmlselect.scoring.correlations import (
     cosine_correlation,
@@ -124,15 +125,15 @@ class D2ACE(PressureStrategy):
         check_argument(pair, "mix_span", mix_span, "two points of the run", remedy)
         self.mix_span = tuple(check_point("mix_span", point) for point in span)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        n, q = labels.shape
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        n, q = labels.matrix.shape
         self._shape = (n, q)
         self._predictions = Predictions(n, q)
-        self._uncertainty = Uncertainty(n, q, self.window)
+        self._uncertainty = Uncertainty(labels, self.window)
         self._hardness = Hardness(labels, self.flip_weight, self.hardness)
-        context = label_context(labels, self._neighborhood(n, features, neighbors))
+        context = label_context(labels.matrix, self._neighborhood(n, features, neighbors))
         self._gram = make_gram(labels)
-        self._context = make_context(labels, context)
+        self._context = make_context(labels.matrix, context)
 
     def _neighborhood(self, n: int, features: Any, neighbors: Any) -> np.ndarray | None:
         """The ids (n, k) of each sample's neighbours; None: samples have no neighbourhood."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmlselect import sampling
 from tfmlselect._checks import check_choice, check_flag, check_whole
 from tfmlselect.distributed import workers
-from tfmlselect.labels import minority_labels
+from tfmlselect.labels import Labels, minority_labels
 from tfmlselect.sampling.correlated_draws import draw_correlated_epoch
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
@@ -24,9 +24,10 @@ class HardImbalance(ScoredStrategy):
     """Draws samples by `W_i · (mean loss)`, W from neighbours that lack the sample's rare labels.
 
     For a minority label j (IRLbl > MeanIR) of sample i, `C_ij` is the share of i's k nearest
-    neighbours without it. Entries with C = 1 are outliers and count as 0. "normalized" divides C by
-    its sum over each label's entries, `W_i = 1 + Σ_j C_ij / Σ_i' C_i'j`; "local" takes
-    `W_i = 1 + Σ_j C_ij`. The pressure law is taken with `u = score / max score`.
+    neighbours without it, of those where it is known; 0 where it is of none. Entries with C = 1 are
+    outliers and count as 0. "normalized" divides C by its sum over each label's entries,
+    `W_i = 1 + Σ_j C_ij / Σ_i' C_i'j`; "local" takes `W_i = 1 + Σ_j C_ij`. The pressure law is taken
+    with `u = score / max score`.
 
     Before any visit every loss is ln 2, and samples differ by W alone. State: 4 bytes a sample.
 
@@ -81,15 +82,17 @@ class HardImbalance(ScoredStrategy):
         self.weighting = check_choice("weighting", weighting, WEIGHTINGS)
         self.correlations = self.own_plan = check_flag("correlations", correlations)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        ids = find_neighbors(features, neighbors, len(labels), self.neighbors)
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        ids = find_neighbors(features, neighbors, labels.n, self.neighbors)
         if ids is None:
             raise ValueError(
                 "HardImbalance needs neighbours. Received: features=None, neighbors=None, and x is "
                 "no matrix of numbers in memory. Pass `features=` (n, d), e.g. embeddings, or "
                 "`neighbors=` ids (n, k)."
             )
-        self._labels = labels.copy() if self.correlations else None
+        self._labels = None
+        if self.correlations:
+            self._labels = labels._replace(matrix=labels.matrix.copy())
         self._weight = tf.constant(sample_weights(labels, ids, self.weighting))
         self._loss = MeanLoss(labels)
 
@@ -121,7 +124,13 @@ class HardImbalance(ScoredStrategy):
         if self._labels is None:
             return super().plan(probabilities, batch_size, seed, epoch, drop_remainder)
         return draw_correlated_epoch(
-            probabilities, self._labels, batch_size, seed, epoch, drop_remainder
+            probabilities,
+            self._labels.matrix,
+            batch_size,
+            seed,
+            epoch,
+            drop_remainder,
+            self._labels.known,
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -135,27 +144,33 @@ class HardImbalance(ScoredStrategy):
         }
 
 
-def local_imbalance(labels: np.ndarray, neighbors: np.ndarray) -> tuple[np.ndarray, ...]:
+def local_imbalance(labels: Labels, neighbors: np.ndarray) -> tuple[np.ndarray, ...]:
     """C of the positive entries of minority labels, outliers (C = 1) as 0.
 
     Args:
-        labels: (n, q) uint8 0/1.
-        neighbors: (n, k) ids.
+        labels: of the samples here.
+        neighbors: (n, k) ids. Those whose label is unknown are left out; C is 0 where all are.
 
     Returns:
         rows, columns and C, each (m,), of all positive entries of minority labels.
     """
-    rows, columns = np.nonzero(labels * minority_labels(workers.label_counts(labels)))
-    lacking = labels[neighbors[rows], columns[:, None]] == 0
-    share = lacking.mean(axis=1)
-    return rows, columns, np.where(lacking.all(axis=1), 0.0, share)
+    matrix, known = labels.matrix, labels.known
+    rows, columns = np.nonzero(matrix * minority_labels(workers.label_counts(matrix)))
+    around = (neighbors[rows], columns[:, None])
+    lacking = matrix[around] == 0
+    if known is None:
+        share = lacking.mean(axis=1)
+    else:
+        counted = known[around]
+        share = (lacking & counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+    return rows, columns, np.where(share == 1.0, 0.0, share)
 
 
-def sample_weights(labels: np.ndarray, neighbors: np.ndarray, weighting: str) -> np.ndarray:
+def sample_weights(labels: Labels, neighbors: np.ndarray, weighting: str) -> np.ndarray:
     """W (n,) float64; arguments as `local_imbalance` and `HardImbalance`."""
     rows, columns, share = local_imbalance(labels, neighbors)
     if weighting == "normalized":
-        sums = workers.total(np.bincount(columns, share, minlength=labels.shape[1]))
+        sums = workers.total(np.bincount(columns, share, minlength=labels.q))
         total = sums.numpy()[columns]
         share = np.divide(share, total, out=np.zeros_like(share), where=total > 0)
-    return 1.0 + np.bincount(rows, share, minlength=len(labels))
+    return 1.0 + np.bincount(rows, share, minlength=labels.n)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfmlselect import schedules
 from tfmlselect._checks import check_number
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.schedules import Schedule
 from tfmlselect.strategies.base import Array, Strategy
 
@@ -61,14 +62,14 @@ class LabelBalanced(Strategy):
         super().__init__(warmup=warmup, epochs=epochs)
         self.share = schedules.fraction("share", share)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        counts = workers.label_counts(labels)
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        counts = workers.label_counts(labels.matrix)
         present = counts > 0
-        balanced = labels[:, present] @ (1.0 / counts[present])
+        balanced = labels.matrix[:, present] @ (1.0 / counts[present])
         if not present.any():
-            balanced = np.ones(len(labels))
+            balanced = np.ones(labels.n)
         self._balanced = tf.constant(balanced / workers.total(balanced.sum()))
-        self._uniform = 1.0 / int(workers.total(np.int64(len(labels))))
+        self._uniform = 1.0 / int(workers.total(np.int64(labels.n)))
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Does nothing: the distribution is of the labels alone."""

@@ -16,7 +16,7 @@ from tfmlselect._checks import (
     require,
 )
 from tfmlselect._warn import warn
-from tfmlselect.labels import check_labels
+from tfmlselect.labels import Labels, check_labels
 from tfmlselect.losses.cross_entropy import EPSILON
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
@@ -75,7 +75,14 @@ class Learnability(ScoredStrategy):
 
     @classmethod
     def from_model(
-        cls, model: Any, x: Any, y: Any, *, batch_size: int | None = 256, **arguments: Any
+        cls,
+        model: Any,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int | None = 256,
+        missing: float | None = None,
+        **arguments: Any,
     ) -> Learnability:
         """Computes the reference losses once, with a trained Keras model that gives probabilities.
 
@@ -84,43 +91,45 @@ class Learnability(ScoredStrategy):
             x: inputs of the training set, as for `model.predict`.
             y: its labels, as for `adaptive_dataset`.
             batch_size: of the prediction; None: as Keras has it.
+            missing: what stands in y where a label is unknown, as for `adaptive_dataset`.
             **arguments: of `Learnability`.
 
         Raises:
             ValueError: predictions of another shape than the labels, or no probabilities.
         """
-        labels = check_labels(y).matrix
+        labels = check_labels(y, missing=missing)
         batch_size = None if batch_size is None else check_whole("batch_size", batch_size, 1)
         for leaf in tf.nest.flatten(x):  # Keras knows no masks either
             check_unmasked("x", leaf)
         p = np.asarray(model.predict(x, batch_size=batch_size, verbose=0), np.float64)
         span = f" from {p.min()} to {p.max()}" if p.size else ""
         require(
-            p.shape == labels.shape and p.min() >= 0 and p.max() <= 1,
+            p.shape == labels.matrix.shape and p.min() >= 0 and p.max() <= 1,
             "The reference model must predict a probability for each sample and label",
-            f"predictions of shape {p.shape}{span}, for labels {labels.shape}",
+            f"predictions of shape {p.shape}{span}, for labels {labels.matrix.shape}",
             "End it in a sigmoid or softmax over the same labels",
         )
-        truth = np.where(labels == 1, p, 1.0 - p)
-        return cls(-np.log(np.clip(truth, EPSILON, 1.0)).mean(axis=1), **arguments)
+        truth = np.where(labels.matrix == 1, p, 1.0 - p)
+        losses = -np.log(np.clip(truth, EPSILON, 1.0))
+        return cls(_means(losses, labels.known), **arguments)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
         losses = self.reference_losses
         if losses is None:
             warn(
                 "Learnability without a reference model is selection by loss. Received: "
                 "reference_losses=None. Use Learnability.from_model(model, x, y).",
             )
-            losses = np.zeros(len(labels))
+            losses = np.zeros(labels.n)
         elif self.sample_ids is not None and len(losses) > self.sample_ids.max(initial=0):
             losses = losses[self.sample_ids]
         require(
-            losses.shape in ((len(labels),), labels.shape),
+            losses.shape in ((labels.n,), labels.matrix.shape),
             "`reference_losses` must be those of this training set, in its order",
-            f"shape {losses.shape} for labels {labels.shape}",
+            f"shape {losses.shape} for labels {labels.matrix.shape}",
             "Pass a mean over labels for each sample, or a loss for each label",
         )
-        self._reference = tf.constant(losses if losses.ndim == 1 else losses.mean(axis=1))
+        self._reference = tf.constant(losses if losses.ndim == 1 else _means(losses, labels.known))
         self._loss = MeanLoss(labels)
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
@@ -172,3 +181,11 @@ def _losses(given: Any) -> np.ndarray:
     check_argument(fits, "reference_losses", given, wanted, remedy)
     check_finite(losses, "reference_losses")
     return losses
+
+
+def _means(losses: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """The mean over each sample's known labels (n,), 0 where there are none, of losses (n, q)."""
+    if known is None:
+        return np.asarray(losses.mean(axis=1))
+    sums = np.where(known, losses, 0.0).sum(axis=1)
+    return np.asarray(sums / np.maximum(known.sum(axis=1), 1))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.sampling.pressure import exponential_law
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import MeanLoss
@@ -56,7 +56,7 @@ class OnlineBatch(ScoredStrategy):
     ):
         super().__init__(pressure, decay_start=0.0, warmup=warmup, epochs=epochs)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
         self._loss = MeanLoss(labels)
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmlselect._checks import check_choice, check_number
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring.memories import Hardness, Predictions, indices
 from tfmlselect.scoring.row_chunks import map_rows
@@ -68,13 +69,13 @@ class PositiveHardness(ScoredStrategy):
         self.flip_weight = check_number("flip_weight", flip_weight, 0, 1)
         self.hardness = check_choice("hardness", hardness, HARDNESS_KINDS)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        n, q = labels.shape
-        counts = workers.label_counts(labels)
-        rows, columns = np.nonzero(labels)
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        n, q = labels.matrix.shape
+        counts = workers.label_counts(labels.matrix)
+        rows, columns = np.nonzero(labels.matrix)
         self._counts = tf.constant(counts, tf.float64)
         self._rarity = tf.constant(np.sqrt(max(1, counts.max()) / np.maximum(counts, 1)))
-        self._cardinality = tf.constant(np.maximum(labels.sum(axis=1), 1), tf.float64)
+        self._cardinality = tf.constant(np.maximum(labels.matrix.sum(axis=1), 1), tf.float64)
         self._positives = indices(np.stack([rows, columns], axis=1), n * q)
         self._shape = (n, q)
         self._predictions = Predictions(n, q)
@@ -103,12 +104,14 @@ class PositiveHardness(ScoredStrategy):
         present = tf.math.count_nonzero(self._counts, dtype=tf.float64)
         weight = tf.math.divide_no_nan(need * present, tf.reduce_sum(need))
         own = tf.math.unsorted_segment_sum(values * tf.gather(weight, columns), rows, n)
-        means = map_rows(
-            n, q, lambda ids: [tf.reduce_mean(self._hardness.gather(ids), axis=1)], count=1
-        )[0]
+        known = self._hardness.known
+        means = map_rows(n, q, lambda ids: [known.mean(ids, self._hardness.gather(ids))], count=1)[
+            0
+        ]
         means = tf.cast(means, tf.float64)
-        everywhere = workers.total(tf.constant(n, tf.float64))
-        mean = workers.total(tf.reduce_sum(means)) / everywhere
+        share = known.shares(n)
+        everywhere = workers.total(tf.reduce_sum(share))
+        mean = tf.math.divide_no_nan(workers.total(tf.reduce_sum(means * share)), everywhere)
         general = tf.math.divide_no_nan(means, mean)
         return own / self._cardinality, 0.25 * general
 

@@ -13,7 +13,9 @@ import tensorflow as tf
 from tfmlselect._checks import check_choice, check_columns, check_number, require
 from tfmlselect._warn import warn
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.losses.cross_entropy import clamp
+from tfmlselect.scoring.known_entries import KnownEntries
 from tfmlselect.scoring.memories import observed
 from tfmlselect.strategies.base import Array, Strategy
 
@@ -37,7 +39,9 @@ class RareEvents(Strategy):
     over the empty samples. (Equally: s = ρ' / mean g with another ρ'.) So empties that look most
     like events are drawn most. s is found by halving, and exists, since the sum grows with s from
     0.1 K to n0. A sample without a visit counts with the mean g of the empty samples that have one;
-    until an empty sample was visited, π = ρ for all. The distribution is `p_i = π_i / m`, with π =
+    until an empty sample was visited, π = ρ for all. Where labels are unknown, g is over those that
+    are known, and a sample is empty that has no known positive; one that is known of nothing counts
+    as one without a visit. The distribution is `p_i = π_i / m`, with π =
     1 for samples that are not empty: in an epoch of m draws each of these is drawn once.
 
     **The model's outputs are probabilities of the thinned data**, too large, unless the loss knows:
@@ -100,8 +104,8 @@ class RareEvents(Strategy):
         self.draw = check_choice("draw", draw, DRAWS)
         self.uses_predictions = self.draw == "predicted"
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        n, q = labels.shape
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        n, q = labels.matrix.shape
         columns = tuple(range(q)) if self.labels is None else self.labels
         require(
             max(columns) < q,
@@ -109,7 +113,9 @@ class RareEvents(Strategy):
             f"labels={list(columns)}, and a training set of {q} labels",
             f"Pass columns from 0 to {q - 1}",
         )
-        empty = ~labels[:, list(columns)].any(axis=1)
+        empty = ~labels.matrix[:, list(columns)].any(axis=1)
+        known = None if labels.known is None else labels.known[:, list(columns)]
+        self._known = KnownEntries(known)
         self.protected = columns
         self._draws, self._keep = _shares(n, int(empty.sum()), self.empty_share)
         self.rate = float(self._keep / empty.sum()) if empty.any() else 1.0
@@ -142,7 +148,8 @@ class RareEvents(Strategy):
         """Records `g` of one batch."""
         if self.uses_predictions:
             p = tf.gather(clamp(observed("y_pred", y_pred)), list(self.protected), axis=1)
-            self._norm.scatter_update(tf.IndexedSlices(tf.norm(p, axis=1), ids))
+            length = tf.norm(self._known.keep(ids, p), axis=1)
+            self._norm.scatter_update(tf.IndexedSlices(length, ids))
 
     def probabilities(self, epoch: int) -> tf.Tensor:
         """π / m, with π = 1 for samples that are not empty: (n,) float64, sums to 1.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_whole
+from tfmlselect.labels import Labels
 from tfmlselect.schedules import Schedule
+from tfmlselect.scoring.known_entries import KnownEntries
 from tfmlselect.scoring.memories import Memory, Visits, observed
 from tfmlselect.scoring.row_chunks import map_rows
 from tfmlselect.strategies.base import Array, ScoredStrategy
@@ -70,8 +71,9 @@ class RecencyBias(ScoredStrategy):
         )
         self.window = check_whole("window", window, 2, 62)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        n, q = labels.shape
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        n, q = labels.matrix.shape
+        self._known = KnownEntries(labels.known)
         self._shape = (n, q)
         self._visits = Visits(n)
         self._decisions = Memory(n, q, tf.constant(0, tf.int64), "decisions")
@@ -93,7 +95,7 @@ class RecencyBias(ScoredStrategy):
         seen = tf.clip_by_value(self._visits.gather(ids), 1, self.window)
         share = tf.cast(ones, tf.float32) / tf.cast(seen, tf.float32)[:, None]
         nats = tf.math.xlogy(share, share) + tf.math.xlogy(1.0 - share, 1.0 - share)
-        return tf.reduce_sum(nats, axis=1) / -math.log(2.0)
+        return tf.reduce_sum(self._known.keep(ids, nats), axis=1) / -math.log(2.0)
 
     def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """`entropy`: of the latest decisions, summed over labels, which is the score."""

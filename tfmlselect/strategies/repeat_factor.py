@@ -9,13 +9,15 @@ import tensorflow as tf
 
 from tfmlselect._checks import check_number
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.strategies.base import Array, Strategy
 
 
 class RepeatFactor(Strategy):
     """Draws a sample by the repeat factor of its rarest label, `p_i ∝ r_i`.
 
-    With `f_j = c_j / n` the share of the samples that have label j, and t the threshold,
+    With `f_j = c_j / n` the share of the samples that have label j (of those where it is known, if
+    it is not of all), and t the threshold,
 
         r_i = max over the labels j of i of max(1, sqrt(t / f_j)),
 
@@ -54,13 +56,13 @@ class RepeatFactor(Strategy):
         super().__init__(warmup=warmup, epochs=epochs)
         self.threshold = check_number("threshold", threshold, above=0, most=1, example=0.1)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        counts = workers.label_counts(labels)
-        n = int(workers.total(np.int64(len(labels))))
-        factors = np.ones(len(labels))
-        for j in np.flatnonzero((counts > 0) & (counts < self.threshold * n)):
-            has_label = labels[:, j] == 1
-            own = np.sqrt(self.threshold * n / counts[j])
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        counts = workers.label_counts(labels.matrix)
+        known = workers.total(labels.known_counts()).numpy()
+        factors = np.ones(labels.n)
+        for j in np.flatnonzero((counts > 0) & (counts < self.threshold * known)):
+            has_label = labels.matrix[:, j] == 1
+            own = np.sqrt(self.threshold * known[j] / counts[j])
             factors[has_label] = np.maximum(factors[has_label], own)
         self._probabilities = tf.constant(factors / workers.total(factors.sum()))
 

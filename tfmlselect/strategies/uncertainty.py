@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import check_choice, check_whole
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.schedules import Schedule
 from tfmlselect.scoring import memories
 from tfmlselect.scoring.row_chunks import fold_rows, map_rows
@@ -84,11 +84,12 @@ class Uncertainty(ScoredStrategy):
         self.bins = check_whole("bins", bins, 2)
         self.correlation = check_choice("correlation", correlation, CORRELATIONS)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        n, q = labels.shape
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        n, q = labels.matrix.shape
         self._shape = (n, q)
         self._predictions = memories.Predictions(n, q)
-        self._uncertainty = memories.Uncertainty(n, q, self.window)
+        self._uncertainty = memories.Uncertainty(labels, self.window)
+        self._known = self._uncertainty.known
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:
         """Records one batch."""
@@ -139,11 +140,15 @@ class Uncertainty(ScoredStrategy):
         return tf.cast(tf.reduce_sum(normalised(information, first), axis=1), tf.float32)
 
     def _table(self, ids: tf.Tensor) -> tf.Tensor:
-        """U of some samples as the score takes it, by bins unless `correlation` is None: (b, q)."""
+        """U of some samples as the score takes it, by bins unless `correlation` is None: (b, q).
+
+        0 where the label is unknown.
+        """
         table = self._uncertainty.gather(ids)
         if self.correlation is None:
             return table
-        return (tf.cast(self._bins_of(table), tf.float32) + 0.5) / self.bins
+        centres = (tf.cast(self._bins_of(table), tf.float32) + 0.5) / self.bins
+        return self._known.keep(ids, centres)
 
     def score_parts(self, ids: Array) -> dict[str, tf.Tensor]:
         """The plain sum of U over labels, and what correlations add to it.
@@ -165,6 +170,8 @@ class Uncertainty(ScoredStrategy):
     def _joint_counts(self, first: Any = 0, size: int | None = None) -> tf.Tensor:
         """How often label j is in bin a and label k in bin b: (size bins, q bins) float64.
 
+        Of samples where both are known.
+
         Args:
             first: the first label j, int64.
             size: how many labels j; None: all.
@@ -174,8 +181,11 @@ class Uncertainty(ScoredStrategy):
         width, here = q * self.bins, size * self.bins
 
         def add(ids: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-            one_hot = tf.one_hot(self._bins_of(self._uncertainty.gather(ids)), self.bins)
-            own = one_hot
+            bins = self._bins_of(self._uncertainty.gather(ids))
+            known = self._known.of_rows(ids)
+            if known is not None:
+                bins = tf.where(known, bins, -1)  # which is in no bin
+            own = one_hot = tf.one_hot(bins, self.bins)
             if size < q:
                 own = tf.gather(one_hot, first + tf.range(size, dtype=tf.int64), axis=1)
             own, one_hot = tf.reshape(own, [-1, here]), tf.reshape(one_hot, [-1, width])
@@ -204,16 +214,21 @@ def mutual_information(counts: tf.Tensor, q: int, bins: int) -> tf.Tensor:
     """Mutual information in nats of pairs of binned columns, some with all q: (m, q) float64.
 
     Args:
-        counts: joint counts (m bins, q bins), label by label.
+        counts: joint counts (m bins, q bins), label by label, of samples where both are known.
         q: labels.
         bins: bins of each label.
     """
-    n = tf.reduce_sum(counts[:bins, :bins])
     joint = tf.transpose(tf.reshape(counts, [-1, bins, q, bins]), [0, 2, 1, 3])
-    own = tf.reduce_sum(joint[:, 0], axis=2) / n  # of one with any other: its own counts
-    others = tf.reduce_sum(joint[0], axis=1) / n
-    joint /= n
-    independent = own[:, None, :, None] * others[None, :, None, :]
+    n = tf.reduce_sum(joint, axis=[2, 3], keepdims=True)
+    own, others, joint = (
+        tf.math.divide_no_nan(part, n)
+        for part in (
+            tf.reduce_sum(joint, axis=3, keepdims=True),
+            tf.reduce_sum(joint, axis=2, keepdims=True),
+            joint,
+        )
+    )
+    independent = own * others
     ratio = tf.math.divide_no_nan(joint, independent)
     return tf.reduce_sum(tf.math.xlogy(joint, tf.where(joint > 0, ratio, 1.0)), axis=[2, 3])
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlselect.distributed import workers
+from tfmlselect.labels import Labels
 from tfmlselect.sampling.draws import permute_epoch
 from tfmlselect.strategies.base import Array, Strategy
 
@@ -33,8 +34,8 @@ class Uniform(Strategy):
     def __init__(self, *, epochs: int | None = None):
         super().__init__(warmup=0, epochs=epochs)
 
-    def _build(self, labels: np.ndarray, features: Any, neighbors: Any) -> None:
-        self._n = len(labels)
+    def _build(self, labels: Labels, features: Any, neighbors: Any) -> None:
+        self._n = labels.n
         self._everywhere = int(workers.total(self._n))
 
     def observe(self, ids: Array, y_pred: Array, loss: Array | None = None) -> None:

@@ -6,6 +6,7 @@ Written from the formulas alone, never from the package: sections 10.1 and 11.
 import numpy as np
 
 from tests.support.oracles.d2ace import clamp
+from tests.support.oracles.visits import make_known
 
 
 def water_filled(p, cap):
@@ -28,19 +29,20 @@ def water_filled(p, cap):
     return filled
 
 
-def discrimination(y, history, j):
+def discrimination(y, known, history, j):
     """11.1: Tjur's D of one label, of the samples that were visited; an empty mean is 0."""
-    positive = [visits[-1][j] for i, visits in enumerate(history) if visits and y[i][j] == 1]
-    negative = [visits[-1][j] for i, visits in enumerate(history) if visits and y[i][j] == 0]
+    seen = [i for i, visits in enumerate(history) if visits and known[i][j]]
+    positive = [history[i][-1][j] for i in seen if y[i][j] == 1]
+    negative = [history[i][-1][j] for i in seen if y[i][j] == 0]
     means = [sum(values) / len(values) if values else 0.0 for values in (positive, negative)]
     return means[0] - means[1]
 
 
-def f1(y, history, j):
+def f1(y, known, history, j):
     """F1 of one label at a threshold of 0.5, of the samples that were visited."""
     right = wrong = missed = 0
     for i, visits in enumerate(history):
-        if not visits:
+        if not visits or not known[i][j]:
             continue
         said = visits[-1][j] >= 0.5
         right += said and y[i][j] == 1
@@ -82,9 +84,17 @@ class AdaptiveBalanceOracle:
     """
 
     def __init__(
-        self, y, *, share=0.9, max_repeats=20.0, correction_rounds=0, lack="tjur", epochs=None
+        self,
+        y,
+        known=None,
+        *,
+        share=0.9,
+        max_repeats=20.0,
+        correction_rounds=0,
+        lack="tjur",
+        epochs=None,
     ):
-        self.y = np.asarray(y, np.float64)
+        self.y, self.known = make_known(y, known)
         self.share, self.max_repeats, self.rounds = share, max_repeats, correction_rounds
         self.kind, self.epochs = lack, epochs
         self.history = [[] for _ in self.y]  # every visit of a sample, in order
@@ -97,7 +107,7 @@ class AdaptiveBalanceOracle:
     def learnt(self):
         """11.1: D of each label, or its F1."""
         measure = f1 if self.kind == "f1" else discrimination
-        return [measure(self.y, self.history, j) for j in range(self.y.shape[1])]
+        return [measure(self.y, self.known, self.history, j) for j in range(self.y.shape[1])]
 
     def lacks(self, usual=1.0):
         """11.1: what each label lacks, beside what is usual; 0 where it takes no part."""

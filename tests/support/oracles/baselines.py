@@ -14,13 +14,14 @@ from .d2ace import (
     min_max,
     pressure_probabilities,
 )
+from .visits import make_known, mean_known
 
 
 class Visits:
     """Every prediction of every sample, in order, and its latest losses (ln 2 without a visit)."""
 
-    def __init__(self, y):
-        self.y = np.asarray(y, np.float64)
+    def __init__(self, y, known=None):
+        self.y, self.known = make_known(y, known)
         self.history = [[] for _ in self.y]
         self.loss = np.full(self.y.shape, np.log(2))
 
@@ -30,6 +31,10 @@ class Visits:
             p = clamp(y_pred[row])
             self.history[i].append(p)
             self.loss[i] = binary_cross_entropy(self.y[i], p) if loss is None else loss[row]
+
+    def mean_losses(self):
+        """The mean over the labels of each sample that are known."""
+        return np.array([mean_known(*row) for row in zip(self.loss, self.known, strict=True)])
 
 
 def average_ranks(values):
@@ -51,12 +56,12 @@ def rank_probabilities(ranks, pressure):
 class OnlineBatchOracle(Visits):
     """Ranks of the latest mean loss; pressure 100, decaying to 1 over the whole run."""
 
-    def __init__(self, y, *, pressure=100.0, epochs=100):
-        super().__init__(y)
+    def __init__(self, y, known=None, *, pressure=100.0, epochs=100):
+        super().__init__(y, known)
         self.pressure, self.epochs = pressure, epochs
 
     def scores(self):
-        return self.loss.mean(axis=1)
+        return self.mean_losses()
 
     def pressure_at(self, epoch):
         return decayed_pressure(epoch, self.pressure, 0, self.epochs)
@@ -81,7 +86,7 @@ class ActiveBiasOracle(Visits):
         first = np.full(n, np.nan)
         for i, history in enumerate(self.history):
             if len(history) >= 2:
-                true = [np.where(self.y[i] == 1, p, 1 - p) for p in history]
+                true = [np.where(self.y[i] == 1, p, 1 - p)[self.known[i]] for p in history]
                 first[i] = spread(true)
         if np.all(np.isnan(first)):
             return np.zeros(n)
@@ -104,8 +109,8 @@ def share_entropy(share):
 class RecencyBiasOracle(Visits):
     """Entropy of the last decisions; pressure 100, decaying to 1 from 0.1 of the run on."""
 
-    def __init__(self, y, *, window=10, pressure=100.0, decay_start=0.1, epochs=100):
-        super().__init__(y)
+    def __init__(self, y, known=None, *, window=10, pressure=100.0, decay_start=0.1, epochs=100):
+        super().__init__(y, known)
         self.window, self.pressure = window, pressure
         self.decay_start, self.epochs = decay_start, epochs
 
@@ -114,7 +119,7 @@ class RecencyBiasOracle(Visits):
         for i, history in enumerate(self.history):
             decisions = [p >= 0.5 for p in history[-self.window :]]
             if decisions:  # otherwise nothing is there, and its entropy is 0
-                scores[i] = share_entropy(np.mean(decisions, axis=0)).sum()
+                scores[i] = share_entropy(np.mean(decisions, axis=0))[self.known[i]].sum()
         return scores
 
     def pressure_at(self, epoch):
@@ -127,16 +132,17 @@ class RecencyBiasOracle(Visits):
 class LearnabilityOracle(Visits):
     """Mean loss minus the mean loss of a reference; a constant pressure of 8."""
 
-    def __init__(self, y, reference=None, *, pressure=8.0):
-        super().__init__(y)
+    def __init__(self, y, reference=None, known=None, *, pressure=8.0):
+        super().__init__(y, known)
         self.reference = np.zeros(len(self.y)) if reference is None else np.asarray(reference)
         self.pressure = pressure
 
     def scores(self):
         reference = self.reference
         if reference.ndim == 2:
-            reference = reference.mean(axis=1)
-        return self.loss.mean(axis=1) - reference
+            rows = zip(reference, self.known, strict=True)
+            reference = np.array([mean_known(*row) for row in rows])
+        return self.mean_losses() - reference
 
     def pressure_at(self, epoch):
         return self.pressure

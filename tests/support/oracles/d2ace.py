@@ -8,6 +8,8 @@ import itertools
 
 import numpy as np
 
+from .visits import make_known, mean_known
+
 
 def clamp(p):
     """Notation: probabilities stay inside [1e-7, 1 - 1e-7]."""
@@ -56,19 +58,34 @@ def hardness(loss, flip, kind="bounded"):
     return g * (1 - flip)
 
 
-def label_weights(m):
-    """5.4: v from the mean and the population standard deviation of each column of M."""
-    return np.exp(0.5 * m.mean(axis=0) + 0.5 * m.std(axis=0))
+def label_weights(m, known=None):
+    """5.4: v from the mean and the population standard deviation of each column of M.
+
+    Of its known entries; a column without any has 1.
+    """
+    m, known = make_known(m, known)
+    v = []
+    for column, ok in zip(m.T, known.T, strict=True):
+        mean = mean_known(column, ok)
+        deviation = np.sqrt(mean_known((column - mean) ** 2, ok))
+        v.append(np.exp(0.5 * mean + 0.5 * deviation))
+    return np.array(v)
 
 
-def cosine_correlation(k):
-    """5.5: C, the cosines of the columns of K, then each row divided by its sum."""
+def cosine_correlation(k, known=None):
+    """5.5: C, the cosines of the columns of K, then each row divided by its sum.
+
+    A cosine is over the samples where both labels are known.
+    """
+    k, known = make_known(k, known)
     q = k.shape[1]
-    norm = [np.sqrt(np.sum(k[:, j] ** 2)) + 1e-8 for j in range(q)]
     c = np.zeros((q, q))
     for i in range(q):
         for j in range(q):
-            c[i, j] = np.sum(k[:, i] * k[:, j]) / (norm[i] * norm[j])
+            both = known[:, i] & known[:, j]
+            one, other = k[both, i], k[both, j]
+            norms = [np.sqrt(np.sum(part**2)) + 1e-8 for part in (one, other)]
+            c[i, j] = np.sum(one * other) / (norms[0] * norms[1])
     return c / (c.sum(axis=1, keepdims=True) + 1e-8)
 
 
@@ -128,6 +145,7 @@ class D2ACEOracle:
         self,
         y,
         neighbors=None,
+        known=None,
         *,
         pressure=8.0,
         decay_start=0.1,
@@ -138,7 +156,7 @@ class D2ACEOracle:
         mix=(0.7, 0.3),
         mix_span=(0.1, 0.7),
     ):
-        self.y = np.asarray(y, np.float64)
+        self.y, self.known = make_known(y, known)
         self.context = label_context(self.y, neighbors)
         self.pressure, self.decay_start, self.epochs = pressure, decay_start, epochs
         self.kind, self.window, self.flip_weight = hardness, window, flip_weight
@@ -160,14 +178,15 @@ class D2ACEOracle:
             p = history[-1] if history else np.full(self.y.shape[1], 0.5)
             e[i] = uncertainty(p, mean_difference(history, self.window))
             h[i] = hardness(self.loss[i], flip_average(history, self.flip_weight), self.kind)
-        return e, h
+        return np.where(self.known, e, 0.0), np.where(self.known, h, 0.0)  # 0: no part of a sum
 
     def scores(self, epoch=None):
         """5.4 to 5.7: (score of E, score of h), each (n,); no step of them looks at the epoch."""
         scores = []
         for m in self.signals():
-            support = label_support(self.context, cosine_correlation(m * self.y))
-            scores.append(score(m, label_weights(m), self.y, support))
+            support = label_support(self.context, cosine_correlation(m * self.y, self.known))
+            weights = label_weights(m, self.known)
+            scores.append(score(m, weights, self.y, support))
         return tuple(scores)
 
     def pressure_at(self, epoch):

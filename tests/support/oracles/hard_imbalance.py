@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 
 from tests.support.oracles.d2ace import binary_cross_entropy, clamp
+from tests.support.oracles.visits import make_known, mean_known
 
 
 def imbalance_ratios(y):
@@ -25,12 +26,16 @@ def minority_labels(y):
     return [j for j, ratio in enumerate(ratios) if ratio > mean]
 
 
-def local_imbalance(y, neighbors):
-    """3.1: C, the share of the neighbours that do not have the minority label that i has."""
+def local_imbalance(y, neighbors, known=None):
+    """3.1: C, the share of the neighbours that do not have the minority label that i has.
+
+    Of the neighbours of which it is known; without any, 0.
+    """
+    y, known = make_known(y, known)
     c = np.zeros(y.shape)
     for j in minority_labels(y):
         for i in np.flatnonzero(y[:, j]):
-            c[i, j] = np.mean([y[m, j] != y[i, j] for m in neighbors[i]])
+            c[i, j] = mean_known([y[m, j] != y[i, j] for m in neighbors[i]], known[neighbors[i], j])
     return c
 
 
@@ -49,9 +54,9 @@ def normalized_imbalance(c):
     return t
 
 
-def sample_weights(y, neighbors, weighting="normalized"):
+def sample_weights(y, neighbors, weighting="normalized", known=None):
     """3.3: W."""
-    c = local_imbalance(y, neighbors)
+    c = local_imbalance(y, neighbors, known)
     table = {"normalized": normalized_imbalance(c), "local": without_outliers(c)}[weighting]
     return np.array([1 + row.sum() for row in table])
 
@@ -65,15 +70,20 @@ def share_of_largest_probabilities(score, pressure):
     return weight / weight.sum()
 
 
-def affinity(y):
-    """3.5: A, the mean share of either label's positives that have the other label too."""
+def affinity(y, known=None):
+    """3.5: A, the mean share of either label's positives that have the other label too.
+
+    Of the positives of which the other label is known.
+    """
+    y, known = make_known(y, known)
     q = y.shape[1]
     a = np.zeros((q, q))
     for j in range(q):
         for k in range(q):
             both = np.sum(y[:, j] * y[:, k])
             if j != k and both > 0:
-                a[j, k] = 0.5 * (both / y[:, j].sum() + both / y[:, k].sum())
+                ones, others = y[known[:, k], j].sum(), y[known[:, j], k].sum()
+                a[j, k] = 0.5 * (both / ones + both / others)
     return a
 
 
@@ -121,9 +131,9 @@ class HardImbalanceOracle:
     A sample without a visit counts as p = 0.5: its loss is ln 2.
     """
 
-    def __init__(self, y, neighbors, *, weighting="normalized", pressure=2.0):
-        self.y = np.asarray(y, np.float64)
-        self.weights = sample_weights(self.y, neighbors, weighting)
+    def __init__(self, y, neighbors, known=None, *, weighting="normalized", pressure=2.0):
+        self.y, self.known = make_known(y, known)
+        self.weights = sample_weights(self.y, neighbors, weighting, self.known)
         self.pressure = pressure
         self.loss = np.full(self.y.shape, np.log(2))  # of the latest visit
 
@@ -135,7 +145,8 @@ class HardImbalanceOracle:
 
     def scores(self):
         """3.4: the weighted mean loss, (n,)."""
-        return np.array([w * row.mean() for w, row in zip(self.weights, self.loss, strict=True)])
+        rows = zip(self.weights, self.loss, self.known, strict=True)
+        return np.array([w * mean_known(row, known) for w, row, known in rows])
 
     def probabilities(self):
         """3.4: (n,)."""

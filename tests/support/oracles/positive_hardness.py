@@ -15,6 +15,7 @@ from tests.support.oracles.d2ace import (
     pressure_probabilities,
 )
 from tests.support.oracles.hard_imbalance import imbalance_ratios
+from tests.support.oracles.visits import make_known, mean_known
 
 
 def label_weights(h, y):
@@ -27,13 +28,19 @@ def label_weights(h, y):
     return v / np.mean(v[present])
 
 
-def score(h, v, y):
-    """9.2: the weighted hardness of the positives, and a quarter of the overall hardness."""
+def score(h, v, y, known=None):
+    """9.2: the weighted hardness of the positives, and a quarter of the overall hardness.
+
+    Both means of the overall hardness are of the known entries.
+    """
+    y, known = make_known(y, known)
+    everywhere = mean_known(h, known)
     values = []
     for i in range(len(y)):
         positives = np.flatnonzero(y[i])
         own = np.mean(v[positives] * h[i, positives]) if len(positives) else 0.0
-        values.append(own + 0.25 * np.mean(h[i]) / np.mean(h))
+        overall = mean_known(h[i], known[i]) / everywhere if everywhere else 0.0
+        values.append(own + 0.25 * overall)
     return np.array(values)
 
 
@@ -44,9 +51,17 @@ class PositiveHardnessOracle:
     """
 
     def __init__(
-        self, y, *, pressure=16.0, decay_start=0.02, epochs=100, hardness="bounded", flip_weight=0.7
+        self,
+        y,
+        known=None,
+        *,
+        pressure=16.0,
+        decay_start=0.02,
+        epochs=100,
+        hardness="bounded",
+        flip_weight=0.7,
     ):
-        self.y = np.asarray(y, np.float64)
+        self.y, self.known = make_known(y, known)
         self.pressure, self.decay_start, self.epochs = pressure, decay_start, epochs
         self.kind, self.flip_weight = hardness, flip_weight
         self.history = [[] for _ in self.y]  # every visit of a sample, in order
@@ -69,7 +84,7 @@ class PositiveHardnessOracle:
     def scores(self):
         """9.1 and 9.2: (n,)."""
         h = self.hardness()
-        return score(h, label_weights(h, self.y), self.y)
+        return score(h, label_weights(h, self.y), self.y, self.known)
 
     def pressure_at(self, epoch):
         """9.3: s(e)."""

@@ -23,22 +23,28 @@ def draws(n0, n1, share):
     return min(max(round(n1 / (1 - share)), n1 + 1), n0 + n1)
 
 
-def rates(y, p, protected, share):
+def rates(y, p, protected, share, known=None):
     """π of each sample, or what it would have as an empty one; p has None where there was no visit.
 
-    An unvisited sample counts with the mean g of the visited empty ones.
+    An unvisited sample counts with the mean g of the visited empty ones. g is over the protected
+    labels that are `known`; a sample without any is as one that was not visited.
     """
+    known = [[True] * len(row) for row in y] if known is None else known
+    y = [[bool(v and k) for v, k in zip(*row, strict=True)] for row in zip(y, known, strict=True)]
     empty = empties(y, protected)
     n0 = sum(empty)
     keep = draws(n0, len(empty) - n0, share) - (len(empty) - n0)
     if n0 == 0 or keep == n0:
         return [1.0] * len(empty)
     rho = keep / n0
-    g = [None if row is None else math.sqrt(sum(row[j] ** 2 for j in protected)) for row in p]
-    known = [g[i] for i, is_empty in enumerate(empty) if is_empty and g[i] is not None]
-    if not known:
+    g = []
+    for row, ok in zip(p, known, strict=True):
+        entries = [] if row is None else [row[j] for j in protected if ok[j]]
+        g.append(math.sqrt(sum(value**2 for value in entries)) if entries else None)
+    seen = [g[i] for i, is_empty in enumerate(empty) if is_empty and g[i] is not None]
+    if not seen:
         return [rho] * len(empty)
-    mean = sum(known) / len(known)
+    mean = sum(seen) / len(seen)
     g = [mean if length is None else length for length in g]
 
     def clipped(scale):
@@ -53,8 +59,11 @@ def rates(y, p, protected, share):
     return clipped((low + high) / 2)
 
 
-def probabilities(y, p, protected, share):
+def probabilities(y, p, protected, share, known=None):
     """π, or 1 for a sample that is not empty, over the sum of all of them."""
-    found, empty = rates(y, p, protected, share), empties(y, protected)
+    found = rates(y, p, protected, share, known)
+    if known is not None:
+        y = [[v and k for v, k in zip(*row, strict=True)] for row in zip(y, known, strict=True)]
+    empty = empties(y, protected)
     weights = [found[i] if is_empty else 1.0 for i, is_empty in enumerate(empty)]
     return [weight / math.fsum(weights) for weight in weights]

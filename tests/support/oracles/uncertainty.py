@@ -14,6 +14,7 @@ from .d2ace import (
     pressure_probabilities,
     uncertainty,
 )
+from .visits import make_known
 
 BINS = 5
 
@@ -45,14 +46,19 @@ def mutual_information(a, b):
     return total
 
 
-def correlation(bins):
-    """4.2: C, the mutual informations with a diagonal of 1, each row divided by its maximum."""
+def correlation(bins, known=None):
+    """4.2: C, the mutual informations with a diagonal of 1, each row divided by its maximum.
+
+    Each of the samples where both labels are known; without any, 0.
+    """
+    known = make_known(bins, known)[1]
     q = bins.shape[1]
     c = np.eye(q)
     for j in range(q):
         for k in range(q):
-            if j != k:
-                c[j, k] = mutual_information(bins[:, j], bins[:, k])
+            both = known[:, j] & known[:, k]
+            if j != k and both.any():
+                c[j, k] = mutual_information(bins[both, j], bins[both, k])
     return c / c.max(axis=1, keepdims=True)
 
 
@@ -67,8 +73,18 @@ class UncertaintyOracle:
     A sample without a visit counts as p = 0.5 with d = 0.
     """
 
-    def __init__(self, y, *, pressure=8.0, decay_start=0.1, epochs=100, window=5, correlated=True):
-        self.y = np.asarray(y, np.float64)
+    def __init__(
+        self,
+        y,
+        known=None,
+        *,
+        pressure=8.0,
+        decay_start=0.1,
+        epochs=100,
+        window=5,
+        correlated=True,
+    ):
+        self.y, self.known = make_known(y, known)
         self.pressure, self.decay_start, self.epochs = pressure, decay_start, epochs
         self.window, self.correlated = window, correlated
         self.history = [[] for _ in self.y]
@@ -93,9 +109,10 @@ class UncertaintyOracle:
         """4.2: w, or the plain sum of U."""
         u = self.uncertainties()
         if not self.correlated:
-            return u.sum(axis=1)
+            return np.where(self.known, u, 0.0).sum(axis=1)
         bins = bin_of(u)
-        return weighted_sum(centre_of(bins), correlation(bins))
+        centres = np.where(self.known, centre_of(bins), 0.0)  # 0: no part of the sum
+        return weighted_sum(centres, correlation(bins, self.known))
 
     def pressure_at(self, epoch):
         """4.3: s(e)."""

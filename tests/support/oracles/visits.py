@@ -12,6 +12,18 @@ def make_labels(rng, n, q):
     return y
 
 
+def make_known(y, known):
+    """Labels as float64 with 0 where they are unknown, and which are known: all, by default."""
+    known = np.ones(np.shape(y), bool) if known is None else np.asarray(known, bool)
+    return np.where(known, np.asarray(y, np.float64), 0.0), known
+
+
+def mean_known(values, known):
+    """The mean of the known ones of a row or of a table; 0 where there are none."""
+    chosen = [value for value, ok in zip(np.ravel(values), np.ravel(known), strict=True) if ok]
+    return sum(chosen) / len(chosen) if chosen else 0.0
+
+
 def epoch_of_visits(rng, n, batch_size):
     """Batches of distinct ids which visit each sample 0, 1 or 7 times; sample 0 never."""
     times = rng.choice([0, 1, 7], n, p=[0.2, 0.6, 0.2])
