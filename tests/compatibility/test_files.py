@@ -60,7 +60,7 @@ def test_a_backup_has_the_same_names_of_arrays_and_facts(tmp_path):
     assert made.keys() == kept.keys() | {"sha256"}
     later = {"samples_per_epoch", "draws", "importance_weights", "layers", "optimizer"}
     later |= {"features", "features_made_by", "neighbors", "sample_weight", "window", "stream"}
-    later |= {"vocabularies"}
+    later |= {"vocabularies", "left_out"}
     later |= {"scores", "every", "signal", "output", "from_logits"}
     assert made["facts"].keys() == kept["facts"].keys() | later
     assert made["facts"]["in_force"].keys() == kept["facts"]["in_force"].keys()
