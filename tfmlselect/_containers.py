@@ -22,8 +22,10 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, tf.SparseTensor) and value.shape.rank == 2:
         if value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool:
             rows, columns = value.indices.numpy().T
-            shape = tuple(value.dense_shape.numpy())
-            return sparse.csr_matrix((value.values.numpy(), (rows, columns)), shape)
+            values, shape = value.values.numpy(), tuple(value.dense_shape.numpy())
+            if values.dtype.itemsize == 2 and value.dtype.is_floating:  # which scipy has not
+                values = values.astype(np.float32)
+            return sparse.csr_matrix((values, (rows, columns)), shape)
         return value
     if not all(hasattr(value, each) for each in ("iloc", "dtypes", "to_numpy")):
         return value
