@@ -434,7 +434,7 @@ def measure(
 
 
 def _sparse_labels(y: Any, missing: Any) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """The positives, uint8, and the unknown entries, int64, as matrices of ones."""
+    """The positives, uint8, and the unknown entries, bool, as matrices of ones."""
     if sparse.issparse(y):
         positive, unknown = _check_sparse(y, "y", check_missing(missing))
     else:
@@ -443,7 +443,7 @@ def _sparse_labels(y: Any, missing: Any) -> tuple[sparse.csr_matrix, sparse.csr_
         unknown = None if labels.known is None else sparse.csr_matrix(~labels.known)
     if unknown is None:
         unknown = sparse.csr_matrix(positive.shape, dtype=bool)
-    return positive, unknown.astype(np.int64)
+    return positive, unknown
 
 
 def _as_array(y: Any, name: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlselect._checks import shown
@@ -15,11 +16,14 @@ from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.distributed import workers
 from tfmlselect.labels import Labels
 from tfmlselect.losses import ThinnedLikelihood
+from tfmlselect.losses.base import LabelLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.hooks import listening
 from tfmlselect.strategies import RareEvents, Strategy
+
+_LIBRARIES_OF_LOSSES = ("keras", "tf_keras", "tensorflow", "tensorflow_addons")
 
 
 def check_steps(steps: int | None, dataset: AdaptiveDataset) -> None:
@@ -182,6 +186,32 @@ def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDatase
             "will predict probabilities of the thinned data, which are too large. Received: "
             f"loss={shown(recorded)}. Compile the model with tfmlselect.losses."
             "ThinnedLikelihood(), or pass importance_weights=1.0 to adaptive_dataset.",
+            stacklevel=4,
+        )
+
+
+def warn_of_unmasked_loss(recorded: Any, selection: Selection) -> None:
+    """Says so if a loss that leaves nothing out is trained on labels of which some are unknown.
+
+    Args:
+        recorded: the compiled loss of the recorded output, or None. What a loss of the user's own
+            does is not known.
+        selection: of the dataset.
+    """
+    labels = selection.source.labels
+    if labels.known is None or labels.missing is None or recorded is None:
+        return
+    masked = getattr(recorded, "missing", None)
+    masked = masked if isinstance(masked, (int, float, np.number)) else None
+    library = (getattr(recorded, "__module__", None) or "").split(".")[0]
+    whole = isinstance(recorded, (str, LabelLoss)) or library in _LIBRARIES_OF_LOSSES
+    leaves_out = masked is not None and np.array_equal(masked, labels.missing, equal_nan=True)
+    if (masked is not None or whole) and not leaves_out and selection.first_time("unmasked"):
+        number = "np.nan" if np.isnan(labels.missing) else f"{labels.missing:g}"
+        warnings.warn(
+            "The loss takes what stands for unknown labels for a label. Received: "
+            f"missing={number} of the dataset, and loss={shown(recorded)}. Compile the model with "
+            f"tfmlselect.losses.Masked(loss, missing={number}).",
             stacklevel=4,
         )
 
