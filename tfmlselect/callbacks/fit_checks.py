@@ -194,26 +194,32 @@ def warn_of_unmasked_loss(recorded: Any, selection: Selection) -> None:
     """Says so if a loss that leaves nothing out is trained on labels of which some are unknown.
 
     Args:
-        recorded: the compiled loss of the recorded output, or None. What a loss of the user's own
-            does is not known.
+        recorded: the compiled loss of the recorded output, or of several; or None. What a loss of
+            the user's own leaves out is not known.
         selection: of the dataset.
     """
     labels = selection.source.labels
-    if labels.known is None or labels.missing is None or recorded is None:
+    if labels.known is None or labels.missing is None:
         return
-    masked = getattr(recorded, "missing", None)
-    masked = masked if isinstance(masked, (int, float, np.number)) else None
-    library = (getattr(recorded, "__module__", None) or "").split(".")[0]
-    whole = isinstance(recorded, (str, LabelLoss)) or library in _LIBRARIES_OF_LOSSES
-    leaves_out = masked is not None and np.array_equal(masked, labels.missing, equal_nan=True)
-    if (masked is not None or whole) and not leaves_out and selection.first_time("unmasked"):
+    taking = [each for each in tf.nest.flatten([recorded]) if _takes_as_label(each, labels.missing)]
+    if taking and selection.first_time("unmasked"):
         number = "np.nan" if np.isnan(labels.missing) else f"{labels.missing:g}"
         warnings.warn(
             "The loss takes what stands for unknown labels for a label. Received: "
-            f"missing={number} of the dataset, and loss={shown(recorded)}. Compile the model with "
-            f"tfmlselect.losses.Masked(loss, missing={number}).",
+            f"missing={number} of the dataset, and loss={shown(taking[0])}. Compile the model with "
+            f"tfmlselect.losses.Masked(loss, missing={number}); the other losses of this package "
+            "take missing= themselves.",
             stacklevel=4,
         )
+
+
+def _takes_as_label(loss: Any, missing: float) -> bool:
+    """Whether it is known that a loss does not leave entries of this value out."""
+    own = getattr(loss, "missing", None)
+    if isinstance(own, (int, float, np.number)):
+        return not np.array_equal(own, missing, equal_nan=True)
+    library = (getattr(loss, "__module__", None) or "").split(".")[0]
+    return isinstance(loss, (str, LabelLoss)) or library in _LIBRARIES_OF_LOSSES
 
 
 def warn_of_other_epoch(epoch: int, completed: int) -> None:
