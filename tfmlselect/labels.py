@@ -462,7 +462,7 @@ def label_statistics(
 
 
 def _sparse_labels(y: Any, missing: Any) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """The positives, uint8, and the unknown entries, int64, as matrices of ones."""
+    """The positives, uint8, and the unknown entries, bool, as matrices of ones."""
     if sparse.issparse(y):
         positive, unknown = _check_sparse(y, "y", check_missing("missing", missing))
     else:
@@ -471,7 +471,7 @@ def _sparse_labels(y: Any, missing: Any) -> tuple[sparse.csr_matrix, sparse.csr_
         unknown = None if labels.known is None else sparse.csr_matrix(~labels.known)
     if unknown is None:
         unknown = sparse.csr_matrix(positive.shape, dtype=bool)
-    return positive, unknown.astype(np.int64)
+    return positive, unknown
 
 
 _BINARIZE = (

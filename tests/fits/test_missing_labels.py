@@ -87,6 +87,30 @@ def test_every_strategy_took_part():
     }
 
 
+@pytest.mark.parametrize("missing", [-1, np.nan])
+def test_a_loss_that_leaves_nothing_out_is_said_once(missing):
+    number = "np.nan" if np.isnan(missing) else "-1"
+    losses = ["mse", tf.keras.losses.BinaryCrossentropy(), tfml.losses.AsymmetricLoss()]
+    for loss in losses:
+        train = made("arrays", missing, "uniform")
+        with pytest.warns(UserWarning, match=rf"unknown labels for a label.*missing={number}\)"):
+            fitted(train, loss, epochs=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            fitted(train, loss, epochs=1)
+
+
+def test_a_loss_that_masks_is_taken():
+    loss = tfml.losses.AsymmetricLoss()
+    loss.missing = np.nan  # and another number stands in the dataset
+    with pytest.warns(UserWarning, match="unknown labels for a label"):
+        fitted(made("arrays", -1, "uniform"), loss, epochs=1)
+    for loss.missing in (-1, -1.0):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            fitted(made("arrays", -1, "uniform"), loss, epochs=1)
+
+
 def test_batches_hold_y_as_it_was_given():
     train = made("arrays", np.nan, "uniform")
     y = np.concatenate([y.numpy() for _, y in train.in_order()])

@@ -231,6 +231,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.warn_of_model_on_one_machine(self.model)
         self._prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
+        fit_checks.warn_of_unmasked_loss(self._recorded_loss(self.model), selection)
         fit_checks.check_all_write_summaries(self.model, self._summaries is not None)
         if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)

@@ -17,11 +17,14 @@ from tfmlselect.distributed import workers
 from tfmlselect.labels import Labels
 from tfmlselect.losses import PartialLabelMasking, PositiveWeights, ThinnedLikelihood
 from tfmlselect.losses.balancing import BalancingLoss
+from tfmlselect.losses.base import LabelLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
 from tfmlselect.pipeline.plan import Plan
 from tfmlselect.pipeline.selection import Selection
 from tfmlselect.recording.hooks import listening
 from tfmlselect.strategies import RareEvents, Strategy
+
+_LIBRARIES_OF_LOSSES = ("keras", "tf_keras", "tensorflow", "tensorflow_addons")
 
 
 def check_steps(steps: int | None, dataset: AdaptiveDataset) -> None:
@@ -261,6 +264,37 @@ def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDatase
             f"loss={shown(recorded)}. Compile the model with tfmlselect.losses."
             "ThinnedLikelihood(), or pass importance_weights=1.0 to adaptive_dataset.",
         )
+
+
+def warn_of_unmasked_loss(recorded: Any, selection: Selection) -> None:
+    """Says so if a loss that leaves nothing out is trained on labels of which some are unknown.
+
+    Args:
+        recorded: the compiled loss of the recorded output, or of several; or None. What a loss of
+            the user's own leaves out is not known.
+        selection: of the dataset.
+    """
+    labels = selection.source.labels
+    if labels.known is None or labels.missing is None:
+        return
+    taking = [each for each in tf.nest.flatten([recorded]) if _takes_as_label(each, labels.missing)]
+    if taking and selection.first_time("unmasked"):
+        number = "np.nan" if np.isnan(labels.missing) else f"{labels.missing:g}"
+        warn(
+            "The loss takes what stands for unknown labels for a label. Received: "
+            f"missing={number} of the dataset, and loss={shown(taking[0])}. Compile the model with "
+            f"tfmlselect.losses.Masked(loss, missing={number}); the other losses of this package "
+            "take missing= themselves.",
+        )
+
+
+def _takes_as_label(loss: Any, missing: float) -> bool:
+    """Whether it is known that a loss does not leave entries of this value out."""
+    own = getattr(loss, "missing", None)
+    if isinstance(own, (int, float, np.number)):
+        return not np.array_equal(own, missing, equal_nan=True)
+    library = (getattr(loss, "__module__", None) or "").split(".")[0]
+    return isinstance(loss, (str, LabelLoss)) or library in _LIBRARIES_OF_LOSSES
 
 
 def warn_of_other_epoch(epoch: int, completed: int) -> None:
