@@ -253,9 +253,10 @@ def _collected(dataset: tf.data.Dataset, cardinality: int) -> dict[str, np.ndarr
     except tf.errors.InvalidArgumentError as error:
         if not any(words in error.message for words in _DIFFERENT_SHAPES):
             raise
+        said = error.message.split(" [Op")[0].split("}} ")[-1]  # without the op that says so
         raise ValueError(
             "Every sample must have y of the same length, and the vector of `features`. Received: "
-            f"{error.message.split(' [Op')[0]}. Make y a 0/1 vector of all labels with .map; "
+            f"{said}. Make y a 0/1 vector of all labels with .map; "
             "of class ids for instance tf.reduce_max(tf.one_hot(ids, q), axis=0)."
         ) from error
     n = sum(len(part["y"]) for part in parts)
