@@ -171,6 +171,30 @@ def test_values_other_than_0_and_1(kind, value):
         check_labels(kind(changed(2, 1, value)), "labels")
 
 
+def nullable(y, row, column, dtype):
+    frame = pd.DataFrame(y).astype(dtype)
+    frame.iloc[row, column] = pd.NA
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("y", "place"),
+    [
+        (np.where(np.arange(5) == 3, np.nan, np.arange(5)), r"y\[3\]=nan"),  # class ids
+        (pd.Series([0, 1, 2, 1]).astype("Int64").shift(1), r"y\[0\]=(nan|<NA>)"),
+        ([0, 1, None, 2], r"y\[2\]=None"),
+        (nullable(SMALL, 3, 2, "Int64"), r"y\[3, 2\]=(nan|<NA>)"),
+        (nullable(SMALL, 0, 1, "boolean"), r"y\[0, 1\]=(nan|<NA>)"),
+        (nullable(SMALL, 4, 0, "Float64"), r"y\[4, 0\]=(nan|<NA>)"),
+        ([[0, 1], [None, 1]], r"y\[1, 0\]=None"),
+    ],
+    ids=range(7),
+)
+def test_what_is_missing_is_said_and_where(y, place):
+    with pytest.raises(ValueError, match=rf"Received: {place}\..*(missing|Leave)"):
+        check_labels(y)
+
+
 def test_sparse_duplicates_are_summed():
     y = sparse.coo_matrix(([1, 1, 1], ([0, 0, 1], [1, 1, 0])), shape=(2, 2))
     with pytest.raises(ValueError, match=r"y\[0, 1\]=2"):
@@ -200,7 +224,6 @@ def test_shapes_that_are_no_labels(y, received):
     [
         (np.array([0.0, 1.0]), "float64"),
         (np.array([False, True]), "bool"),
-        (np.array([[0, None], [1, 0]]), "object"),
         (np.array([[0, 1j]]), "complex128"),
     ],
 )

@@ -20,8 +20,8 @@ def require_tensorflow() -> None:
         raise ImportError(
             "tfmlselect needs TensorFlow >= 2.15 and does not choose the wheel for you. "
             "Received: no module named 'tensorflow'. "
-            "Install one of them: pip install 'tfmlselect[tf]' (with GPU support), "
-            "or pip install 'tfmlselect[tf-cpu]' (smaller, CPU only)."
+            "Install one: pip install tensorflow; on Linux also 'tensorflow[and-cuda]', which "
+            "brings what a GPU needs, or tensorflow-cpu, which is smaller."
         )
     wanted = os.environ.get("KERAS_BACKEND", "tensorflow")
     legacy = os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true")

@@ -42,7 +42,7 @@ def load_arff(
 ) -> tuple[Any, np.ndarray, list[str], list[str]]:
     """Reads a multi-label ARFF file, by the parser of liac-arff.
 
-    That needs `pip install 'tfmlselect[arff]'`. Labels count as declared by name, so that 1 is
+    That needs `pip install liac-arff`. Labels count as declared by name, so that 1 is
     positive in `{0,1}` and in `{1,0}`.
 
     Args:
@@ -108,8 +108,7 @@ def _parser() -> Any:
         import arff
     except ImportError as error:
         raise ImportError(
-            "load_arff needs liac-arff. "
-            f"Received: {error}. Install it: pip install 'tfmlselect[arff]'."
+            f"load_arff needs liac-arff. Received: {error}. Install it: pip install liac-arff."
         ) from error
     return arff
 

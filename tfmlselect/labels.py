@@ -18,6 +18,7 @@ from scipy import sparse
 from tfmlselect import _steps_saved
 from tfmlselect._checks import check_missing, check_unmasked, require, shown
 from tfmlselect._containers import as_plain
+from tfmlselect._html_table import MOST_ROWS, html_table
 from tfmlselect._warn import warn
 
 Key: TypeAlias = str | int  # of a part of y, where y is a dict or a tuple
@@ -279,7 +280,7 @@ def variance_ratio(sums: np.ndarray) -> float:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LabelStatistics:
-    """What `label_statistics` measures; `print` shows it as a table, one row a label.
+    """What `label_statistics` measures; `print`, or a notebook, shows it as a table, a row a label.
 
     Attributes:
         n: number of samples.
@@ -346,24 +347,45 @@ class LabelStatistics:
         return f"<LabelStatistics: {', '.join(str(self).splitlines()[:2])}>"
 
     def __str__(self) -> str:
-        names = self.label_names or [str(j) for j in range(self.q)]
-        width = max(5, *map(len, names))
-        unknown = 1.0 - self.known.sum() / (self.n * self.q)
+        rows = self._rows()
+        width = max(5, *(len(name) for name, *_ in rows))
         lines = [
+            *self._figures(),
+            f"\n{'label':<{width}}  positives    share      IRLbl  minority",
+        ]
+        for name, count, share, irlbl, mark in rows:
+            mark = f"  {mark}" if mark else ""
+            lines.append(f"{name:<{width}}  {count:>9}  {share:>7}  {irlbl:>9}{mark}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        left_out = self.q - MOST_ROWS
+        note = f"{left_out} more labels: print() shows them." if left_out > 0 else ""
+        headings = ["label", "positives", "share", "IRLbl", "minority"]
+        rows = self._rows()[:MOST_ROWS]
+        return html_table(self._figures(), headings, rows, words=(0, 4), note=note)
+
+    def _figures(self) -> list[str]:
+        """What the table says above its rows."""
+        unknown = 1.0 - self.known.sum() / (self.n * self.q)
+        return [
             f"{self.n} samples, {self.q} labels, {self.minority.sum()} of them minority labels",
             f"cardinality {self.cardinality:.3f}, density {self.density:.3f}, "
             f"MeanIR {self.mean_ir:.3f}, CVIR {self.cvir:.3f}, SCUMBLE {self.scumble:.3f}",
             f"{self.empty:.2%} without a label, mean ln IRLbl {self.mean_log_irlbl:.3f}, "
             f"variance ratio {self.variance_ratio:.3f}, potential {self.potential:.1f}",
             *[f"{unknown:.2%} of the entries unknown; shares are of those known"] * bool(unknown),
-            f"\n{'label':<{width}}  positives    share      IRLbl  minority",
         ]
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The cells of the table: name, positives, share, IRLbl, mark of a minority label."""
+        rows: list[tuple[str, ...]] = []
         shares = self.counts / np.maximum(self.known, 1)
-        for j, name in enumerate(names):
-            count, mark = self.counts[j], "  *" if self.minority[j] else ""
+        for j, name in enumerate(self.label_names or map(str, range(self.q))):
+            count, mark = self.counts[j], "*" if self.minority[j] else ""
             irlbl = f"{self.irlbl[j]:.2f}" if count else "-"
-            lines.append(f"{name:<{width}}  {count:>9}  {shares[j]:>7.2%}  {irlbl:>9}{mark}")
-        return "\n".join(lines)
+            rows.append((name, str(count), f"{shares[j]:.2%}", irlbl, mark))
+        return rows
 
 
 def label_statistics(
@@ -405,11 +427,11 @@ def label_statistics(
         Variance ratio: its square root is the criterion of A. Katharopoulos and F. Fleuret. Not all
         samples are created equal: Deep learning with importance sampling. ICML 2018.
     """
-    y = as_plain(y)
+    own, y = names_in(y), as_plain(y)
     given, unknown = _sparse_labels(y, missing)
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
-    names = check_label_names(label_names, q) or names_in(y)
+    names = check_label_names(label_names, q) or own
     counts = np.bincount(matrix.indices, minlength=q).astype(np.int64)
     present = counts > 0
     if not present.all():
@@ -566,22 +588,33 @@ def _check_form(y: Any, name: str) -> None:
         "One column is not multi-label: give class ids, such as 0 for no and 1 for yes, as a "
         "vector (n,)",
     )
-    remedy = (
-        f"Cast it, {name}.astype('int64'), or turn class names into ids: "
-        f"np.unique({name}, return_inverse=True)[1]"
-    )
-    if y.dtype == object and not vector:  # None or pandas.NA among numbers, mostly
-        remedy = (
-            f"Cast it, {name}.astype('float32'), which makes NaN of None, and where labels are "
-            "unknown pass missing=np.nan; of a DataFrame's NA "
-            f"{name}.to_numpy('float32', na_value=np.nan) makes it"
-        )
+    is_right = y.dtype.kind in ("iu" if vector else "biuf")
+    missing = "" if is_right else _first_missing(y)
     require(
-        y.dtype.kind in ("iu" if vector else "biuf"),
+        not missing,
+        f"`{name}` has missing entries",
+        f"{name}{missing}",
+        f"Leave those samples out of x and {name}"
+        if vector
+        else f"Where labels are unknown pass np.asarray({name}, 'float32'), which makes NaN of None, "
+        "and missing=np.nan; else fill them",
+    )
+    require(
+        is_right,
         f"`{name}` must hold numbers, and integers where it is class ids of shape (n,)",
         f"{name}.dtype={y.dtype}",
-        remedy,
+        f"Cast it, {name}.astype('int64')",
     )
+
+
+def _first_missing(y: Any) -> str:
+    """Place and value of the first entry that is NaN, None or pandas' NA; "" without one."""
+    if y.dtype.kind in "fO":
+        for number, value in enumerate(y.flat):
+            if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+                place = ", ".join(map(str, np.unravel_index(number, y.shape)))
+                return f"[{place}]={value}"
+    return ""
 
 
 def _check_class_ids(ids: np.ndarray, name: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfmlselect import _steps_saved
+from tfmlselect._html_table import html_table
 from tfmlselect.labels import LabelStatistics, label_statistics
 
 LITTLE, MUCH = 1.2, 2.0  # steps saved below which it is little, and from which it is much
@@ -29,7 +30,7 @@ _THINNING = (
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Potential:
-    """What `tfmlselect.potential` predicts; `print` says it in words.
+    """What `tfmlselect.potential` predicts; `print`, or a notebook, says it in words.
 
     Attributes:
         low: fewest steps of uniform batches that one step of selected ones is likely to stand for,
@@ -52,10 +53,21 @@ class Potential:
         return f"<Potential: {self._amount()}>"
 
     def __str__(self) -> str:
-        lines = [self._amount(), " ".join(self.reasons), _ADVICE[self.strategy]]
+        return "\n".join([self._amount(), " ".join(self.reasons), *self._advice()])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("why", " ".join(self.reasons)),
+            ("what to do", " ".join(self._advice())),
+            ("strategy", self.strategy),
+        ]
+        return html_table([self._amount()], [], rows, words=(0, 1))
+
+    def _advice(self) -> list[str]:
+        advice = [_ADVICE[self.strategy]]
         if self.strategy != "uniform" and self.statistics.empty > MOST_EMPTY:
-            lines.append(_THINNING)
-        return "\n".join(lines)
+            advice.append(_THINNING)
+        return advice
 
     def _amount(self) -> str:
         saved = self.statistics.potential

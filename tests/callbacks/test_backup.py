@@ -584,5 +584,5 @@ def test_a_directory_that_may_not_be_written_into(tmp_path, monkeypatch, name):
 
 
 def test_a_run_without_a_seed_cannot_be_kept(tmp_path):
-    with pytest.raises(ValueError, match=r"`backup_dir`.* Received: .*without a seed.*seed=0"):
+    with pytest.raises(ValueError, match=r"The dataset has no seed.* Received: .*seed=0"):
         make_run(tmp_path, seed=None)

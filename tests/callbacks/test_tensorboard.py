@@ -417,7 +417,7 @@ def test_without_tensorboard(tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name)
     )
-    with pytest.raises(ImportError, match=r"Received: log_dir=.*tfmlselect\[tensorboard\]"):
+    with pytest.raises(ImportError, match=r"Received: log_dir=.*pip install tensorboard\."):
         tfml.AdaptiveBatchSelection(make_train(), log_dir=tmp_path)
     tfml.AdaptiveBatchSelection(make_train(), label_names=NAMES)
 

@@ -105,7 +105,7 @@ def test_the_package_works_without_matplotlib_and_says_what_plots_need():
     assert len(lines) == 3
     assert set(lines) == {
         "tfmlselect.plots needs matplotlib. Received: no module named 'matplotlib'. "
-        "Install it: pip install 'tfmlselect[plots]'."
+        "Install it: pip install matplotlib."
     }
 
 

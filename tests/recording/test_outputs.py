@@ -253,9 +253,31 @@ def test_another_width_is_seen_before_training(kind):
 # Labels.
 
 
-def test_labels_of_another_shape_name_the_way_out():
-    with pytest.raises(ValueError, match=r"wanted \(b, 3\).*Received.*check_order=False"):
-        reader().matrix(np.zeros([2, 4]))
+@pytest.mark.parametrize("y", [np.zeros([2, 4]), np.zeros([2, 3, 1]), np.array([["a"] * 3])])
+def test_labels_of_another_form_name_the_way_out(y):
+    with pytest.raises(ValueError, match=r"another form.*wanted \(b, 3\).*Received") as caught:
+        reader().matrix(y)
+    assert "check_order" not in str(caught.value)  # it compares labels that can be read
+
+
+@pytest.mark.parametrize(
+    ("ids", "shape", "said"),
+    [(False, [None, None], "None, 3"), (False, None, "None, 3"), (True, None, "None")],
+)
+def test_labels_of_unknown_shape_say_how_to_give_it(ids, shape, said):
+    labels = [2, 0] if ids else np.eye(3, dtype=np.float32)[:2]
+
+    def read(tell):
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.int64 if ids else tf.float32)])
+        def step(y):
+            y = tf.ensure_shape(y, [None] if said == "None" else [None, 3]) if tell else y
+            return OutputReader(3, ids, None, "auto", None).matrix(y)
+
+        return step(labels)
+
+    with pytest.raises(ValueError, match=rf"not known.*tf\.ensure_shape\(y, \[{said}\]\)\."):
+        read(tell=False)
+    assert read(tell=True).shape == (2, 3)  # the advice
 
 
 # The loss that hardness is to be.

@@ -216,7 +216,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
     def __repr__(self) -> str:
         usual = inspect.signature(AdaptiveBatchSelection).parameters
         given = [
-            f", {name}={value!r}"
+            f", {name}={_checks.shown(value)}"
             for name, value in self._options.items()
             if type(value) is not type(usual[name].default) or value != usual[name].default
         ]
@@ -239,6 +239,8 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             if self._state is not None:
                 on_error.callback(self._state.end)
             fit_checks.start_backups(self.model, self._state)
+            fit_checks.warn_of_keras_backups(selection, self._state is not None)
+            fit_checks.warn_of_fresh_start(selection, self.model)
             fit = running_fit(self.model)
             selection.attach(self, self.model, self._options["state_device"], fit)
             if selection.epoch == 0:
@@ -494,8 +496,9 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
     """Checks the options that nobody else checks."""
     if not isinstance(dataset, AdaptiveDataset):
         raise TypeError(
-            "The callback leads an adaptive dataset. Received: dataset of type "
-            f"{type(dataset).__name__}. Make one: train = tfmlselect.adaptive_dataset((x, y))."
+            "AdaptiveBatchSelection needs the adaptive dataset that `fit` trains on. Received: "
+            f"dataset of type {type(dataset).__name__}. Make one: train = "
+            "tfmlselect.adaptive_dataset((x, y)), and pass it to both."
         )
     _checks.check_choice("scores", options["scores"], ("record", "predict"))
     _checks.check_whole("every", options["every"], 1)
@@ -517,7 +520,7 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
     required = _checks.check_flag("backup_required", options["backup_required"])
     _checks.require(
         options["backup_dir"] is not None or not required,
-        "Backups that are required need a directory",
+        "`backup_required=True` needs a directory for the backups",
         "backup_required=True, backup_dir=None",
         "Pass backup_dir=...",
     )
@@ -526,7 +529,7 @@ def _check_options(dataset: Any, options: dict[str, Any]) -> None:
         check_directory("backup_dir", path, writes=False)
         _checks.require(
             dataset._selection.plan.repeatable,
-            "`backup_dir` keeps a run whose draws can be repeated",
-            f"backup_dir={path!r}, and a dataset without a seed",
-            "Make the dataset with one: adaptive_dataset(..., seed=0)",
+            "The dataset has no seed, and `backup_dir` keeps a run whose draws can be repeated",
+            f"backup_dir={path!r}, and a dataset with seed=None",
+            "Make the dataset with a seed: adaptive_dataset(..., seed=0)",
         )

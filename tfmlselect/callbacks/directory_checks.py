@@ -48,5 +48,5 @@ def require_directory(name: str, path: str, problem: str) -> None:
         not problem,
         f"`{name}` must be a directory that can be written into",
         f"{name}={path!r}: {problem}",
-        "Name another, or have it allowed and make room there",
+        "Name another directory, or allow this process to write there and make room",
     )

@@ -82,7 +82,51 @@ def start_backups(model: tf.keras.Model, state: RunState | None) -> None:
         if state is not None:
             state.end()
         raise ValueError(
-            "Another worker cannot keep its run. Received: an error there. Look at what it says."
+            "Another worker cannot keep its run. Received: an error there. Look at what that "
+            "worker prints."
+        )
+
+
+def warn_of_keras_backups(selection: Selection, kept: bool) -> None:
+    """Warns if Keras' BackupAndRestore goes along with the fit that calls a callback at its start.
+
+    Args:
+        selection: of the dataset.
+        kept: whether the fit keeps its run in a `backup_dir`.
+    """
+    kind = tf.keras.callbacks.BackupAndRestore
+    there = any(isinstance(each, kind) for each in getattr(calling_list(), "callbacks", ()))
+    if there and selection.first_time("BackupAndRestore"):
+        remedy = "Leave it out: backup_dir= keeps the model too"
+        if not kept:
+            remedy = (
+                "Keep the run with AdaptiveBatchSelection(train, backup_dir=...) in its place, "
+                "and go on with fit(initial_epoch=selection.restore(model), ...)"
+            )
+        warn(
+            "Keras' BackupAndRestore puts the model back and not the selection: after an "
+            "interruption the strategy has lost what it recorded, and plans begin anew. Received: "
+            f"BackupAndRestore in `callbacks`, {'a' if kept else 'no'} backup_dir. {remedy}."
+        )
+
+
+def warn_of_fresh_start(selection: Selection, model: tf.keras.Model) -> None:
+    """Warns if a dataset that was used forgets all for a model that was trained elsewhere.
+
+    Args:
+        selection: of the dataset, before the model is attached.
+        model: that is trained.
+    """
+    lost = selection.epoch - selection.completed_by(model)
+    iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
+    steps = 0 if iterations is None else int(iterations.numpy())
+    if lost and steps:
+        warn(
+            "The dataset starts afresh with this model: what its strategy recorded in "
+            f"{lost} epochs is lost. Received: a model that was trained for {steps} steps, and is "
+            "not the object of those epochs; a loaded one is another, too. To go on with it, make "
+            "the callback with backup_dir=... from the first fit on, and call "
+            "selection.restore(model) before fit."
         )
 
 
@@ -93,8 +137,8 @@ def check_all_write_summaries(model: tf.keras.Model, writes: bool) -> None:
     if len(said) > 1:
         raise ValueError(
             "Some workers were given a `log_dir` and others not. Received: "
-            f"{'a' if writes else 'no'} `log_dir` on this one. Pass it to all: only the first "
-            "writes."
+            f"{'a' if writes else 'no'} `log_dir` on this one. Pass it to all of them; only the "
+            "first writes."
         )
 
 
@@ -302,8 +346,9 @@ def warn_of_other_epoch(epoch: int, completed: int) -> None:
     if epoch not in (0, completed):
         warn(
             f"Keras starts with epoch {epoch}, and the dataset has completed {completed}. "
-            f"Received: initial_epoch={epoch}. Selection goes by the dataset's own counter; "
-            f"pass initial_epoch={completed} where both are to agree.",
+            f"Received: initial_epoch={epoch}. Selection goes by the dataset's own count; pass "
+            f"initial_epoch={completed} where both are to agree. To go on with a run of before, "
+            "keep it with backup_dir=... and call selection.restore(model)."
         )
 
 

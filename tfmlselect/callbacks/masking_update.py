@@ -42,7 +42,8 @@ class RatioUpdate:
             warn(
                 "Labels without positives or without negatives take no part in Partial Label "
                 f"Masking. Received: {silent.size} of {loss.q} labels: "
-                f"{', '.join(map(str, silent[:5]))}{', ...' * (silent.size > 5)}.",
+                f"{', '.join(map(str, silent[:5]))}{', ...' * (silent.size > 5)}. "
+                "Drop columns that are not needed; the other labels are masked as usual.",
             )
 
     def record(self, y: tf.Tensor, p: tf.Tensor) -> None:

@@ -60,7 +60,7 @@ class SelectionSummaries(Companion):
             raise ImportError(
                 "TensorFlow writes summaries with TensorBoard's help. Received: "
                 f"log_dir={log_dir!r}, and no module named 'tensorboard'. Install it: "
-                "pip install 'tfmlselect[tensorboard]'."
+                "pip install tensorboard."
             )
         self._log_dir = log_dir
         self._directory = os.path.join(log_dir, "selection")

@@ -53,7 +53,8 @@ def _unknown_arguments(function: Callable, unknown: dict[str, Any], strategy: An
         if unknown.keys() <= inspect.signature(kind).parameters.keys():
             return TypeError(
                 "Arguments of a strategy go to its object. Received: "
-                f"{received}. Pass strategies.{kind.__name__}({received}) as the strategy."
+                f"{received}. Pass tfmlselect.strategies.{kind.__name__}({received}) as the "
+                "strategy."
             )
     close = difflib.get_close_matches(next(iter(unknown)).lower(), own, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""

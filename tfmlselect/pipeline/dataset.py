@@ -347,7 +347,8 @@ class AdaptiveDataset(tf.data.Dataset):
         if not self._selection.attached and self._selection.first_time("not attached"):
             warn(
                 "This adaptive dataset is not attached to a callback: each iteration is a fresh "
-                "uniform permutation. For adaptive batches pass model.fit(train, "
+                "uniform permutation. Received: an iteration outside of a fit with "
+                "AdaptiveBatchSelection. For adaptive batches call model.fit(train, "
                 "callbacks=[tfmlselect.AdaptiveBatchSelection(train)]). To look at a batch "
                 "quietly, use train.take(1); for all samples, train.in_order().",
             )

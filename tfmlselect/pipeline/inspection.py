@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfmlselect._checks import check_whole
+from tfmlselect._html_table import MOST_ROWS, html_table
 from tfmlselect.labels import check_label_names
 from tfmlselect.pipeline.selection import Selection
 
@@ -17,7 +18,7 @@ _OTHERS_SHOWN = 2
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
-    """What `AdaptiveDataset.inspect` finds; `print` shows it as a table, one row a sample.
+    """What `AdaptiveDataset.inspect` finds; `print`, or a notebook, shows a table, a row a sample.
 
     Rows are in descending probability: the k samples that are drawn most, then the k that are drawn
     least. All of them are of one distribution, the one that the next epoch is drawn from.
@@ -76,11 +77,7 @@ class Inspection:
 
     def __str__(self) -> str:
         rows = [self._row(row) for row in range(len(self.ids))]
-        headings = [("", "sample"), ("", "p n"), *map(_two_lines, self.parts), ("", "labels")]
-        if self.predictions is not None:
-            headings[-1] = ("labels,", "as predicted")
-            headings.append(("others that are", "predicted most"))
-        lines = [*map(list, zip(*headings, strict=True)), *rows]
+        lines = [*map(list, zip(*self._headings(), strict=True)), *rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         numbers = 2 + len(self.parts)
         text = [
@@ -93,6 +90,28 @@ class Inspection:
         half = 2 + len(rows) // 2
         heading = [line for line in text[:2] if line]
         return "\n".join([self._headline(), "", *heading, *text[2:half], "...", *text[half:]])
+
+    def _repr_html_(self) -> str:
+        most = MOST_ROWS // 2
+        half = len(self.ids) // 2
+        shown = [*range(half)][:most], [*range(half, 2 * half)][-most:]
+        upper, lower = ([self._row(row) for row in part] for part in shown)
+        left_out = 2 * half - len(upper) - len(lower)
+        headings = [" ".join(filter(None, heading)) for heading in self._headings()]
+        words = range(2 + len(self.parts), len(headings))
+        between = ["..."] + [""] * (len(headings) - 1)
+        note = f"{left_out} rows between them are left out: print() shows them." if left_out else ""
+        return html_table(
+            [self._headline()], headings, [*upper, between, *lower], words=words, note=note
+        )
+
+    def _headings(self) -> list[tuple[str, str]]:
+        """Of each column, in two lines."""
+        headings = [("", "sample"), ("", "p n"), *map(_two_lines, self.parts), ("", "labels")]
+        if self.predictions is not None:
+            headings[-1] = ("labels,", "as predicted")
+            headings.append(("others that are", "predicted most"))
+        return headings
 
     def _headline(self) -> str:
         epochs = f"{self.epoch} epoch{'s' if self.epoch != 1 else ''}"

@@ -314,10 +314,10 @@ def _collected(dataset: tf.data.Dataset, cardinality: int) -> dict[str, np.ndarr
     except tf.errors.InvalidArgumentError as error:
         if not any(words in error.message for words in _DIFFERENT_SHAPES):
             raise
+        said = error.message.split(" [Op")[0].split("}} ")[-1]  # without the op that says so
         raise ValueError(
             "Every sample must have y of the same length, and the vector of `features`. Received: "
-            f"{error.message.split(' [Op')[0]}. Make y a 0/1 vector of all labels with .map; "
-            f"{_REMEDY_IDS}."
+            f"{said}. Make y a 0/1 vector of all labels with .map; {_REMEDY_IDS}."
         ) from error
     n = sum(len(part["y"]) for part in parts)
     if known and n != cardinality:

@@ -13,7 +13,7 @@ import importlib.util
 if importlib.util.find_spec("matplotlib") is None:
     raise ImportError(
         "tfmlselect.plots needs matplotlib. Received: no module named 'matplotlib'. "
-        "Install it: pip install 'tfmlselect[plots]'."
+        "Install it: pip install matplotlib."
     )
 
 from tfmlselect.plots.attention import label_attention

@@ -104,7 +104,7 @@ class TrainStepHook:
                 raise RuntimeError(
                     "A model is trained by one fit at a time. Received: a second fit "
                     "while one runs with callbacks of tfmlselect, within it or in another thread. "
-                    "Let the first one end before."
+                    "Wait until the first one is over."
                 )
             if self.next_listeners and (fit is None or fit.callbacks is _referred(self.next_list)):
                 self._begin(model, fit)

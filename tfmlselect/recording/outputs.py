@@ -160,12 +160,25 @@ class OutputReader:
         if self._single_label and are_class_ids(y):
             return one_hot(y, self.q)
         if y.shape.rank != 2 or y.shape[-1] != self.q or not _holds_values(y.dtype):
-            raise ValueError(
-                f"The labels in the train step are not those of the dataset: wanted (b, {self.q})"
-                f" numbers. Received: y of shape {y.shape}, {y.dtype.name}. If a `.map` "
-                "changed them on purpose, pass AdaptiveBatchSelection(train, check_order=False)."
-            )
+            raise self._other_labels(y)
         return y
+
+    def _other_labels(self, y: tf.Tensor) -> ValueError:
+        """What is raised of labels in the step, y, that are no matrix of q numbers a sample."""
+        wanted = f"wanted (b, {self.q}) numbers. Received: y of shape {y.shape}, {y.dtype.name}"
+        if y.shape.is_compatible_with([None, self.q]) and _holds_values(y.dtype):
+            ids = self._single_label and y.shape.rank is None
+            return ValueError(
+                f"The shape of the labels in the train step is not known: {wanted}. Say it where "
+                "it was lost, as in a `.map` that calls Python: y = tf.ensure_shape(y, "
+                f"{[None] if ids else [None, self.q]})."
+            )
+        return ValueError(
+            f"The labels in the train step have another form than those of the dataset: {wanted}. "
+            "Look at each `.map` after selection, and at the y that a train_step of your own hands "
+            "to compute_loss: leave them as the dataset has them. What else a loss needs can be "
+            "the target of another output; output=... of the callback then names this one."
+        )
 
     def matrices(self, y: Nested) -> list[tf.Tensor]:
         """The labels that arrive, (b, q) for each output that is recorded."""

@@ -62,7 +62,7 @@ def nearest_neighbors(features: Any, k: int) -> np.ndarray:
     """Finds the k nearest other samples of each sample by Euclidean distance.
 
     Exact, by scikit-learn. Dense arrays of more than `APPROXIMATE_ABOVE` = 200,000 samples are
-    searched by faiss where it is installed (`pip install 'tfmlselect[ann]'`): an inverted file
+    searched by faiss where it is installed (`pip install faiss-cpu`): an inverted file
     that looks at the 32 nearest of about sqrt(n) cells, so that a few neighbours are missed.
 
     The result is remembered while the array lives, so that several strategies search it once. An

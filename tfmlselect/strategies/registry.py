@@ -69,7 +69,7 @@ def get(name: str | Strategy) -> Strategy:
     if not isinstance(name, str):
         raise TypeError(
             f"`strategy` is a name or a Strategy object. Received: strategy={shown(name)}. "
-            f"{choose} make an object: strategies.D2ACE()."
+            f"{choose} make an object: tfmlselect.strategies.D2ACE()."
         )
     classes = {kind.__name__.lower(): each for each, kind in _STRATEGIES.items()}
     lower = name.lower()
