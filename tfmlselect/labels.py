@@ -596,8 +596,8 @@ def _check_form(y: Any, name: str) -> None:
         f"{name}{missing}",
         f"Leave those samples out of x and {name}"
         if vector
-        else f"Where labels are unknown pass np.asarray({name}, 'float32'), which makes NaN of None, "
-        "and missing=np.nan; else fill them",
+        else "Where labels are unknown pass missing=np.nan, and "
+        f"np.asarray({name}, 'float32'), which makes NaN of None; else fill them",
     )
     require(
         is_right,
