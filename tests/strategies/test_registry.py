@@ -29,9 +29,13 @@ def on_a_stream(strategy, **options):
         (
             "rare_events",
             {"draw": "predicted"},  # close to `draws`, which is the dataset's
-            r"Received: draw='predicted'\. Pass strategies\.RareEvents\(draw='predicted'\)",
+            r"Pass tfmlselect\.strategies\.RareEvents\(draw='predicted'\)",
         ),
-        (strategies.D2ACE(), {"warmup": 0}, r"Pass strategies\.D2ACE\(warmup=0\) as the strategy"),
+        (
+            strategies.D2ACE(),
+            {"warmup": 0},
+            r"Pass tfmlselect\.strategies\.D2ACE\(warmup=0\) as the strategy",
+        ),
         ("uniform", {"batchsize": 4}, r"Received: batchsize=4\. Did you mean 'batch_size'\? `adap"),
         ("uniform", {"Seed": 4}, r"Received: Seed=4\. Did you mean 'seed'\?"),
         ("uniform", {"feature": X}, r"Received: feature=array.*Did you mean 'features'\?"),
