@@ -95,6 +95,30 @@ def test_tables_have_names():
     assert arrays(y, labels="a").label_names == ("sea", "boat")
     assert arrays(y, labels=["a", "c"]).label_names == ("sea", "boat", "c")
     assert arrays(y, labels=["a", "b"]).label_names == ("a/sea", "a/boat", "b/boat", "b/gull")
+    nullable = {key: part.astype("Int64") for key, part in y.items()}
+    np.testing.assert_array_equal(arrays(nullable, labels=["b", "a"]).label_matrix[:, 2:], first)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_parts_with_unknown_labels_are_joined(stream):
+    """NaN in one part, whole numbers in another; NaN in what is no label stays an error."""
+    some = np.where(np.arange(len(TAGS)) % 3 == 0, np.nan, TAGS[:, 0]).astype("float32")
+    y = {"a": some, "b": TAGS[:, 1:], "price": some[::-1].copy()}
+    kept = {key: y[key] for key in ("a", "b")}
+    x = np.zeros((len(TAGS), 1), "float32")
+    options = {"labels": ["b", "a"], "missing": np.nan}
+    if stream:
+        source = tf.data.Dataset.from_tensor_slices((x, kept))
+        train = source.apply(tfml.adaptive("uniform", 2, window=8, **options))
+    else:
+        train = tfml.adaptive_dataset((x, kept), "uniform", 2, **options)
+        with pytest.raises(ValueError, match=r"`y\['price'\]` must be finite"):
+            tfml.adaptive_dataset((x, y), "uniform", 2, **options)
+    np.testing.assert_array_equal(train.label_matrix, np.column_stack([TAGS[:, 1:], some]))
+    np.testing.assert_array_equal(
+        train.label_statistics().known,
+        [len(TAGS)] * (TAGS.shape[1] - 1) + [np.isfinite(some).sum()],
+    )
 
 
 WRONG = [

@@ -358,7 +358,7 @@ def test_features_made_of_x_and_an_x_that_is_compared():
         (np.zeros(N, "f"), f"no sample is left. Received: `sample_weight` of {N} zeros. Give"),
         (
             np.where(np.arange(N) == 5, -1, 1.0),
-            r"not be negative. Received: \[-1.\] in row \[5\], 1 of",
+            r"not be negative. Received: -1.0 in row 5, 1 of",
         ),
         (np.where(np.arange(N) == 5, np.nan, 1.0), "finite. Received: nan in row 5"),
         (np.where(np.arange(N) == 5, -np.inf, 1.0), "finite. Received: -inf in row 5"),

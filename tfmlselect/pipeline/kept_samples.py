@@ -123,10 +123,12 @@ def check_weights(weights: Any) -> np.ndarray:
     array = np.asarray(weights)
     check_finite(array, "sample_weight")
     negative = np.flatnonzero(array < 0)
-    require(
-        not negative.size,
-        "`sample_weight` must not be negative",
-        f"{array[negative[:1]]} in row {negative[:1]}, {negative.size} of {len(array)} weights",
-        "Give samples that are to be left out the weight 0, all others one above it",
-    )
+    if negative.size:
+        first = negative[0]
+        require(
+            False,
+            "`sample_weight` must not be negative",
+            f"{array[first]} in row {first}, {negative.size} of {len(array)} weights",
+            "Give samples that are to be left out the weight 0, all others one above it",
+        )
     return array

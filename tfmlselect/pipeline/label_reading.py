@@ -15,6 +15,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfmlselect._checks import check_argument, is_whole, require, shown
+from tfmlselect._containers import as_plain
 from tfmlselect.labels import (
     Key,
     Labels,
@@ -219,6 +220,7 @@ def _has_parts(y: Any, rows: int | None, named: bool) -> bool:
 
 def _columns(part: Any, key: Key) -> Any:
     """One of several parts with labels as a matrix: a vector is one column."""
+    part = as_plain(part)
     if sparse.issparse(part):
         return part
     try:
