@@ -75,10 +75,9 @@ FLAG = {"True"}
 FRACTION = {"0.5"}
 NUMBER = {"-1", "0.5"}
 SEED = {"10**400"}  # NumPy takes any size
-MISSING = {"None", "-1", "nan"}
+MISSING = {"None", "-1", "nan"}  # what stands for an unknown label
 TEXT = {"'x'", "'5'"}
 FUNCTION = {"function"}
-MISSING = {"-1", "0.5", "nan"}  # what stands for an unknown label
 ONE_EACH = {"(1,)"}  # for a single sample
 
 
@@ -355,12 +354,12 @@ expect("losses.AsymmetricLoss")(
     gamma_negative=FRACTION,
     margin=FRACTION,
     from_logits=FLAG,
-    missing=MISSING | OPTIONAL,
+    missing=MISSING,
     name=TEXT | OPTIONAL,
 )
 expect("losses.Masked")(
     loss=FUNCTION,
-    missing=MISSING,
+    missing=MISSING - OPTIONAL,
     from_logits=FLAG | OPTIONAL,
     name=TEXT | OPTIONAL,
 )
@@ -377,7 +376,7 @@ expect("losses.PartialLabelMasking", {"odds": ODDS})(
     smoothing=FRACTION,
     from_logits=FLAG | OPTIONAL,
     activation=NOTHING,
-    missing=MISSING | OPTIONAL,
+    missing=MISSING,
     seed=NOTHING,
     name=TEXT | OPTIONAL,
 )
@@ -385,7 +384,7 @@ expect("losses.ThinnedLikelihood")(
     rate=FRACTION | OPTIONAL,
     labels=ONE_EACH | OPTIONAL,
     from_logits=FLAG,
-    missing=MISSING | OPTIONAL,
+    missing=MISSING,
     name=TEXT | OPTIONAL,
 )
 expect("losses.PositiveWeights", {"odds": ODDS})(
@@ -396,15 +395,13 @@ expect("losses.PositiveWeights", {"odds": ODDS})(
     odds_of=NOTHING,
     from_logits=FLAG | OPTIONAL,
     activation=NOTHING,
-    missing=MISSING | OPTIONAL,
+    missing=MISSING,
     name=TEXT | OPTIONAL,
 )
 
 # metrics
 for metric in ("macro_auc", "macro_average_precision", "one_error", "tuned_thresholds"):
-    expect(f"metrics.{metric}", {"y": Y, "y_pred": P})(
-        y=NOTHING, y_pred=NOTHING, missing=MISSING | OPTIONAL
-    )
+    expect(f"metrics.{metric}", {"y": Y, "y_pred": P})(y=NOTHING, y_pred=NOTHING, missing=MISSING)
 
 # sampling and schedules
 expect("sampling.pressure_probabilities", {"score": [0.0, 1.0], "pressure": 8.0})(

@@ -52,7 +52,7 @@ def fitted(train, loss=masked, epochs=3, **options):
         [tf.keras.layers.Input((6,)), tf.keras.layers.Dense(Q, activation="sigmoid")]
     )
     model.compile(tf.keras.optimizers.SGD(0.5), loss)
-    callback = tfml.AdaptiveBatchSelection(train, **options)
+    callback = tfml.AdaptiveBatchSelection(train, verbose_logs=True, **options)
     return model.fit(train, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
 
 

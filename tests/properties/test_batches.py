@@ -319,7 +319,7 @@ WRONG = {
     "y of float ids": {"y": np.arange(6.0)},
     "y of texts": {"y": list("abcdef")},
     "two outputs": {"y": [np.ones((6, 2)), np.ones((6, 2))]},
-    "a dict of outputs": {"y": {"a": np.ones((6, 2))}},
+    "a dict of outputs": {"y": {"a": np.ones((6, 2)), "b": np.ones((6, 2))}},
     "sparse y of three dimensions": {"y": tf.sparse.from_dense(np.ones((6, 2, 1)))},
     "ragged y": {"y": tf.ragged.constant([[1], [0, 1], [], [1], [0], []])},
     "no y": {"y": None},

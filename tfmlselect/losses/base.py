@@ -72,7 +72,8 @@ class LabelLoss(tf.keras.losses.Loss):
             known = ~missing
             # Numbers that any loss has a finite slope at: 0 times an infinite one is NaN.
             y_true, y_pred = tf.where(known, y_true, 0.0), tf.where(known, y_pred, 0.5)
-        return self.per_sample(y_true, y_pred, weight, known)
+            return self.per_sample(y_true, y_pred, weight, known)
+        return self.per_sample(y_true, y_pred, weight)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
