@@ -273,7 +273,10 @@ def holds_numbers(dtype: Any) -> bool:
     return bool(known.is_floating or known.is_integer)
 
 
-def check_finite(array: Any, name: str) -> None:
+_FILL = "Fill missing values first, for example with sklearn.impute.SimpleImputer"
+
+
+def check_finite(array: Any, name: str, remedy: str = _FILL) -> None:
     """Scans numbers for NaN and infinity in chunks of rows, so that a memory map is not loaded.
 
     Raises:
@@ -293,7 +296,7 @@ def check_finite(array: Any, name: str) -> None:
                 False,
                 f"`{name}` must be finite",
                 f"{chunk[tuple(first)]} in {where}",
-                "Fill missing values first, for example with sklearn.impute.SimpleImputer",
+                remedy,
             )
 
 

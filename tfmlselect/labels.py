@@ -127,6 +127,13 @@ def check_labels(y: Any, name: str = "y", missing: Any = None) -> Labels:
         >>> check_labels([[1, -1], [0, 1]], missing=-1).known.tolist()
         [[True, False], [True, True]]
     """
+    require(
+        not hasattr(y, "label_statistics"),
+        f"`{name}` must be labels, and a dataset has its own figures of them",
+        f"{name}={type(y).__name__}",
+        "Call train.label_statistics(), or pass its labels, train.label_matrix",
+    )
+    columns = names_in(y) or ()
     missing, y = check_missing("missing", missing), as_plain(y)
     if sparse.issparse(y):
         given, unknown = _check_sparse(y, name, missing)
@@ -162,7 +169,8 @@ def check_labels(y: Any, name: str = "y", missing: Any = None) -> Labels:
         wrong = (part != 0) & (part != 1) & ~unknown
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
-            raise _not_binary(name, start + row, column, part[row, column], missing)
+            value = part[row, column]
+            raise _not_binary(name, start + row, column, value, missing, columns)
         if unknown.any():
             known = np.ones(array.shape, bool) if known is None else known
             known[start : start + _ROWS_AT_ONCE] = ~unknown
@@ -427,11 +435,10 @@ def label_statistics(
         Variance ratio: its square root is the criterion of A. Katharopoulos and F. Fleuret. Not all
         samples are created equal: Deep learning with importance sampling. ICML 2018.
     """
-    own, y = names_in(y), as_plain(y)
     given, unknown = _sparse_labels(y, missing)
     matrix = given.astype(np.int64)  # uint8 products would wrap around at 256
     n, q = matrix.shape
-    names = check_label_names(label_names, q) or own
+    names = check_label_names(label_names, q) or names_in(y)
     counts = np.bincount(matrix.indices, minlength=q).astype(np.int64)
     present = counts > 0
     if not present.all():
@@ -485,8 +492,9 @@ def label_statistics(
 
 def _sparse_labels(y: Any, missing: Any) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """The positives, uint8, and the unknown entries, bool, as matrices of ones."""
-    if sparse.issparse(y):
-        positive, unknown = _check_sparse(y, "y", check_missing("missing", missing))
+    plain = as_plain(y)
+    if sparse.issparse(plain):
+        positive, unknown = _check_sparse(plain, "y", check_missing("missing", missing))
     else:
         labels = check_labels(y, missing=missing)
         positive = sparse.csr_matrix(labels.matrix)
@@ -518,6 +526,8 @@ def _as_array(y: Any, name: str) -> np.ndarray:
             )
         else:
             array = np.asarray(tf.sparse.to_dense(y) if isinstance(y, tf.SparseTensor) else y)
+            if array.dtype.kind in "SU" and isinstance(y, (list, tuple)):
+                array = np.asarray(y, object)  # or NaN among text would be the text "nan"
     except Exception as error:  # rows of different lengths, a tensor without a value, ...
         problem = f"{type(error).__name__}: {error}".removesuffix(".")
     require(
@@ -527,6 +537,9 @@ def _as_array(y: Any, name: str) -> np.ndarray:
         f"Lists of labels become a 0/1 matrix: {_BINARIZE.format(name=name, labels=labels)}",
     )
     return array
+
+
+_NO = ("", "0", "false", "no", "n", "f", "none", "absent", "negative")
 
 
 def _check_is_no_text(array: np.ndarray, name: str) -> None:
@@ -550,9 +563,19 @@ def _check_is_no_text(array: np.ndarray, name: str) -> None:
     texts = [each.decode(errors="replace") if isinstance(each, bytes) else each for each in texts]
     mark = next((mark for mark in "|;,\t " if any(mark in each for each in texts)), "")
     ids = f"class names become ids: {name} = np.unique({name}, return_inverse=True)[1]"
-    if array.ndim > 1 and array.shape[1] > 1:
+    if array.ndim > 1 and array.shape[1] > 1 and len({*texts}) <= 2:
+        yes = max({*texts}, key=lambda word: (word.lower() not in _NO, -texts.count(word)))
+        remedy = f"Columns of two words become 0 and 1: ({name} == {yes!r}).astype('uint8')"
+    elif array.ndim > 1 and array.shape[1] > 1:
         rows = _BINARIZE.format(name=name, labels=f"np.asarray({name})")
         remedy = f"Rows of label names become a 0/1 matrix: {rows}"
+    elif all(str(each).startswith("[") for each in texts):
+        lists = _BINARIZE.format(
+            name=name, labels=f"[ast.literal_eval(text) for text in np.ravel({name})]"
+        )
+        remedy = (
+            f"Lists of labels that were written as text become a 0/1 matrix: import ast; {lists}"
+        )
     elif mark:
         split = "split()" if mark == " " else f"split({mark!r})"
         parts = f"each.strip() for each in text{decode}.{split} if each.strip()"
@@ -586,7 +609,8 @@ def _check_form(y: Any, name: str) -> None:
         "class ids, and not empty",
         f"{name}.shape={shape}",
         "One column is not multi-label: give class ids, such as 0 for no and 1 for yes, as a "
-        "vector (n,)",
+        f"vector, np.ravel({name}).astype('int64'), to a model of two outputs, Dense(2, 'softmax') "
+        "and sparse_categorical_crossentropy",
     )
     is_right = y.dtype.kind in ("iu" if vector else "biuf")
     missing = "" if is_right else _first_missing(y)
@@ -680,8 +704,18 @@ def _check_sparse(
     return parts[0], parts[1]
 
 
-def _not_binary(name: str, row: int, column: int, value: Any, missing: float | None) -> ValueError:
+def _not_binary(
+    name: str,
+    row: int,
+    column: int,
+    value: Any,
+    missing: float | None,
+    columns: Sequence[str] = (),
+) -> ValueError:
+    """What is raised for an entry that is no label; `columns` are the names that a table has."""
     received = f"Received: {name}[{row}, {column}]={value}"
+    if columns:
+        received += f", in column {columns[column]!r}"
     if missing is not None:
         return ValueError(
             f"`{name}` as a matrix must hold 0, 1 and, where a label is unknown, {missing:g} only. "
@@ -695,6 +729,11 @@ def _not_binary(name: str, row: int, column: int, value: Any, missing: float | N
             f"Where it stands for a label that is unknown, pass missing={number}; where it means "
             f"no, m{binary}"
         )
+    elif columns:
+        out = (
+            f"Where that column is no label, leave it out: {name}.drop(columns={columns[column]!r})"
+        )
+        remedy = f"{out}. Else m{binary}"
     elif np.asarray(value).dtype.kind in "iu" and value > 1:
         lists = f"sklearn.preprocessing.MultiLabelBinarizer().fit_transform({name})"
         remedy = f"Rows of label ids become a 0/1 matrix by {lists}. Of ratings m{binary}"

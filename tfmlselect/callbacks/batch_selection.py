@@ -311,7 +311,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         """Puts model, optimizer, strategy and distribution back as the newest backup has them.
 
         Args:
-            model: compiled and built, made as it was.
+            model: compiled, made as it was; one that is not built yet is called on a batch.
 
         Returns:
             The epochs completed, for `fit(initial_epoch=...)`; 0 where there is no backup yet.
@@ -325,6 +325,9 @@ class AdaptiveBatchSelection(ValidationDataWarning):
                 "There is nothing to restore from. Received: backup_dir=None. Pass "
                 "AdaptiveBatchSelection(train, backup_dir=...)."
             )
+        if not model.built or not model.variables:
+            with contextlib.suppress(Exception):  # said below, with what to do
+                model(next(iter(self.dataset.in_order().take(1)))[0])
         self._state.check_model(model)
         self._prepare(model)
         epoch = self._state.restore(model, self._balancing_loss(model))

@@ -15,7 +15,7 @@ from tfmlselect.callbacks.run_state import RunState
 from tfmlselect.callbacks.training_progress import TrainingProgress
 from tfmlselect.distributed import workers
 from tfmlselect.labels import Labels
-from tfmlselect.losses import PartialLabelMasking, PositiveWeights, ThinnedLikelihood
+from tfmlselect.losses import Masked, PartialLabelMasking, PositiveWeights, ThinnedLikelihood
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.losses.base import LabelLoss
 from tfmlselect.pipeline.dataset import AdaptiveDataset
@@ -327,8 +327,12 @@ def warn_of_unmasked_loss(recorded: Any, selection: Selection) -> None:
         warn(
             "The loss takes what stands for unknown labels for a label. Received: "
             f"missing={number} of the dataset, and loss={shown(taking[0])}. Compile the model with "
-            f"tfmlselect.losses.Masked(loss, missing={number}); the other losses of this package "
-            "take missing= themselves.",
+            + (
+                f"{type(taking[0]).__name__}(..., missing={number})."
+                if isinstance(taking[0], LabelLoss) and not isinstance(taking[0], Masked)
+                else f"tfmlselect.losses.Masked(loss, missing={number})."
+            )
+            + " Keras' own metrics count what is unknown as labels too: their figures are wrong.",
         )
 
 

@@ -32,7 +32,7 @@ class AsymmetricLoss(LabelLoss):
         gamma_negative: γ- >= 0.
         margin: m, in [0, 1).
         from_logits: whether predictions are logits.
-        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1; None:
+        missing: what stands for an unknown label in y: NaN, or a number below 0; None:
             all labels are known.
         name: of the loss; None: Keras picks one.
         **kwargs: `reduction`, and what else a Keras loss takes.

@@ -27,7 +27,7 @@ class LabelLoss(tf.keras.losses.Loss):
     A subclass gives `entries`, and `q` where it knows the number of labels.
 
     Args:
-        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1. None:
+        missing: what stands for an unknown label in y: NaN, or a number below 0. None:
             all labels are known.
         **kwargs: what a Keras loss takes.
 

@@ -35,7 +35,7 @@ class Masked(LabelLoss):
     Args:
         loss: the name or an object of a Keras loss ("binary_crossentropy",
             `BinaryFocalCrossentropy()`), `AsymmetricLoss()`, or a function (y, y_pred) -> (b, q).
-        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1.
+        missing: what stands for an unknown label in y: NaN, or a number below 0.
         from_logits: whether predictions are logits; None: what the loss object says, else False.
         name: of the loss; None: Keras picks one.
         **kwargs: `reduction`, and what else a Keras loss takes.
@@ -92,6 +92,9 @@ class Masked(LabelLoss):
         """The inner loss of each entry, known or not: (b, q) float32."""
         y_true, y_pred = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32)
         return tf.cast(self._entries(y_true, y_pred), tf.float32)
+
+    def __repr__(self) -> str:
+        return f"<Masked {shown(self.loss)}, missing={self.missing:g}>"
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -59,7 +59,7 @@ class PartialLabelMasking(BalancingLoss):
         from_logits: whether predictions are logits; None: what the loss object says, else False.
         activation: with logits, what makes probabilities of them: "sigmoid", or "softmax" for
             class ids, whose C one-vs-all entries are then masked.
-        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1; None:
+        missing: what stands for an unknown label in y: NaN, or a number below 0; None:
             what the loss object says, else all labels are known.
         seed: of the masks.
         name: of the loss; None: Keras picks one.

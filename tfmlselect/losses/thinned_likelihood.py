@@ -52,7 +52,7 @@ class ThinnedLikelihood(LabelLoss):
         labels: the protected columns R, those of the strategy; None: all labels.
         from_logits: whether predictions are logits, which is the exact form. Probabilities are
             clamped to [1e-7, 1 - 1e-7].
-        missing: what stands for an unknown label in y: NaN, or a number other than 0 and 1; None:
+        missing: what stands for an unknown label in y: NaN, or a number below 0; None:
             all labels are known.
             Of a sample of which k labels are known, both sums are over these, and k takes
             the place of q.

@@ -36,7 +36,7 @@ def _names_unknown_arguments(function: Function) -> Function:
         unknown = {name: value for name, value in options.items() if name not in parameters}
         if unknown:
             given = {**dict(zip(parameters, args, strict=False)), **options}
-            raise _unknown_arguments(function, unknown, given.get("strategy"))
+            raise _unknown_arguments(function, unknown, given.get("strategy", _DEFAULT))
         return function(*args, **options)
 
     return cast(Function, checked)
@@ -56,12 +56,60 @@ def _unknown_arguments(function: Callable, unknown: dict[str, Any], strategy: An
                 f"{received}. Pass tfmlselect.strategies.{kind.__name__}({received}) as the "
                 "strategy."
             )
-    close = difflib.get_close_matches(next(iter(unknown)).lower(), own, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
+    first = next(iter(unknown))
+    close = difflib.get_close_matches(first.lower(), own, n=1, cutoff=0.75)
+    hint = f"Did you mean {close[0]!r}? " if close else _belongs(first)
     return TypeError(
         f"No such argument. Received: {received}. {hint}`{function.__name__}` takes "
         f"{', '.join(own)}."
     )
+
+
+def _belongs(name: str) -> str:
+    """Where an argument that neither function has belongs."""
+    places = {
+        "It is an argument of AdaptiveBatchSelection. ": _OF_CALLBACK,
+        "It is an argument of `adaptive`, which selects from streams. ": _OF_STREAMS,
+        "It belongs to arrays; the weights of a stream are its third element. ": ("sample_weight",),
+        "The selection orders the samples itself. ": ("shuffle", "shuffle_buffer_size"),
+        "It is called `seed` here. ": ("random_state", "random_seed"),
+        "Weights of samples are `sample_weight`. ": ("weights", "weight", "sample_weights"),
+        "Weights of labels go into the loss: tfmlselect.losses.PositiveWeights. ": (
+            "class_weight",
+            "class_weights",
+            "pos_weight",
+        ),
+    }
+    for text, names in places.items():
+        if name in names:
+            return text
+    takers = [
+        each
+        for each in strategies.__all__
+        if isinstance(getattr(strategies, each), type)
+        and name in inspect.signature(getattr(strategies, each)).parameters
+    ]
+    if not takers:
+        return ""
+    more = " and others" if len(takers) > 1 else ""
+    return f"It is an argument of strategies.{takers[0]}{more}. "
+
+
+_DEFAULT = "adaptive_balance"
+_OF_STREAMS = ("window", "batched", "x_changes")
+_OF_CALLBACK = (
+    "scores",
+    "every",
+    "signal",
+    "output",
+    "from_logits",
+    "check_order",
+    "backup_dir",
+    "backup_required",
+    "state_device",
+    "log_dir",
+    "verbose_logs",
+)
 
 
 @_names_unknown_arguments

@@ -81,7 +81,13 @@ class ArraySource:
         for name, leaf in leaves.items():
             if isinstance(leaf, tf.RaggedTensor):
                 name, leaf = f"{name}.flat_values", leaf.flat_values
-            check_finite(leaf.numpy() if tf.is_tensor(leaf) else leaf, name)
+            values = leaf.numpy() if tf.is_tensor(leaf) else leaf
+            if name.startswith("y["):  # a target beside the labels
+                check_finite(
+                    values, name, "Put a number there that its loss leaves out, such as -1"
+                )
+            else:
+                check_finite(values, name)
         self.x, self.sample_weight = named["x"], named.get("sample_weight")
         self.kept = kept = KeptSamples(given, weights)
         self.n = kept.n
@@ -239,6 +245,8 @@ def _array(part: Any, name: str) -> Any:
         raise _not_an_array(name, f"{received} of rows that differ in length") from None
     except TypeError:  # dates, records
         raise _not_an_array(name, received, table, others) from None
+    if array.dtype.kind in "SU" and isinstance(part, (list, tuple)):  # NumPy makes text of NaN
+        array = np.asarray(part, object)
     if array.dtype == object:
         texts = [_path(each) for each in array.flat]
         if None in texts:
@@ -275,6 +283,10 @@ def _not_of_numbers(name: str, table: Any, others: dict[str, str]) -> TypeError:
     received = ", ".join(f"{column!r} ({dtype})" for column, dtype in [*others.items()][:5])
     more = ", ..." if len(others) > 5 else ""
     advice = ""
+    numbers = [column for column in rest if _holds_numbers(table[column])]
+    if numbers:
+        advice += f"Cast what holds numbers, {name}.astype({dict.fromkeys(numbers, 'float32')}). "
+        rest = [column for column in rest if column not in numbers]
     if rest:
         encoded = (
             f"{name}.to_dummies({rest})"
@@ -290,6 +302,11 @@ def _not_of_numbers(name: str, table: Any, others: dict[str, str]) -> TypeError:
         f"{{each: {name}[each].to_numpy() for each in {name}.columns}}, to a model that has an "
         "input with a preprocessing layer for each."
     )
+
+
+def _holds_numbers(column: Any) -> bool:
+    """Whether a column of objects holds numbers alone, which a cast makes one type of."""
+    return all(isinstance(each, (bool, int, float, np.generic)) for each in column)
 
 
 def _leaves(part: Any, name: str) -> Iterator[tuple[str, Any]]:

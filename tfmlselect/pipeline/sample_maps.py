@@ -27,6 +27,11 @@ def for_batches(function: Callable, batches: tf.data.Dataset) -> Callable:
     """
     samples = _samples(batches).map(function)
     spec, first = samples.element_spec, None
+    if isinstance(batches.element_spec, tuple) and not isinstance(spec, tuple):
+        raise TypeError(
+            "The function of `map_samples` must return (x, y), as `fit` needs them, or "
+            f"(x, y, weight). Received: {spec}. Return y beside it: lambda x, y: (decode(x), y)."
+        )
     if any(_is_unknown(leaf) for leaf in tf.nest.flatten(spec)):
         first = tf.nest.flatten(next(iter(samples.take(1))))
         leaves = [

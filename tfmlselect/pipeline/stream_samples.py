@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfmlselect._checks import require
 from tfmlselect._progress import Progress
 from tfmlselect.pipeline.label_reading import PLAIN, LabelReading
 
@@ -69,17 +70,19 @@ def read_samples(
     """
     _check_form(dataset, batched, reading)
     if batched:
-        _check_no_label_weights(dataset)
+        _check_no_label_weights(dataset, reading)
         dataset = _taken_apart(dataset)
     elif batched is None:
         _check_is_sample(dataset, reading)
     whole = _is_static(dataset.element_spec) and features is None
 
     def of_rows(x, *weight):
+        found = {"finite": _are_finite(x)}
         if x_changes:
-            return {}
+            return found
         sketches = _sketches((x, *weight))
-        return {"checksum": checksums(x)} | ({} if sketches is None else {"sketch": sketches})
+        found["checksum"] = checksums(x)
+        return found | ({} if sketches is None else {"sketch": sketches})
 
     def of_batch(x, y, *weight):
         found = {"y": reading.in_batch(y), **of_rows(x, *weight)}
@@ -107,6 +110,7 @@ def read_samples(
     collected = _collected(pass_over(dataset), int(dataset.cardinality()))
     n = len(collected["y"])
     _check_weight_shapes(collected)
+    _check_finite(collected["finite"])
     _check_again(collected, pass_over(dataset.take(_AGAIN)))
     dataset = _with_shapes(dataset, collected).apply(tf.data.experimental.assert_cardinality(n))
     sketches = collected.get("sketch", np.empty((0, 2)))
@@ -131,14 +135,14 @@ def _taken_apart(dataset: tf.data.Dataset) -> tf.data.Dataset:
         ) from error
 
 
-def _check_no_label_weights(batches: tf.data.Dataset) -> None:
+def _check_no_label_weights(batches: tf.data.Dataset, reading: LabelReading) -> None:
     """Raises if each batch has the same weights, one a label, where shapes do not tell.
 
     That is where a batch has as many samples as there are labels.
     """
     if len(batches.element_spec) < 3:
         return
-    found = [(y.shape, weights.numpy()) for _, y, weights in batches.take(2)]
+    found = [(reading.in_batch(y).shape, weights.numpy()) for _, y, weights in batches.take(2)]
     square = all(y.rank == 2 and weights.shape == (y[0],) == (y[1],) for y, weights in found)
     if len(found) == 2 and square and np.array_equal(found[0][1], found[1][1]):
         weights = found[0][1]
@@ -148,6 +152,31 @@ def _check_no_label_weights(batches: tf.data.Dataset) -> None:
                 f"{len(weights)} samples with {len(weights)} labels, all with the weights "
                 f"{weights}. {_REMEDY_WEIGHT}; if these are of samples, leave .batch(...) out."
             )
+
+
+def _check_finite(finite: np.ndarray) -> None:
+    wrong = np.flatnonzero(~finite)
+    if wrong.size:
+        require(
+            False,
+            "x must be finite",
+            f"NaN or infinity in {wrong.size} of {len(finite)} samples, first in that number "
+            f"{wrong[0]}",
+            "Fill missing values before selection, .map(lambda x, y: "
+            "(tf.where(tf.math.is_finite(x), x, 0.0), y)), or leave such samples out with .filter",
+        )
+
+
+def _are_finite(x: Any) -> tf.Tensor:
+    """Which samples of a batch have no NaN and no infinity in x: (b,) bool."""
+    leaves = tf.nest.flatten(x)
+    rows = leaves[0].nrows() if isinstance(leaves[0], tf.RaggedTensor) else tf.shape(leaves[0])[0]
+    finite = tf.ones([rows], tf.bool)
+    for leaf in leaves:
+        if leaf.dtype.is_floating and isinstance(leaf, tf.Tensor):
+            each = tf.reshape(tf.math.is_finite(leaf), [rows, -1])
+            finite &= tf.reduce_all(each, axis=1)
+    return finite
 
 
 def checksums(x: Any) -> tf.Tensor:
@@ -287,8 +316,8 @@ def _looks_like_batch(x: Any, y: Any) -> bool:
         y.shape.rank in (None, 1)
         and all(
             not isinstance(leaf, (tf.RaggedTensor, tf.RaggedTensorSpec))
-            # A vector of numbers may be as long as y by chance; a text is seldom one of many.
-            and (leaf.shape.rank != 1 or leaf.dtype == tf.string)
+            # One vector of numbers may be as long as y by chance; several, or texts, are seldom.
+            and (leaf.shape.rank != 1 or leaf.dtype == tf.string or len(leaves) > 1)
             and leaf.shape.rank != 0
             and leaf.shape[:1].is_compatible_with(y.shape[:1])
             for leaf in leaves
@@ -361,8 +390,10 @@ def _check_again(collected: dict[str, np.ndarray], again: tf.data.Dataset) -> No
     if not np.array_equal(first, y, equal_nan=y.dtype.kind == "f"):
         raise ValueError(
             "A stream must give its samples in the same order in every pass. Received: two "
-            "passes with different labels. Leave shuffling to the selection, and read files "
-            "with interleave(..., deterministic=True) over a sorted list."
+            "passes with different labels. Leave shuffling to the selection: no .shuffle, "
+            "shuffle=False in functions that make datasets (image_dataset_from_directory, "
+            "make_csv_dataset, list_files), no chance in a generator or PyDataset; and read files "
+            "with interleave(..., deterministic=True)."
         )
     if "checksum" not in collected:
         return

@@ -245,7 +245,19 @@ class OutputReader:
         raise error(
             f"The model has {len(structure)} outputs and one of them is recorded. Received: "
             f"output={self._output!r}{labels}. Pass AdaptiveBatchSelection(train, output=...), "
-            f"{f'one of {names}, ' if names else ''}or an index."
+            f"{f'one of {names}, ' if names else ''}or an index{self._about_parts(names)}."
+        )
+
+    def _about_parts(self, names: Sequence[str]) -> str:
+        """What else may be done where outputs are of some of the labels each."""
+        if self._parts:
+            return "; or name the model's outputs as the parts of y that `labels` names"
+        keys = ", ".join(f"{each!r}: y[:, {j}]" for j, each in enumerate(names[:2]))
+        if len(names) < 2 or not all(isinstance(each, str) for each in names):
+            return ""
+        return (
+            "; where each output is of one label, or some, make y a dict: "
+            f"adaptive_dataset((x, {{{keys}, ...}}), labels=[{names[0]!r}, {names[1]!r}, ...])"
         )
 
     @property

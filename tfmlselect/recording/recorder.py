@@ -137,7 +137,8 @@ class Recorder:
             raise RuntimeError(
                 "The train_step does not hand over one prediction of each sample in every step. "
                 f"Received: {rows} predictions in {done} steps, of batches of "
-                f"{plan.batch_size}. Let its first call of compute_loss or "
+                f"{plan.batch_size}. A `.map` must leave a batch its rows. Let the first call of "
+                "compute_loss or "
                 "compute_metrics be for the whole batch, outside of branches, or pass "
                 'AdaptiveBatchSelection(train, scores="predict").'
             )
