@@ -185,11 +185,14 @@ def are_missing(values: np.ndarray, missing: float | None) -> np.ndarray:
 
 
 def unknown_as_nan(y: tf.Tensor, missing: float | None) -> tf.Tensor:
-    """A batch of labels as it is; with `missing` in float32, and NaN for what is unknown."""
+    """A batch of labels as it is; with `missing` in float32, and NaN for what is unknown.
+
+    That is NaN and all below 0, since a `.map` may put one for the other: no label is below 0.
+    """
     if missing is None:
         return y
     y = tf.cast(y, tf.float32)
-    return y if math.isnan(missing) else tf.where(y == missing, tf.constant(np.nan, y.dtype), y)
+    return tf.where(y >= 0, y, tf.constant(np.nan, y.dtype))
 
 
 def are_class_ids(y: tf.Tensor) -> bool:
@@ -621,7 +624,8 @@ def _check_form(y: Any, name: str) -> None:
         f"Leave those samples out of x and {name}"
         if vector
         else "Where labels are unknown pass missing=np.nan, and "
-        f"np.asarray({name}, 'float32'), which makes NaN of None; else fill them",
+        f"pandas.DataFrame({name}).astype('Float64').to_numpy('float32', na_value=np.nan), which "
+        "makes NaN of None and NA; else fill them",
     )
     require(
         is_right,

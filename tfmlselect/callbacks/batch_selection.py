@@ -133,7 +133,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
 
     Attributes:
         history: name -> list of that figure, an entry an epoch, NaN in one that has none: of all
-            epochs since the dataset's run began or was restored, also over several fits. Those
+            epochs of this callback's fits since the dataset's run began or was restored. Those
             above; `plm/...` and `positive_weights/...` of a loss that is adapted; and what the
             strategy shows of itself, such as `selection/pressure`.
 
@@ -231,7 +231,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         fit_checks.warn_of_model_on_one_machine(self.model)
         self._prepare(self.model)
         fit_checks.check_thinning(self.model, self._recorded_loss(self.model), self.dataset)
-        fit_checks.warn_of_unmasked_loss(self._recorded_loss(self.model), selection)
+        fit_checks.warn_of_unmasked_loss(self._recorded_loss(self.model), self.dataset)
         fit_checks.check_all_write_summaries(self.model, self._summaries is not None)
         if self._summaries is not None:
             fit_checks.warn_of_late_progress(self)

@@ -213,10 +213,11 @@ def check_added_weights(dataset: AdaptiveDataset) -> None:
     """
     spec, selection = dataset.element_spec, dataset._selection
     q = selection.source.labels.q
-    added = dataset._transforms and isinstance(spec, tuple) and len(spec) == 3
-    if not added or selection.plan.batch_size != q or not isinstance(spec[2], tf.TensorSpec):
+    mapped = dataset._transforms and isinstance(spec, tuple) and len(spec) == 3
+    if not mapped or selection.plan.batch_size != q or not isinstance(spec[2], tf.TensorSpec):
         return
-    if spec[2].shape.rank not in (None, 1):
+    own = selection.source.in_order(q).element_spec
+    if spec[2].shape.rank not in (None, 1) or len(own) == 3:
         return
     found = [weights.numpy() for _, _, weights in dataset.in_order().take(2)]
     if len(found) == 2 and np.array_equal(*found) and np.ptp(found[0]) > 0:
@@ -230,10 +231,11 @@ def _check_class_weight(spec: Any, labels: Labels) -> None:
     if not labels.single_label and not labels.has_one_each():
         raise ValueError(
             "`class_weight` is for one class a sample: Keras takes an argmax over the labels "
-            "and weighs a sample by its first positive one. Received: sample weights in the "
-            f"train step, from a dataset of {len(spec)} elements without. Put label weights "
-            "into the loss, or weights of samples into adaptive_dataset(..., sample_weight=...)"
-            ". If a `.map` adds the weights, pass the callback the mapped dataset."
+            "and weighs a sample by its first positive one. Received: weights in the train step "
+            "that are not from the dataset, and samples of several labels or none. Weigh labels in "
+            "the loss, tfmlselect.losses.PositiveWeights, and samples by adaptive_dataset(..., "
+            "sample_weight=...). If a `.map` adds the weights, pass the callback the mapped "
+            "dataset."
         )
 
 
@@ -310,18 +312,22 @@ def check_thinning(model: tf.keras.Model, recorded: Any, dataset: AdaptiveDatase
         )
 
 
-def warn_of_unmasked_loss(recorded: Any, selection: Selection) -> None:
+def warn_of_unmasked_loss(recorded: Any, dataset: AdaptiveDataset) -> None:
     """Says so if a loss that leaves nothing out is trained on labels of which some are unknown.
 
     Args:
         recorded: the compiled loss of the recorded output, or of several; or None. What a loss of
             the user's own leaves out is not known.
-        selection: of the dataset.
+        dataset: that is trained on.
     """
+    selection = dataset._selection
     labels = selection.source.labels
     if labels.known is None or labels.missing is None:
         return
-    taking = [each for each in tf.nest.flatten([recorded]) if _takes_as_label(each, labels.missing)]
+    losses = tf.nest.flatten([recorded])
+    if dataset._transforms:  # which may put another number there
+        losses = [each for each in losses if getattr(each, "missing", None) is None]
+    taking = [each for each in losses if _takes_as_label(each, labels.missing)]
     if taking and selection.first_time("unmasked"):
         number = "np.nan" if np.isnan(labels.missing) else f"{labels.missing:g}"
         warn(

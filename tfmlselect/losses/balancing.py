@@ -80,7 +80,7 @@ class BalancingLoss(LabelLoss):
             self.missing is None or self.activation == "sigmoid",
             "Classes of a softmax are known together or not at all",
             f"missing={self.missing}, activation={self.activation!r}",
-            "Leave samples without a class out, by sample_weight=0",
+            "Leave samples of unknown class out of the training set",
         )
         self.from_logits = self._settled_logits(from_logits)
         self._entries = elementwise(self.loss, self.from_logits)

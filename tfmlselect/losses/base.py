@@ -96,6 +96,8 @@ class LabelLoss(tf.keras.losses.Loss):
         """Labels as they are in float32; class ids (b,) or (b, 1) as one-hot rows."""
         y_true = tf.convert_to_tensor(y_true)
         q = y_pred.shape[-1]
+        if q == 1 and y_true.shape.rank == 1:  # of one label, as Keras' own losses take it
+            y_true = y_true[:, None]
         remedy = "Give the model one output for each label"
         require(
             self.q in (None, q),
@@ -108,7 +110,7 @@ class LabelLoss(tf.keras.losses.Loss):
                 self.missing is None,
                 "`missing` is for labels (b, q), of which some are unknown",
                 f"missing={self.missing}, and class ids of shape {y_true.shape}",
-                "Leave samples without a class out, by sample_weight=0",
+                "Leave samples of unknown class out of the training set",
             )
             return one_hot(y_true, q)
         width = y_true.shape[-1] if y_true.shape.rank else None

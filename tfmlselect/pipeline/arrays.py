@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -75,9 +76,11 @@ class ArraySource:
             weights = check_weights(named["sample_weight"])
         leaves = dict(leaf for name, part in named.items() for leaf in _leaves(part, name))
         given = _common_length(leaves)
-        if labels.missing is not None:  # checked with its labels; NaN may stand in it
-            for name in [f"y[{key!r}]" for key, _ in labels.parts] or ["y"]:
-                leaves.pop(name)
+        if labels.missing is not None:  # labels are checked already; NaN may stand in them
+            checked = [f"y[{key!r}]" for key, _ in labels.parts] or ["y"]
+            if math.isnan(labels.missing):  # and in other outputs' labels too
+                checked = [name for name in leaves if name.partition("[")[0] == "y"]
+            leaves = {name: leaf for name, leaf in leaves.items() if name not in checked}
         for name, leaf in leaves.items():
             if isinstance(leaf, tf.RaggedTensor):
                 name, leaf = f"{name}.flat_values", leaf.flat_values
@@ -270,6 +273,13 @@ def _not_an_array(
     """What is raised for no array; of a table that has `others`, columns without numbers, these."""
     if others:
         return _not_of_numbers(name, table, others)
+    if name.partition("[")[0] != "x":
+        wanted = "`sample_weight` must be one number >= 0 a sample, (n,)"
+        remedy = "Pass an array of numbers, or leave it out"
+        if name != "sample_weight":
+            wanted = f"`{name}` must be an array of numbers, one row a sample"
+            remedy = "Pass an array; where labels are unknown, NaN and missing=np.nan"
+        return TypeError(f"{wanted}. Received: {received}. {remedy}.")
     return TypeError(
         f"`{name}` must be an array of numbers or of strings. Received: {received}. Pass several "
         "inputs as a dict or tuple of arrays, file paths as strings, rows of different lengths as "

@@ -299,7 +299,8 @@ class AdaptiveDataset(tf.data.Dataset):
             "a function of one sample",
             "Pass a function of (x, y), or (x, y, sample_weight), that returns the same",
         )
-        function = sample_maps.for_batches(map_func, self.in_order())
+        kept = self._in_order(self._selection.source.n)  # one of weight 0 may not be readable
+        function = sample_maps.for_batches(map_func, kept)
         return self.map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
     def prefetch(self, buffer_size, name=None) -> AdaptiveDataset:

@@ -19,6 +19,7 @@ from tfmlselect._containers import as_plain
 from tfmlselect.labels import (
     Key,
     Labels,
+    are_missing,
     check_label_names,
     check_labels,
     names_in,
@@ -59,6 +60,10 @@ class LabelReading:
             "the key or index of a part of y, or a list of different ones",
             "Pass for example labels='tags', or leave it out where y is the labels",
         )
+        if given is not None:  # whole numbers of NumPy as Python's
+            keys = [each if isinstance(each, str) else int(each) for each in keys]
+            part = keys if isinstance(given, (list, tuple)) else keys[0]
+            object.__setattr__(self, "part", part)
 
     def labels(self, y: Any, rows: int | None = None) -> Labels:
         """The labels of all samples, of the y of all of them.
@@ -127,7 +132,7 @@ class LabelReading:
                 len(own) == 1,
                 "y has several parts, and one or more of them are the labels",
                 f"y={parts_shown(y)}",
-                f"Say which: labels={_suggestion(y, own)!r}",
+                f"Say which: labels={_suggestion(y, own, self.missing)!r}",
             )
             return tuple(own)
         keys = self._said
@@ -264,9 +269,9 @@ def _numbered(key: Key, width: int) -> tuple[str, ...]:
     return (str(key),) if width == 1 else tuple(f"{key}/{j}" for j in range(width))
 
 
-def _suggestion(y: Any, keys: list[Key]) -> Key | list[Key]:
+def _suggestion(y: Any, keys: list[Key], missing: float | None) -> Key | list[Key]:
     """What `labels` may be meant to be: a matrix of labels, else all columns of labels."""
-    fits = [key for key in keys if _may_be_labels(y[key])] or keys
+    fits = [key for key in keys if _may_be_labels(y[key], missing)] or keys
     matrices = [key for key in fits if _is_wide(y[key])]
     return matrices[0] if matrices else fits if len(fits) > 1 else fits[0]
 
@@ -277,12 +282,13 @@ def _is_wide(part: Any) -> bool:
     return (columns or 0) > 1 and (isinstance(part, tf.TypeSpec) or shape.rank == 2)
 
 
-def _may_be_labels(part: Any) -> bool:
+def _may_be_labels(part: Any, missing: float | None) -> bool:
     if isinstance(part, tf.TypeSpec) or sparse.issparse(part):
         return True
     if isinstance(part, (dict, tuple)):
         return False
     try:
-        return bool(np.isin(np.asarray(part[:_LOOKED_AT]), (0, 1)).all())
+        values = np.asarray(part[:_LOOKED_AT])
+        return bool((np.isin(values, (0, 1)) | are_missing(values, missing)).all())
     except Exception:  # what has no rows
         return False

@@ -84,6 +84,8 @@ class PyDatasetBatches:
     def _read(self, number: int) -> tuple[Any, dict[str, np.ndarray]]:
         """A batch, and its arrays in order by the names that errors give them."""
         batch = self._sequence[number]
+        if isinstance(batch, (tuple, list)) and len(batch) == 3 and batch[2] is None:
+            batch = batch[:2]  # no weights, as Keras takes it
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             size = f" of length {len(batch)}" if isinstance(batch, (tuple, list)) else ""
             raise TypeError(

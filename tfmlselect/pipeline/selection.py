@@ -316,6 +316,7 @@ class Selection:
             features = source.searchable()
         for each in strategies_in(self.strategy):
             each.sample_ids = source.kept.ids
+            each._samples_given = source.kept.given
         device = tf.device(self._device) if self._device else contextlib.nullcontext()
         with self.together(), verbosity(self._verbose), device:
             self.strategy.build(

@@ -150,7 +150,8 @@ def _check_no_label_weights(batches: tf.data.Dataset, reading: LabelReading) -> 
             raise ValueError(
                 "The third element of a stream must be one number a sample. Received: batches of "
                 f"{len(weights)} samples with {len(weights)} labels, all with the weights "
-                f"{weights}. {_REMEDY_WEIGHT}; if these are of samples, leave .batch(...) out."
+                f"{weights}. {_REMEDY_WEIGHT}; if these are of samples, make batches of another "
+                "size."
             )
 
 

@@ -88,6 +88,7 @@ class Strategy:
         self._planned_epochs = DEFAULT_EPOCHS
         self._length_is_known = False
         self.sample_ids: np.ndarray | None = None
+        self._samples_given: int | None = None  # of which `sample_ids` are some
         self.passes_per_epoch = 1.0
         self._selection: weakref.ref[Any] | None = None  # to what uses this strategy
 

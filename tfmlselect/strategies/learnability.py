@@ -101,7 +101,15 @@ class Learnability(ScoredStrategy):
         batch_size = None if batch_size is None else check_whole("batch_size", batch_size, 1)
         for leaf in tf.nest.flatten(x):  # Keras knows no masks either
             check_unmasked("x", leaf)
-        p = np.asarray(model.predict(x, batch_size=batch_size, verbose=0), np.float64)
+        p = model.predict(x, batch_size=batch_size, verbose=0)
+        require(
+            isinstance(p, np.ndarray),
+            "The reference model must have one output",
+            f"predictions as a {type(p).__name__} of {len(p)}",
+            "Make a model of the output of the labels: tf.keras.Model(model.input, "
+            "model.get_layer(name).output)",
+        )
+        p = p.astype(np.float64)
         span = f" from {p.min()} to {p.max()}" if p.size else ""
         require(
             p.shape == labels.matrix.shape and p.min() >= 0 and p.max() <= 1,
@@ -121,7 +129,7 @@ class Learnability(ScoredStrategy):
                 "reference_losses=None. Use Learnability.from_model(model, x, y).",
             )
             losses = np.zeros(labels.n)
-        elif self.sample_ids is not None and len(losses) > self.sample_ids.max(initial=0):
+        elif self.sample_ids is not None and len(losses) == self._samples_given:
             losses = losses[self.sample_ids]
         require(
             losses.shape in ((labels.n,), labels.matrix.shape),
