@@ -29,7 +29,7 @@ QUICK := -m 'not full'
 WITHOUT_KERAS := sampling scoring study project plots/test_label_plots.py test_labels.py \
 	test_schedules.py test_datasets.py test_metrics.py test_testing.py \
 	callbacks/test_backup_files.py properties/test_arff.py properties/test_draws.py \
-	properties/test_metrics.py properties/test_shards.py
+	properties/test_metrics.py properties/test_shards.py properties/test_what_goes_in.py
 QUICK_OLDER := $(QUICK) $(addprefix --ignore=tests/,$(WITHOUT_KERAS))
 
 .PHONY: help quickstart test test-tf-keras test-addons test-full lint docs tutorials docs-links \

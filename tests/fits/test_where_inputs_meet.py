@@ -216,3 +216,12 @@ def test_a_reference_model_of_several_outputs():
     outputs = {name: tf.keras.layers.Dense(Q, "sigmoid", name=name)(inputs) for name in "ab"}
     with pytest.raises(ValueError, match=r"one output\. Received: predictions as a dict of 2"):
         tfml.strategies.Learnability.from_model(tf.keras.Model(inputs, outputs), X, Y)
+
+
+@pytest.mark.parametrize("name", ["map", "map_samples"])
+def test_a_map_that_forgets_the_weights(name):
+    train = tfml.adaptive_dataset((X, Y), "uniform", 8, sample_weight=WEIGHT)
+    said = r"Received: \(x, y\) for 3 of them\. Give it as many"
+    with pytest.raises(TypeError, match=said):
+        getattr(train, name)(lambda x, y: (2 * x, y))
+    getattr(train, name)(lambda x, *rest: (2 * x, *rest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -264,9 +265,28 @@ class AdaptiveDataset(tf.data.Dataset):
                 )
             )
         except Exception as error:
+            self._check_takes_elements(map_func, error)
             if sample_maps.is_for_samples(map_func, self._inner):
                 raise sample_maps.told_of_samples(error) from error
             raise
+
+    def _check_takes_elements(self, function: Callable, error: Exception) -> None:
+        """Says so if a function failed because it takes fewer arguments than elements have parts.
+
+        Raises:
+            TypeError: it does.
+        """
+        parts = len(self.element_spec) if isinstance(self.element_spec, tuple) else 1
+        try:
+            inspect.signature(function).bind(*range(parts))
+        except TypeError:
+            raise TypeError(
+                "The function of a map gets all that a batch holds as its arguments, (x, y) or "
+                f"(x, y, sample_weight). Received: {inspect.signature(function)} for {parts} of "
+                "them. Give it as many, and return what it does not change."
+            ) from error
+        except ValueError:  # it has no signature
+            return
 
     def map_samples(self, map_func: Callable) -> AdaptiveDataset:
         """Applies a function to each sample of the batches, several batches at a time, in order.
@@ -300,7 +320,11 @@ class AdaptiveDataset(tf.data.Dataset):
             "Pass a function of (x, y), or (x, y, sample_weight), that returns the same",
         )
         kept = self._in_order(self._selection.source.n)  # one of weight 0 may not be readable
-        function = sample_maps.for_batches(map_func, kept)
+        try:
+            function = sample_maps.for_batches(map_func, kept)
+        except Exception as error:
+            self._check_takes_elements(map_func, error)
+            raise
         return self.map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
     def prefetch(self, buffer_size, name=None) -> AdaptiveDataset:

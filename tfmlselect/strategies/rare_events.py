@@ -171,7 +171,8 @@ class RareEvents(Strategy):
         one, from its own predictions: what `losses.ThinnedLikelihood` takes.
 
         Args:
-            ids: which samples, (b,) integers; None: all of them.
+            ids: which samples, (b,) integers, of those that `build` was given: with samples of
+                weight 0 in the dataset, `sample_ids` has their numbers. None: all of them.
 
         Returns:
             (b,), or (n,), float32 in (0, 1].
