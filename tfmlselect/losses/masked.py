@@ -27,7 +27,7 @@ class Masked(LabelLoss):
 
     With l the inner loss of each entry and K_i the labels of sample i that are known,
 
-        L_i = 1 / |K_i| sum_{j in K_i} l_ij,    0 where K_i is empty
+        L_i = the mean of l_ij over j in K_i,    0 where K_i is empty
 
     then reduced as in every Keras loss; a `sample_weight` may have shape (b,) or (b, q). Nothing
     depends on what is predicted for unknown labels, and no gradient goes there.
