@@ -255,18 +255,6 @@ def test_a_stream_that_gives_other_x_in_each_pass_is_known_by_its_labels(tmp_pat
     assert restore(tmp_path, stream(prepare=noisy, x_changes=True)) == 1
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_stream_whose_x_are_not_finite(tmp_path, value):
-    x = X.copy()
-    x[0, 0] = value
-    train = stream(x)
-    selection = tfml.AdaptiveBatchSelection(train, backup_dir=tmp_path)
-    make_model().fit(train, epochs=1, verbose=0, callbacks=[selection])
-    with pytest.raises(ValueError, match="other stream"):
-        restore(tmp_path, stream())
-    assert restore(tmp_path, stream(x)) == 1
-
-
 def test_backups_of_before_these_were_known_are_taken(kept, tmp_path):
     shutil.copytree(kept / "neighbours", tmp_path / "old")
     file = tmp_path / "old" / "epoch-00000001" / "manifest.json"

@@ -180,7 +180,12 @@ def test_a_backup_of_another_model(tmp_path):
 def test_a_model_that_is_not_built(tmp_path):
     trained(tmp_path)
     _, selection = make_run(tmp_path)
-    model = tf.keras.Sequential([tf.keras.layers.Dense(Q, "sigmoid")])
+
+    class Unfit(tf.keras.Model):
+        def call(self, x):
+            raise RuntimeError("of no use for these samples")
+
+    model = Unfit()
     model.compile("adam", "binary_crossentropy")
     with pytest.raises(ValueError, match=r"Received: a model that is not built"):
         selection.restore(model)

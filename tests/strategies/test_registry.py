@@ -41,7 +41,7 @@ def on_a_stream(strategy, **options):
         ("uniform", {"feature": X}, r"Received: feature=array.*Did you mean 'features'\?"),
         ("uniform", {"qqq": 4}, r"No such argument\. Received: qqq=4\. `adaptive.* takes .*seed, "),
         ("no strategy", {"qqq": 4}, r"Received: qqq=4\. `adaptive"),
-        (X, {"pressure": 4.0}, r"Received: pressure=4\.0\. `adaptive"),
+        (X, {"pressure": 4.0}, r"Received: pressure=4\.0\. It is an argument of strat.* `adaptive"),
         (X, {}, r"`strategy` is a name or a Strategy object\. Received: strategy=array"),
     ],
 )
