@@ -247,6 +247,8 @@ def check(problems, name, found, wanted, rows_of):
     if isinstance(found, Exception):
         if not FORM.fullmatch(str(found)):
             problems.append(f"{name}: an error without form: {found!r}")
+        elif "needs neighbours" in str(found):  # which a dict of inputs does not give
+            return
         elif name.split(", ")[0].partition(" ")[2] in MUST_GO_IN:
             problems.append(f"{name}: refused: {found}")
     elif wanted is None:
