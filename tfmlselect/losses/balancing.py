@@ -16,7 +16,6 @@ from tfmlselect._checks import (
     check_argument,
     check_array,
     check_choice,
-    check_flag,
     check_text,
     require,
     shown,
@@ -25,9 +24,9 @@ from tfmlselect.losses.base import LabelLoss
 from tfmlselect.losses.elementwise import (
     deserialize,
     elementwise,
-    is_from_logits,
     one_vs_all_logits,
     serialize,
+    settled_logits,
     settled_missing,
 )
 
@@ -82,7 +81,7 @@ class BalancingLoss(LabelLoss):
             f"missing={self.missing}, activation={self.activation!r}",
             "Leave samples of unknown class out of the training set",
         )
-        self.from_logits = self._settled_logits(from_logits)
+        self.from_logits = settled_logits(from_logits, self.loss)
         self._entries = elementwise(self.loss, self.from_logits)
         self._leader: weakref.ref[Any] | None = None
         # A variable and no branch: Keras keeps an evaluation that it compiled, whatever it was for.
@@ -144,18 +143,6 @@ class BalancingLoss(LabelLoss):
             "from_logits": self.from_logits,
             "activation": self.activation,
         }
-
-    def _settled_logits(self, from_logits: bool | None) -> bool:
-        """Whether predictions are logits: what the loss object says, else the argument."""
-        said = is_from_logits(self.loss)
-        given = said if from_logits is None else check_flag("from_logits", from_logits)
-        require(
-            said in (None, given),
-            "Two answers to whether predictions are logits",
-            f"from_logits={given}, and {said} from the loss object",
-            "Leave from_logits out: the loss object's own word is taken",
-        )
-        return bool(given)
 
 
 def checked_odds(odds: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmlselect._checks import require, shown
+from tfmlselect._checks import check_flag, require, shown
 from tfmlselect.losses.base import LabelLoss
 from tfmlselect.losses.thinned_likelihood import ThinnedLikelihood
 
@@ -111,6 +111,23 @@ def _keras_losses(kind: str) -> tuple[tuple[type, ...], list[Any]]:
     found = [getattr(tf.keras.losses, name) for name in names]
     classes = tuple(each for each in found if isinstance(each, type))
     return classes, [each for each in found if callable(each) and not isinstance(each, type)]
+
+
+def settled_logits(from_logits: bool | None, loss: Any) -> bool:
+    """Whether predictions are logits: what the inner loss says, else the argument, else no.
+
+    Raises:
+        ValueError: both say something, and not the same.
+    """
+    said = is_from_logits(loss)
+    given = said if from_logits is None else check_flag("from_logits", from_logits)
+    require(
+        said in (None, given),
+        "Two answers to whether predictions are logits",
+        f"from_logits={given}, and {said} from the loss object",
+        "Leave from_logits out: the loss object's own word is taken",
+    )
+    return bool(given)
 
 
 def settled_missing(missing: float | None, loss: Any) -> float | None:

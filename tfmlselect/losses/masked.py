@@ -9,14 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmlselect._checks import check_flag, check_text, require, shown
+from tfmlselect._checks import check_text, require, shown
 from tfmlselect.losses.balancing import BalancingLoss
 from tfmlselect.losses.base import LabelLoss
 from tfmlselect.losses.elementwise import (
     deserialize,
     elementwise,
-    is_from_logits,
     serialize,
+    settled_logits,
     settled_missing,
 )
 
@@ -77,15 +77,7 @@ class Masked(LabelLoss):
             f"Pass missing={self.missing:g} to it, and leave Masked out",
         )
         self.missing = settled_missing(self.missing, self.loss)
-        said = is_from_logits(self.loss)
-        given = said if from_logits is None else check_flag("from_logits", from_logits)
-        require(
-            said in (None, given),
-            "Two answers to whether predictions are logits",
-            f"from_logits={given}, and {said} from the loss object",
-            "Leave from_logits out: the loss object's own word is taken",
-        )
-        self.from_logits = bool(given)
+        self.from_logits = settled_logits(from_logits, self.loss)
         self._entries = elementwise(self.loss, self.from_logits)
 
     def entries(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
