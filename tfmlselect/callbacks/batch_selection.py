@@ -422,7 +422,7 @@ class AdaptiveBatchSelection(ValidationDataWarning):
             companions.append(ErrorLog(recorder))
             if used:
                 n = selection.source.n
-                samples = self.dataset._in_order(n)
+                samples = self.dataset._in_order(kept_alone=True)
                 scorer = Scorer(self.model, samples, n, strategy, self._reader, losses, errors)
                 companions.append(ExactPredictions(selection, scorer))
             if masking is not None:

@@ -212,12 +212,13 @@ class AdaptiveDataset(tf.data.Dataset):
         For `model.evaluate`, `model.predict` and scoring. Without importance weights. Samples of
         weight 0, which are never drawn, are among them, with their weight.
         """
-        return self._in_order(self._selection.source.kept.given)
+        return self._in_order(kept_alone=False)
 
-    def _in_order(self, count: int) -> tf.data.Dataset:
-        """As `in_order`: all samples that were given, or as many as are kept of them."""
+    def _in_order(self, kept_alone: bool) -> tf.data.Dataset:
+        """As `in_order`: all samples that were given, or those alone that are drawn from."""
         source, plan = self._selection.source, self._selection.plan
-        samples = source.in_order(plan.batch_size, kept_alone=count < source.kept.given)
+        samples = source.in_order(plan.batch_size, kept_alone)
+        count = source.n if kept_alone else source.kept.given
         if plan.options.weighs and len(samples.element_spec) == 2:
             # What is mapped over batches with importance weights finds a third element here too.
             parts = source.labels.parts
@@ -319,7 +320,7 @@ class AdaptiveDataset(tf.data.Dataset):
             "a function of one sample",
             "Pass a function of (x, y), or (x, y, sample_weight), that returns the same",
         )
-        kept = self._in_order(self._selection.source.n)  # one of weight 0 may not be readable
+        kept = self._in_order(kept_alone=True)  # one of weight 0 may not be readable
         try:
             function = sample_maps.for_batches(map_func, kept)
         except Exception as error:

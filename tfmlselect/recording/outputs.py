@@ -409,8 +409,8 @@ def _columns(part: Any, width: int) -> tf.Tensor:
     if part.shape.rank != 2 or part.shape[-1] != width or not _holds_values(part.dtype):
         raise ValueError(
             "Labels in the train step are not those of the dataset: wanted a part of y of shape "
-            f"(b, {width}). Received: {parts_shown(part)}. If a `.map` changed them on purpose, "
-            "pass AdaptiveBatchSelection(train, check_order=False)."
+            f"(b, {width}). Received: {parts_shown(part)}. Let each `.map` after selection "
+            "leave the form of these parts as the dataset has them."
         )
     return tf.cast(part, tf.float32)
 
