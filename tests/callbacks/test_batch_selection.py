@@ -583,7 +583,7 @@ def test_history_by_hand():
     np.testing.assert_allclose(attention, [[1, 1], [2 / 3, 2 / 1]], rtol=1e-12)
     for key, values in selection.history.items():
         np.testing.assert_array_equal(history[key], values)
-    assert {*history} - {*selection.history} == {"loss", "ess", "rare"}
+    assert {*history} - {*selection.history} == {"loss"}
 
 
 def test_two_figures_are_shown_and_all_are_kept():
@@ -594,7 +594,10 @@ def test_two_figures_are_shown_and_all_are_kept():
     history = model.fit(train, epochs=2, **options).history
     assert {*history} == {*seen[0]} == {*seen[1]} == {"loss", "val_loss", "ess", "rare"}
     kept = selection.history
-    assert {name.partition("/")[0] for name in kept} == {"selection"}
+    assert {name.partition("/")[0] for name in kept} == {"selection", "ess", "rare"}
+    assert {name: kept[name] for name in ("ess", "rare")} == {
+        name: history[name] for name in ("ess", "rare")
+    }
     np.testing.assert_array_equal(history["rare"], kept["selection/minority_share"])
     sizes = np.array(kept["selection/effective_sample_size"])
     np.testing.assert_allclose(history["ess"], sizes / 27, rtol=1e-12)

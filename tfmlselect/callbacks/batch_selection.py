@@ -290,8 +290,10 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         with self._together():
             for companion in self._companions:
                 companion.finish_epoch(trained)
-        self._keep({**trained.numbers, **trained.in_force, **trained.arrays})
-        self._show(logs, self._short_figures(trained, logs), {})
+        short = self._short_figures(trained)
+        self._keep({**short, **trained.numbers, **trained.in_force, **trained.arrays})
+        unlike = {name: value for name, value in short.items() if name not in (logs or {})}
+        self._show(logs, unlike, {})  # a metric of that name stays
         if self._options["verbose_logs"]:
             self._show(logs, trained.numbers, trained.arrays)
         selection.draw()
@@ -344,13 +346,12 @@ class AdaptiveBatchSelection(ValidationDataWarning):
         for name, values in self.history.items():
             values.append(figures[name] if name in figures else values[-1] * np.nan)
 
-    def _short_figures(self, epoch: Epoch, logs: dict | None) -> dict[str, float]:
-        """What the progress bar shows of each epoch, but for names that a metric has."""
-        short = {
+    def _short_figures(self, epoch: Epoch) -> dict[str, float]:
+        """What the progress bar shows of each epoch."""
+        return {
             "ess": epoch.numbers["selection/effective_sample_size"] / self._selection.statistics.n,
             "rare": epoch.numbers["selection/minority_share"],
         }
-        return {name: value for name, value in short.items() if name not in (logs or {})}
 
     def _is_due(self, epoch: int) -> bool:
         """Whether an epoch is to have a new distribution."""
