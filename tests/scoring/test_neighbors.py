@@ -291,3 +291,9 @@ def test_cells_find_equal_samples_and_small_cells_are_filled(monkeypatch):
     own = np.arange(1000)
     assert ((found >= 0) & (found != own[:, None])).all()
     assert (found[:, 0] == own ^ 1).mean() > 0.95
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_a_numpy_matrix_is_an_array():
+    found = nearest_neighbors(np.asmatrix(LINE), 2)
+    np.testing.assert_array_equal(found, nearest_neighbors(LINE.copy(), 2))

@@ -199,7 +199,7 @@ def _as_array(value: Any, name: str) -> Any:
         return value
     check_unmasked(name, value)
     try:
-        return np.asarray(value) if isinstance(value, np.ma.MaskedArray) else np.asanyarray(value)
+        return value if isinstance(value, np.memmap) else np.asarray(value)  # also of np.matrix
     except Exception:  # rows of different lengths, a tensor without a value, ...
         return np.asarray(None)
 
